@@ -1,0 +1,1 @@
+"""Tags for satellite chips: names, files and runs around `features` and `ensemble`."""

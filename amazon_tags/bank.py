@@ -1,0 +1,120 @@
+"""The feature bank: vectors of chips on disk, complete or absent.
+
+A bank is a folder of `vectors.npy` (chips, dim) float32, `chips.csv` (image_name, sha256; the rows' order) and
+`bank.json` (its key). The key tells by content what the vectors were made of, so equal keys mean equal vectors.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from amazon_tags import files
+from features import chips, extract, runtime
+
+Vectors = NDArray[np.float32]  # (chips, dim)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Key:
+    """What decides the vectors: the chips' bytes in order, the weights, where the network was cut, the views."""
+
+    chips: str
+    weights: str
+    backbone: str
+    cut: str
+    side: int
+    views: int
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A bank that was read: row i of `vectors` (a memory map) is the chip `ids[i]`."""
+
+    ids: list[str]
+    vectors: Vectors
+    key: Key
+
+
+def fingerprints(paths: Sequence[Path], *, jobs: int = 1) -> dict[Path, str]:
+    """SHA-256 of each chip file's bytes, in the order of `paths`."""
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(paths, pool.map(files.sha256, paths), strict=True))
+
+
+def combine(hashes: Mapping[Path, str]) -> str:
+    """One fingerprint of chips in order, by name and content."""
+    lines = "".join(f"{path.stem} {digest}\n" for path, digest in hashes.items())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def write(
+    folder: Path,
+    hashes: Mapping[Path, str],
+    network: runtime.Network,
+    key: Key,
+    *,
+    jobs: int = 1,
+    advance: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Stream the vectors of chips, each the mean over its views, into a new folder.
+
+    Args:
+        folder: the bank to be.
+        hashes: the chips, as `fingerprints` gives them.
+        network: what makes the vectors.
+        key: what tells them from others; its `side` and `views` are used.
+        jobs: threads that decode.
+        advance: told how many chips more are done.
+
+    Raises:
+        FileExistsError: something stands at `folder`.
+        chips.ChipError: a chip cannot be used; then there is no bank.
+    """
+    paths = list(hashes)
+    spec = chips.ChipSpec(side=key.side)
+    with files.atomic_folder(folder) as part:
+        vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
+        for outputs in extract.stream(paths, [network], spec, turns=key.views, jobs=jobs):
+            vectors[outputs.rows] = outputs.values[0].mean(axis=0)
+            advance(len(outputs.rows))
+        vectors.flush()
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(("image_name", "sha256"))
+        rows.writerows((path.stem, digest) for path, digest in hashes.items())
+        files.write_text(part / "chips.csv", table.getvalue())
+        files.write_json(part / "bank.json", asdict(key))
+
+
+def read(folder: Path) -> Bank:
+    """A bank as it was written, its vectors left on disk until they are used.
+
+    Raises:
+        ValueError: if the folder is no bank, or one of another format.
+    """
+    try:
+        values: dict[str, Any] = json.loads((folder / "bank.json").read_text())
+        if values.get("format") != FORMAT:
+            raise ValueError(f"format {values.get('format')}, but this version reads {FORMAT}")
+        key = Key(**values)
+        with (folder / "chips.csv").open(newline="") as stream:
+            ids = [row["image_name"] for row in csv.DictReader(stream)]
+        vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+        if len(ids) != len(vectors):
+            raise ValueError(f"{len(ids)} names for {len(vectors)} vectors")
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder} is no feature bank ({error}); make one by amazon_tags embed.") from error
+    return Bank(ids, vectors, key)

@@ -1,0 +1,234 @@
+"""A bundle: a model folder in which nothing is parsed before its hash is checked.
+
+manifest.json     format number, label space, chip spec, members, sha256 and size of every other file, provenance
+decision.json     the cut of each label, and the constant answer that `predict --on-error fill` gives
+members/NN-name/  network.xml, network.bin (OpenVINO IR), network.weights.h5 (to train on), head.npz or head.json
+golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
+card.md           what it is for, what was measured, its limits
+"""
+
+import io
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import files, labels
+from ensemble import blend, decide, fitted
+from features import chips, runtime
+
+Scores = NDArray[np.float32]  # (chips, labels)
+Values = NDArray[np.float32]  # (views, chips, dim)
+
+FORMAT = 1
+DEFAULT = Path(__file__).parent / "default_model"
+TOLERANCE = 1e-3  # of golden scores: other processors sum in another order, which moves a score by some 1e-5
+LARGEST = 1 << 31  # bytes of one file; the largest backbone has 0.35e9
+
+
+class BundleError(ValueError):
+    """A bundle that is not to be trusted or not to be read; the message says which file and why."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A compiled network and, for a frozen backbone, the head on its vectors."""
+
+    name: str
+    network: runtime.Network
+    head: fitted.Head | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How scores become tags: `cuts` (labels,), and `common`, the answer for a chip that cannot be read."""
+
+    cuts: NDArray[np.float32]
+    common: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model ready to run."""
+
+    space: labels.LabelSpace
+    spec: chips.ChipSpec
+    members: tuple[Member, ...]
+    decision: Decision
+    manifest: dict[str, Any]
+
+    @property
+    def networks(self) -> list[runtime.Network]:
+        """The members' networks, in the order of `scores`' argument."""
+        return [member.network for member in self.members]
+
+    def scores(self, values: Sequence[Values]) -> Scores:
+        """The members' mean score, each averaged over its views, of what the networks said."""
+        return blend.mean([_member_scores(member, value) for member, value in zip(self.members, values, strict=True)])
+
+    def decide(self, scores: Scores) -> NDArray[np.bool_]:
+        """Tags (chips, labels) by the bundle's cuts."""
+        return decide.apply(scores, self.decision.cuts)
+
+
+def _member_scores(member: Member, values: Values) -> Scores:
+    scores = values if member.head is None else np.stack([member.head.scores(view) for view in values])
+    mean: Scores = scores.mean(axis=0, dtype=np.float32)
+    return mean
+
+
+def load(folder: Path, *, jobs: int = 1) -> Bundle:
+    """Read and compile a bundle, then let it score its golden chips.
+
+    Raises:
+        BundleError: for a file that is missing, changed or of another format, or scores that are not reproduced.
+    """
+    manifest = read_manifest(folder)
+    try:
+        space = labels.from_json(manifest["labels"])
+        spec = chips.ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
+        members = tuple(_load_member(folder, manifest, name, jobs) for name in manifest["members"])
+        decision = _load_decision(_bytes(folder, manifest, "decision.json"), space)
+        loaded = Bundle(space, spec, members, decision, manifest)
+        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder}: its contents do not fit together ({error}); train or fetch it anew.") from error
+    return loaded
+
+
+def verify(folder: Path) -> int:
+    """Check every file's hash, then load; returns the number of files checked."""
+    manifest = read_manifest(folder)
+    names = sorted(manifest["files"])
+    for name in names:
+        _bytes(folder, manifest, name)
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    strange = sorted(present - {*names, "manifest.json"})
+    if strange:
+        raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
+    load(folder)
+    return len(names)
+
+
+def card(folder: Path) -> str:
+    """The text of `card.md`."""
+    return _bytes(folder, read_manifest(folder), "card.md").decode()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, whose format number is looked at first."""
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        number, writer = manifest["format"], manifest["version"]
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} has no manifest.json; name a bundle made by amazon_tags train.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} is damaged ({error}); train or fetch the bundle anew.") from error
+    if number != FORMAT:
+        raise BundleError(
+            f"{folder} has bundle format {number}, but this is amazon_tags {version('amazon-tags')}, which reads "
+            f"format {FORMAT}; install amazon_tags {writer}, which wrote it."
+        )
+    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("members"), list):
+        raise BundleError(f"{path} names no files or no members; train or fetch the bundle anew.")
+    for name in manifest["members"]:
+        if not re.fullmatch(r"\d\d-[a-z0-9_]+", str(name)):  # it becomes a path
+            raise BundleError(f"{path} names a member {name!r}; members are named like 00-small.")
+    return manifest
+
+
+def write_decision(folder: Path, space: labels.LabelSpace, decision: Decision) -> None:
+    """`decision.json` of a bundle in the making."""
+    cuts = {name: float(str(cut)) for name, cut in zip(space.names, decision.cuts, strict=True)}
+    files.write_json(folder / "decision.json", {"cuts": cuts, "common": labels.decode(space, decision.common)})
+
+
+def seal(
+    folder: Path, space: labels.LabelSpace, spec: chips.ChipSpec, golden: runtime.Batch, story: dict[str, Any]
+) -> None:
+    """Finish a folder that holds members, decision and card: score the golden chips, then write the manifest.
+
+    `story` is whatever else the manifest shall tell.
+    """
+    names = sorted(path.name for path in (folder / "members").iterdir())
+    manifest = {
+        "format": FORMAT,
+        "version": version("amazon-tags"),
+        "labels": labels.to_json(space),
+        "chips": asdict(spec),
+        "members": names,
+        **story,
+        "files": _held(folder),
+    }
+    members = [_load_member(folder, manifest, name, jobs=1) for name in names]
+    scores = blend.mean([_member_scores(member, member.network(golden)[np.newaxis]) for member in members])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, chips=golden, scores=scores)
+    files.write_bytes(folder / "golden.npz", buffer.getvalue())
+    files.write_json(folder / "manifest.json", {**manifest, "files": _held(folder)})
+
+
+def _held(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": files.sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -> Member:
+    inside = f"members/{name}"
+    xml, weights = (_bytes(folder, manifest, f"{inside}/network.{suffix}") for suffix in ("xml", "bin"))
+    network = runtime.load(xml, weights, jobs=jobs)
+    held = [kind for kind in fitted.FILES if f"{inside}/{kind}" in manifest["files"]]
+    head = fitted.parse(held[0], _bytes(folder, manifest, f"{inside}/{held[0]}")) if held else None
+    return Member(name, network, head)
+
+
+def _load_decision(content: bytes, space: labels.LabelSpace) -> Decision:
+    values = json.loads(content)
+    cuts = np.array([values["cuts"][name] for name in space.names], np.float32)
+    return Decision(cuts, labels.encode(space, values["common"]))
+
+
+def _check_golden(bundle: Bundle, content: bytes) -> None:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        pixels, expected = archive["chips"], archive["scores"]
+    scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
+    if scores.shape != expected.shape:
+        raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")
+    worst = float(np.abs(scores - expected).max())
+    if not worst <= TOLERANCE:
+        raise BundleError(
+            f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
+            f"(allowed {TOLERANCE}); this machine or its OpenVINO computes wrong, or the bundle was put together wrong."
+        )
+
+
+def _bytes(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
+    """A file's bytes, once their size and hash are those of the manifest."""
+    path = folder / name
+    try:
+        size, digest = manifest["files"][name]["size"], manifest["files"][name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: its manifest does not name {name}; train or fetch it anew.") from error
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise BundleError(f"{folder}: its manifest names {name}, which lies outside the bundle.")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; train or fetch the bundle anew.")
+    found = path.stat().st_size
+    if found != size or found > LARGEST:
+        raise BundleError(f"{path} has {found:,} bytes, but the manifest says {size:,}; train or fetch it anew.")
+    content = path.read_bytes()
+    if files.sha256_bytes(content) != digest:
+        raise BundleError(f"{path} was changed: its hash is not the manifest's; train or fetch the bundle anew.")
+    return content

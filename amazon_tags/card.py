@@ -1,0 +1,117 @@
+"""A bundle's card: what the model is for, what was measured out of fold, where it ends."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import evaluate, labels
+from ensemble import decide, score
+
+Scores = NDArray[np.float32]  # (chips, labels)
+Tags = NDArray[np.bool_]  # (chips, labels)
+
+
+def measure(
+    truth: Tags, single: Scores, turned: Scores, fold: NDArray[np.int64], space: labels.LabelSpace, decision: str
+) -> dict[str, Any]:
+    """What out-of-fold scores are worth, no cut having seen the chips that it decides on.
+
+    Args:
+        truth: (chips, labels).
+        single: out-of-fold scores of the chips as they are.
+        turned: the same, averaged over dihedral views.
+        fold: (chips,) the fold of each chip; its cuts are fitted on the other folds.
+        space: names of the labels.
+        decision: `flat` or `cuts`, whichever the bundle will use.
+    """
+    decided = {
+        "flat, one view": decide.apply(single, decide.FLAT),
+        "cuts, one view": decide.nested(single, truth, fold),
+        "flat, all views": decide.apply(turned, decide.FLAT),
+        "cuts, all views": decide.nested(turned, truth, fold),
+        "constant answer": np.broadcast_to(decide.common(truth), truth.shape),
+    }
+    roads = {}
+    for name, tags in decided.items():
+        worth = score.per_chip(truth, tags)
+        roads[name] = {"f2": float(worth.mean()), "interval": list(score.interval(worth))}
+    chosen = decided[f"{decision}, one view"]
+    gain = score.per_chip(truth, decided["cuts, one view"]) - score.per_chip(truth, decided["flat, one view"])
+    return {
+        **evaluate.measure(truth, chosen, space),
+        "roads": roads,
+        "gain_of_cuts": {"f2": float(gain.mean()), "interval": list(score.interval(gain))},
+        "mean_average_precision": score.mean_average_precision(truth, single),
+        "folds": [score.f2(truth[fold == number], chosen[fold == number]) for number in np.unique(fold)],
+    }
+
+
+def text(space: labels.LabelSpace, story: dict[str, Any]) -> str:
+    """The card, in Markdown."""
+    measured, plan, data = story["scores"], story["recipe"], story["data"]
+    members = "\n".join(f"- {_describe(member, story['started_from'])}" for member in plan["members"])
+    roads = "\n".join(
+        f"| {name} | {road['f2']:.4f} | {road['interval'][0]:.4f} to {road['interval'][1]:.4f} |"
+        for name, road in measured["roads"].items()
+    )
+    rows = "\n".join(
+        f"| {name} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f2']:.3f} "
+        f"| {row['interval'][0]:.3f} to {row['interval'][1]:.3f} |"
+        for name, row in measured["labels"].items()
+    )
+    rare = [name for name, row in measured["labels"].items() if row["support"] < 20]
+    gain = measured["gain_of_cuts"]
+    return f"""# Tags of the label space {space.name}
+
+Reads a satellite chip, made {plan["side"]} x {plan["side"]} pixels, and gives each of {len(space.names)} labels a \
+score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: recall weighs four times precision.
+
+## Members, averaged with equal weight
+
+{members}
+
+Trained on {data["chips"]} labelled chips (fingerprint {data["fingerprint"][:16]}), seed {plan["seed"]}.
+
+## Measured
+
+Out of fold, {plan["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
+on. Intervals are 95 % bootstraps over chips. "All views" averages {story["views"]} dihedral views. This bundle \
+decides by {"a cut a label" if plan["decision"] == "cuts" else "one flat cut"}.
+
+| scores to tags | F2 | 95 % interval |
+|---|---|---|
+{roads}
+
+Fitted cuts against one flat cut of {decide.FLAT}: {gain["f2"]:+.4f} ({gain["interval"][0]:+.4f} to \
+{gain["interval"][1]:+.4f}). Mean average precision {measured["mean_average_precision"]:.3f}.
+
+| label | support | precision | recall | F2 | 95 % interval |
+|---|---|---|---|---|---|
+{rows}
+
+## Limits
+
+{_limits(rare)} Chips from another sensor, another resolution or another part of the world were not measured. A score \
+is no probability until somebody has calibrated it.
+
+## Data and licence
+
+{plan["note"] or "The recipe says nothing of where the chips are from or on which terms; ask whoever trained this."}
+"""
+
+
+def _describe(member: dict[str, Any], starts: dict[str, str]) -> str:
+    start = f"weights with SHA-256 {starts[member['backbone']][:16]}" if member["backbone"] in starts else "Keras' own"
+    origin = "random weights" if member["weights"] == "none" else f"ImageNet weights ({start})"
+    if member["kind"] == "frozen":
+        return (
+            f"`{member['name']}`: {member['backbone']} with {origin}, not trained further, and a {member['head']} head."
+        )
+    return f"`{member['name']}`: {member['backbone']}, every layer trained for {member['epochs']} epochs from {origin}."
+
+
+def _limits(rare: list[str]) -> str:
+    if not rare:
+        return "Every label was measured on 20 chips or more."
+    return f"Fewer than 20 chips carry {', '.join(rare)}: what is said of these is close to a guess."

@@ -1,0 +1,228 @@
+"""The only writer: a file is whole or untouched, whatever ends the run.
+
+Everything is written to a hidden sibling, flushed, fsynced and renamed. Devices, pipes and descriptors such as
+`/dev/stdout` have nothing to replace, so they are written straight through.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A stream whose bytes stand at `path` once the block ends well; after any exception the old file stands.
+
+    A new file gets the mode that a plain `open` would give it, an existing one keeps its own. Of a symbolic link the
+    file that it leads to is replaced.
+    """
+    straight = _straight(path)
+    if straight is not None:
+        with straight:
+            yield straight
+        return
+    target = Path(os.path.realpath(path))
+    part = _sibling(target)
+    try:
+        with os.fdopen(_create(part, target), "wb") as stream:
+            yield stream
+        _sync(part)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except BaseException:  # KeyboardInterrupt too
+        part.unlink(missing_ok=True)
+        raise
+    _sync(target.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill; it stands at `path`, complete, once the block ends well, and nowhere otherwise.
+
+    Raises:
+        FileExistsError: Something stands at `path`, before the block or after it.
+    """
+    refuse_existing(path)
+    part = _sibling(path)
+    try:
+        try:
+            part.mkdir()
+        except OSError as error:
+            raise _refusal(path, error) from error
+        yield part
+        for entry in part.rglob("*"):
+            if not entry.is_symlink() and (entry.is_file() or entry.is_dir()):
+                _sync(entry)
+        _sync(part)
+        refuse_existing(path)
+        part.rename(path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    _sync(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replaces the file by `content`, whole or not at all."""
+    with atomic(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces the file by `text` in UTF-8, line ends as they are."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replaces the file by `value` as JSON, keys in their own order; NaN and infinity raise ValueError."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raises the OSError that writing `path` would end in; called before any work that would be lost.
+
+    A sibling is really made and removed: mode bits say nothing to root, nor of a read-only file system.
+
+    Raises:
+        FileNotFoundError: The folder is missing.
+        IsADirectoryError: `path` is a folder.
+        PermissionError: The folder, or the file that stands there, may not be written.
+        OSError: Any other reason, such as a read-only file system or a name that is too long.
+    """
+    if _descriptor(path) is not None:
+        return
+    target = Path(os.path.realpath(path))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; name a file to write, such as {path / 'submission.csv'}.")
+        if path.exists() and not path.is_file():
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        part = _sibling(target)
+        os.close(_create(part, target))
+        part.unlink()
+        if target.exists():
+            os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.strerror is None:  # says already what to do
+            raise
+        raise _refusal(path, error) from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Raises FileExistsError if anything, even a dangling link, stands at `path`."""
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} exists and is never overwritten; name another folder, or move this one away.")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """SHA-256 of `content`, in hexadecimal.
+
+    Example:
+        >>> sha256_bytes(b"")[:16]
+        'e3b0c44298fc1c14'
+    """
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Holds the lock file `path`; it stays on disk, for removing it would let two runs hold it.
+
+    The lock goes when the block ends, or the process, however it ends.
+
+    Raises:
+        BlockingIOError: Another run holds it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _refusal(path, error) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"Another run holds {path}; start this one again when it has ended.") from error
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to close: a forked child may hold the descriptor too
+    finally:
+        os.close(descriptor)
+
+
+def _sibling(target: Path) -> Path:
+    """A name beside `target` that nothing has; short, so that a long name cannot make it too long."""
+    return target.parent / f".amazon_tags-{secrets.token_hex(8)}.part"
+
+
+def _create(part: Path, target: Path) -> int:
+    """Descriptor of the new file `part`, with the mode that the umask leaves; errors speak of `target`."""
+    try:
+        return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise _refusal(target, error) from error
+
+
+def _refusal(path: Path, error: OSError) -> OSError:
+    """The same kind of error in one line that says what to do."""
+    advice = "name a place that this user may write to"
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, FileNotFoundError):
+        reason = f"the folder {path.parent} does not exist"
+        advice = "create it first"
+    refusal = type(error)(f"{path} cannot be written: {reason}; {advice}.")
+    refusal.errno = error.errno
+    return refusal
+
+
+def _descriptor(path: Path) -> int | None:
+    """Number of the open descriptor that a path such as `/dev/stdout` or `/dev/fd/3` leads to."""
+    for _ in range(40):  # as many links as Linux follows
+        folder = os.path.realpath(path.parent)
+        if folder in (f"/proc/{os.getpid()}/fd", "/dev/fd") and path.name.isdecimal():
+            return int(path.name)
+        try:
+            path = path.parent / path.readlink()
+        except OSError:  # no link, or nothing
+            return None
+    return None
+
+
+def _straight(path: Path) -> BinaryIO | None:
+    """An open stream where there is no regular file to replace, else None."""
+    descriptor = _descriptor(path)
+    if descriptor is not None:  # a duplicate shares the position, so `>>` appends, and sockets work
+        return os.fdopen(os.dup(descriptor), "wb")
+    if path.exists() and not path.is_file():
+        return path.open("wb")
+    return None
+
+
+def _sync(path: Path) -> None:
+    """Forces a file or the entries of a folder to disk, where the file system knows how."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no fsync
+            raise
+    finally:
+        os.close(descriptor)

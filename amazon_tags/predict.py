@@ -1,0 +1,61 @@
+"""What `amazon_tags predict` does: chips in, one row of tags a chip out, as they are decided."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import bundle, tables
+from features import chips, extract
+
+ON_ERROR = ("fail", "skip", "fill")
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """The next chips in order, and what was wrong with those among them that cannot be used."""
+
+    ids: list[str]
+    scores: NDArray[np.float32]  # (chips, labels)
+    tags: NDArray[np.bool_]  # (chips, labels)
+    failures: list[tuple[Path, chips.ChipError]]
+
+
+def find(inputs: Sequence[Path], like: Path | None = None) -> list[Path]:
+    """The chips in natural order or, with a sample submission, exactly its rows in its order.
+
+    Raises:
+        ValueError: if there are no chips, or the sample submission names chips that are missing.
+    """
+    paths = chips.list_chips(inputs)
+    if like is None:
+        return paths
+    rows = tables.select([path.stem for path in paths], tables.read_ids(like))
+    return [paths[row] for row in rows]
+
+
+def run(
+    paths: Sequence[Path], model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+) -> Iterator[Tagged]:
+    """Tags of chips, in their order, a batch at a time.
+
+    Args:
+        paths: chip files, as `find` lists them.
+        model: an open bundle.
+        views: dihedral views, 1 to 8, whose scores are averaged.
+        on_error: what becomes of a chip that cannot be used: `fail` raises its ChipError, `skip` leaves it out,
+            `fill` gives it the tags that most chips have, with scores of 0.
+        jobs: threads that decode.
+    """
+    tolerant = on_error != "fail"
+    for outputs in extract.stream(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):
+        failed = [row for row, _ in outputs.failures] if on_error == "fill" else []
+        rows = np.array(sorted([*outputs.rows, *failed]), np.intp)
+        good = np.isin(rows, outputs.rows)
+        scores = np.zeros((len(rows), len(model.space.names)), np.float32)
+        scores[good] = model.scores(outputs.values)
+        tags = np.where(good[:, None], model.decide(scores), model.decision.common)
+        failures = [(paths[row], error) for row, error in outputs.failures]
+        yield Tagged([paths[row].stem for row in rows], scores, tags, failures)

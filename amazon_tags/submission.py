@@ -1,0 +1,64 @@
+"""Tags as they come, written down: the submission, the score table, the list of chips that could not be used."""
+
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from amazon_tags import files, labels, predict, progress, tables
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to write: tags to stdout unless `tags` names a file; scores and errors only where one is named."""
+
+    tags: Path | None = None
+    scores: Path | None = None
+    errors: Path | None = None
+
+    def refuse(self) -> None:
+        """Raise what writing would end in, before any chip is read."""
+        if self.scores:
+            tables.refuse_score_path(self.scores)
+        for path in (self.tags, self.scores, self.errors):
+            if path:
+                files.refuse_unwritable(path)
+
+
+def write(tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Places, *, total: int) -> int:
+    """Write every row as soon as it is known; returns how many of the `total` chips could not be used."""
+    ids: list[str] = []
+    scores = [np.zeros((0, len(space.names)), np.float32)]
+    failures: list[dict[str, str]] = []
+    with _stream(places.tags) as stream, progress.bar("tagging", total) as advance:
+        for number, part in enumerate(tagged):
+            tables.write_tags(stream, part.ids, part.tags, space, header=number == 0)
+            stream.flush()
+            if places.scores:
+                ids += part.ids
+                scores.append(part.scores)
+            failures += [{"file": str(path), "error": str(error)} for path, error in part.failures]
+            advance(len(part.ids))
+    if places.scores:
+        tables.write_scores(places.scores, ids, np.concatenate(scores), space)
+    if places.errors and failures:
+        files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
+    return len(failures)
+
+
+@contextmanager
+def _stream(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    with files.atomic(path) as binary:
+        text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()

@@ -1,0 +1,297 @@
+"""Label tables, submissions and score tables, in and out, checked.
+
+`image_name` names a chip by its file's stem; a suffix `.jpg`, `.tif` or `.png` that stands in a table is dropped.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import files, labels, rows
+from amazon_tags.labels import LabelSpace
+
+Scores = NDArray[np.float32]  # (chips, labels), in [0, 1]
+Tags = NDArray[np.bool_]  # (chips, labels)
+
+SUFFIX = re.compile(r"\.(jpe?g|tiff?|png)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """A label table as people left it; `remarks` says how often its rows break a rule."""
+
+    ids: list[str]
+    truth: Tags
+    space: LabelSpace
+    remarks: tuple[str, ...]
+
+
+def read_labels(path: Path, space: LabelSpace) -> LabelTable:
+    """Reads `image_name,tags`, tags separated by spaces.
+
+    Repeated tags, rows without tags and rows that break the space's rules are kept and counted in the remarks: the
+    competition's own table has them.
+
+    Raises:
+        ValueError: An unknown tag, a repeated image, or whatever `rows.read` refuses.
+    """
+    table = rows.read(path, ("image_name", "tags"))
+    ids = _ids(table)
+    places = {name: place for place, name in enumerate(space.names)}
+    truth = np.zeros((len(ids), len(places)), dtype=np.bool_)
+    repeating: list[int] = []
+    unknown: list[tuple[int, str]] = []
+    for row, cell in enumerate(rows.column(table, "tags")):
+        tags = cell.split()
+        if len(set(tags)) < len(tags):
+            repeating.append(row)
+        for tag in tags:
+            if tag in places:
+                truth[row, places[tag]] = True
+            else:
+                unknown.append((row, tag))
+    if unknown:
+        row, tag = unknown[0]
+        separated = any(mark in tag for mark in ",;|/")
+        raise ValueError(
+            f"{path} line {table.lines[row]}: {tag!r} is no label of {space.name!r}"
+            f"{labels.did_you_mean(tag, space.names)}; "
+            f"{len({row for row, _ in unknown})} of {len(ids)} rows have such tags. "
+            + ("Separate tags by spaces." if separated else "For other labels pass --labels table, or a TOML file.")
+        )
+    cases = {"a tag repeated": repeating, **_breaches(space, truth)}
+    remarks = tuple(
+        f"{len(found)} of {len(ids)} rows: {what} (first: {ids[found[0]]}, line {table.lines[found[0]]})"
+        for what, found in cases.items()
+        if found
+    )
+    return LabelTable(ids, truth, space, remarks)
+
+
+def read_ids(path: Path) -> list[str]:
+    """The `image_name` column of any table, such as the sample submission, in its order."""
+    return _ids(rows.read(path, ("image_name",)))
+
+
+def write_tags(stream: TextIO, ids: Sequence[str], tags: Tags, space: LabelSpace, *, header: bool = True) -> None:
+    """Writes a submission, or more rows of one: `image_name,tags`, tags in the space's order, separated by a space."""
+    if np.asarray(tags).dtype != np.bool_:
+        raise ValueError(f"Got tags of {np.asarray(tags).dtype}, needed bool; decide on the scores first.")
+    _refuse_shape("tags", tags, ids, space)
+    _refuse_repeats("The chips to write", ids)
+    names = np.array(space.names, dtype=object)
+    writer = csv.writer(stream, lineterminator="\n")
+    if header:
+        writer.writerow(("image_name", "tags"))
+    writer.writerows((name, " ".join(names[row])) for name, row in zip(ids, tags, strict=True))
+
+
+def select(ids: Sequence[str], wanted: Sequence[str]) -> NDArray[np.intp]:
+    """Positions in `ids` of what is `wanted`, in the order of `wanted`.
+
+    Example:
+        >>> select(["a", "b", "c"], ["c", "a"]).tolist()
+        [2, 0]
+    """
+    _refuse_repeats("The chips to select from", ids)
+    places = {name: place for place, name in enumerate(ids)}
+    missing = [name for name in wanted if name not in places]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(wanted)} wanted chips are missing from the {len(ids)} given "
+            f"(first: {missing[0]!r}); give these chips too, or leave them out of the table that asks for them."
+        )
+    return np.array([places[name] for name in wanted], dtype=np.intp)
+
+
+def refuse_score_path(path: Path) -> None:
+    """Raises ValueError where the suffix is neither `.csv` nor `.parquet`; none at all (`/dev/stdout`) means CSV."""
+    if path.suffix.lower() not in (".csv", ".parquet", ""):
+        raise ValueError(f"Scores cannot be written to {path}: got {path.suffix!r}, needed .csv or .parquet.")
+
+
+def write_scores(path: Path, ids: Sequence[str], scores: Scores, space: LabelSpace) -> None:
+    """Writes `image_name` and one column for each label, as CSV or Parquet by the suffix; no bit is lost in either."""
+    refuse_score_path(path)
+    matrix = np.asarray(scores, dtype=np.float32)
+    _refuse_shape("scores", matrix, ids, space)
+    _refuse_repeats("The chips to write", ids)
+    _refuse_range("The scores to write", ids, matrix, space.names)
+    header = ("image_name", *space.names)
+    if path.suffix.lower() == ".parquet":
+        files.write_bytes(path, _parquet(header, ids, matrix))
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows((name, *row) for name, row in zip(ids, _decimals(matrix), strict=True))
+    files.write_text(path, text.getvalue())
+
+
+def read_scores(path: Path, space: LabelSpace | None = None) -> tuple[list[str], Scores, tuple[str, ...]]:
+    """Reads a score table, CSV or Parquet by its content.
+
+    Args:
+        path: The table; its label columns may stand in any order.
+        space: The labels that it must have, no more and no fewer; None takes what the table has.
+
+    Returns:
+        ids, scores and label names, in the order of `space`, or of the table without one.
+
+    Raises:
+        ValueError: A label column is missing or too many, an image is repeated, a score is not in [0, 1].
+    """
+    content = path.read_bytes()
+    ids, matrix, columns = (_from_parquet if content[:4] == b"PAR1" else _from_csv)(path, content)
+    if space is None:
+        try:
+            space = LabelSpace(path.stem, columns)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    missing = [name for name in space.names if name not in columns]
+    extra = [name for name in columns if name not in space.names]
+    if missing or extra:
+        parts = [
+            f"{len(names)} label columns are {what} (first: {names[0]!r}{labels.did_you_mean(names[0], others)})"
+            for names, what, others in ((missing, "missing", extra), (extra, "unknown", missing))
+            if names
+        ]
+        raise ValueError(
+            f"{path}: {' and '.join(parts)}; needed image_name and the {len(space.names)} labels of {space.name!r}."
+        )
+    _refuse_range(str(path), ids, matrix, columns)
+    return ids, np.ascontiguousarray(matrix[:, select(columns, space.names)]), space.names
+
+
+def _ids(table: rows.Rows) -> list[str]:
+    ids = [SUFFIX.sub("", cell) for cell in rows.column(table, "image_name")]
+    empty = [row for row, name in enumerate(ids) if not name.strip()]
+    if empty:
+        raise ValueError(
+            f"{table.path} line {table.lines[empty[0]]}: image_name is empty ({len(empty)} such rows); name the chip."
+        )
+    _refuse_repeats(str(table.path), ids, table.lines)
+    return ids
+
+
+def _breaches(space: LabelSpace, truth: Tags) -> dict[str, list[int]]:
+    """Rows that break a rule, by rule; a row without tags breaks that one only."""
+    count = truth.sum(axis=1)
+    breach = {"no tags": count == 0}
+    for group in space.groups:
+        held = truth[:, select(space.names, group)].sum(axis=1)
+        breach[f"none of {', '.join(group)}"] = (held == 0) & (count > 0)
+        breach[f"more than one of {', '.join(group)}"] = held > 1
+    for name in space.alone:
+        breach[f"{name} together with other tags"] = truth[:, space.names.index(name)] & (count > 1)
+    return {what: np.flatnonzero(broken).tolist() for what, broken in breach.items()}
+
+
+def _refuse_repeats(where: str, ids: Sequence[str], lines: Sequence[int] | None = None) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    first: dict[str, int] = {}
+    again: list[int] = []
+    for row, name in enumerate(ids):
+        if name in first:
+            again.append(row)
+        else:
+            first[name] = row
+    name = ids[again[0]]
+    pair = [row if lines is None else lines[row] for row in (first[name], again[0])]
+    raise ValueError(
+        f"{where}: {len(again)} images are repeated (first: {name!r} in {'rows' if lines is None else 'lines'} "
+        f"{pair[0]} and {pair[1]}); keep one of each."
+    )
+
+
+def _refuse_shape(what: str, matrix: NDArray[Any], ids: Sequence[str], space: LabelSpace) -> None:
+    needed = (len(ids), len(space.names))
+    if np.shape(matrix) != needed:
+        raise ValueError(
+            f"{what} have shape {np.shape(matrix)}, needed {needed}: one row for each chip and one column for each "
+            f"label of {space.name!r}."
+        )
+
+
+def _refuse_range(where: str, ids: Sequence[str], scores: Scores, columns: Sequence[str]) -> None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.argwhere(~((scores >= 0) & (scores <= 1)))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{where}: {len(wrong)} scores are not in [0, 1] (first: {scores[row, column]} for {columns[column]} of "
+            f"{ids[row]!r}); needed probabilities, not logits or missing values."
+        )
+
+
+def _decimals(scores: Scores) -> NDArray[Any]:
+    """Shortest decimals that read back, by way of a double, as the same float32."""
+    texts = scores.astype(object)
+    short = scores.astype(np.str_)
+    # Rounded twice, decimal to double to float32, a few shortest decimals arrive one unit off; those get the double's.
+    lost = short.astype(np.float64).astype(np.float32).view(np.uint32) != scores.view(np.uint32)
+    texts[:] = short
+    texts[lost] = [repr(float(score)) for score in scores[lost]]
+    return texts
+
+
+def _from_csv(path: Path, content: bytes) -> tuple[list[str], Scores, tuple[str, ...]]:
+    table = rows.parse(path, content, ("image_name",))
+    ids = _ids(table)
+    place = table.columns.index("image_name")
+    columns = table.columns[:place] + table.columns[place + 1 :]
+    matrix = np.empty((len(ids), len(columns)), dtype=np.float32)
+    for row, cells in enumerate(table.cells):
+        try:
+            matrix[row] = [float(cell) for cell in cells[:place] + cells[place + 1 :]]
+        except ValueError as error:
+            raise ValueError(f"{path} line {table.lines[row]}: {error}; needed a score in [0, 1].") from error
+    return ids, matrix, columns
+
+
+def _parquet(header: Iterable[str], ids: Sequence[str], scores: Scores) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with Parquet should pay
+    from pyarrow import parquet  # noqa: PLC0415
+
+    columns = [pa.array(list(ids), pa.string()), *(pa.array(column, pa.float32()) for column in scores.T)]
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table(columns, names=list(header)), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _from_parquet(path: Path, content: bytes) -> tuple[list[str], Scores, tuple[str, ...]]:
+    import pyarrow as pa  # noqa: PLC0415  as in `_parquet`
+    from pyarrow import parquet  # noqa: PLC0415
+
+    try:
+        table = parquet.ParquetFile(pa.BufferReader(content)).read()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is damaged: {error}; write it again.") from error
+    columns = tuple(name for name in table.column_names if name != "image_name")
+    if table.column_names.count("image_name") != 1 or len(set(columns)) < len(columns):
+        raise ValueError(
+            f"{path} has the columns {', '.join(table.column_names)}; needed image_name and each label once."
+        )
+    if not table.num_rows:
+        raise ValueError(f"{path} has no rows; a row for each image is needed.")
+    for name in columns:
+        kind = table.column(name).type
+        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            raise ValueError(f"{path}: the column {name!r} is of {kind}, needed numbers in [0, 1].")
+    names = table.column("image_name").to_pylist()
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(f"{path}: image_name has rows that are empty or no text; name each chip.")
+    ids = [SUFFIX.sub("", name) for name in names]
+    _refuse_repeats(str(path), ids)
+    matrix = np.empty((len(ids), len(columns)), dtype=np.float32)
+    for place, name in enumerate(columns):
+        matrix[:, place] = table.column(name).to_numpy()
+    return ids, matrix, columns

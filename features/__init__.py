@@ -1,0 +1,1 @@
+"""Pixels to vectors: chips, their views, backbones and compiled networks."""

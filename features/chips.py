@@ -1,0 +1,148 @@
+"""A chip: an image file made into (H, W, C) of the bands and the integer type that a network eats.
+
+A 3-band chip is red, green, blue; a 4-band one blue, green, red, near infrared.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from features import decode, visual
+
+Chip = NDArray[np.uint8] | NDArray[np.uint16]  # (H, W, C)
+Header = decode.Header
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+FILE = 2 * decode.SIDE**2 * decode.BANDS + (1 << 20)  # bytes: every pixel uncompressed, and room for tags
+RGB = ("red", "green", "blue")
+OWN_BANDS = {  # what bands are taken to be, by count and type, for files do not say; 4 of uint8 may hold alpha
+    (3, "uint8"): RGB,
+    (3, "uint16"): RGB,
+    (4, "uint16"): visual.BANDS,
+}
+
+
+class ChipError(ValueError):
+    """A chip that cannot be used; the message starts with its path."""
+
+
+@dataclass(frozen=True)
+class ChipSpec:
+    """What a network eats: bands in order, their integer type, and the side in pixels."""
+
+    bands: tuple[str, ...] = RGB
+    dtype: str = "uint8"
+    side: int = 256
+
+
+def list_chips(paths: Sequence[Path]) -> list[Path]:
+    """The chip files in folders (not in theirs) and among files, in natural order: train_2 before train_10.
+
+    Raises:
+        FileNotFoundError: a path is not there.
+        ValueError: no chips, or two files of one stem, which names the chip in tables.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.name[0] != "."]
+            found += [entry for entry in inside if not entry.is_dir()]
+            if not inside:
+                raise ValueError(f"{path} holds no chips; needed are files named {', '.join(SUFFIXES)}.")
+        elif path.exists():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"{path} is neither a file nor a folder; name chips that exist.")
+    found.sort(key=_natural)
+    for first, second in pairwise(found):
+        if first.stem == second.stem:
+            raise ValueError(f"{first} and {second} have one name, {first.stem}; a name may stand for one chip only.")
+    return found
+
+
+def header(path: Path) -> Header:
+    """What the file holds, by its content.
+
+    Raises:
+        ChipError: no JPG, PNG or TIF, damaged, or larger than 4096 x 4096 x 16.
+        OSError: the file cannot be read.
+    """
+    content = _content(path)
+    try:
+        return decode.header(content)
+    except ValueError as error:
+        raise ChipError(f"{path} {error}") from error
+
+
+def read(path: Path) -> Chip:
+    """The chip as it is stored, (H, W, C); raises like `header`."""
+    content = _content(path)
+    try:
+        return decode.pixels(content)
+    except ValueError as error:
+        raise ChipError(f"{path} {error}") from error
+
+
+def load(path: Path, spec: ChipSpec) -> Chip:
+    """The chip as a network eats it: (side, side, bands) of the spec's type; raises like `header`."""
+    return resize(conform(read(path), spec, path), spec.side)
+
+
+def conform(chip: Chip, spec: ChipSpec, path: Path) -> Chip:
+    """The chip with the spec's bands and type.
+
+    Given to an 8-bit RGB spec, a 4-band uint16 chip becomes the visual product, and a 3-band one (a 16-bit PNG, which
+    uses the whole range) is divided by 257.
+
+    Raises:
+        ChipError: the chip's bands or type are not the spec's.
+    """
+    count = chip.shape[2]
+    bands = OWN_BANDS.get((count, str(chip.dtype)), spec.bands if count == len(spec.bands) else ())
+    if spec.dtype == "uint8" and chip.dtype == np.uint16:
+        if bands == visual.BANDS and set(spec.bands) <= set(RGB):
+            chip, bands = visual.colours(chip), RGB
+        elif bands == RGB and chip.max(initial=0) > 4095:  # below that it is 12-bit data, which would turn black
+            chip = np.rint(chip / 257).astype(np.uint8)  # 65535 / 257 = 255
+    if not set(spec.bands) <= set(bands) or chip.dtype != spec.dtype:
+        raise ChipError(
+            f"{path} has {count} bands of {chip.dtype}, but the model reads {spec.dtype} {', '.join(spec.bands)}; "
+            "give it 3-band 8-bit chips, or 4-band 16-bit ones in the order blue, green, red, near infrared."
+        )
+    if spec.bands == bands:
+        return chip
+    chosen: Chip = chip[..., [bands.index(name) for name in spec.bands]].copy()
+    return chosen
+
+
+def resize(chip: Chip, side: int) -> Chip:
+    """The chip at (side, side, C), bilinear over all pixels that a new one covers; itself if it is so already."""
+    if chip.shape[:2] == (side, side):
+        return chip
+    size = (side, side)
+    if chip.dtype == np.uint8 and chip.shape[2] == 3:
+        return np.array(Image.fromarray(chip).resize(size, Image.Resampling.BILINEAR), np.uint8)
+    planes = [Image.fromarray(chip[..., band].astype(np.float32)) for band in range(chip.shape[2])]
+    resized = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR)) for plane in planes], axis=-1)
+    rounded: Chip = np.rint(resized).astype(chip.dtype)
+    return rounded
+
+
+def _natural(path: Path) -> tuple[list[str | int], str, str]:
+    # Text and numbers take turns in every key, so that like is compared with like.
+    # The whole stem follows, or a/1, a/01 and b/1 would stand in this order, and the two 1 would not meet.
+    parts = re.split(r"(\d+)", path.stem)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.stem, path.as_posix()
+
+
+def _content(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > FILE:
+        raise ChipError(f"{path} has {size:,} bytes; a chip has at most {FILE:,}, cut it into chips first.")
+    return path.read_bytes()

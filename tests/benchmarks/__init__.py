@@ -1,0 +1,1 @@
+"""Measurements, each run by hand as `python -m tests.benchmarks.NAME`; they print tables and judge nothing."""

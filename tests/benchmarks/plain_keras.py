@@ -1,0 +1,40 @@
+"""The plain way to tag chips, as tutorials have it: keras.utils.load_img, one array, model.predict, a cut, a CSV.
+
+Its JPGs are decoded by Pillow: TensorFlow's own operation turns the competition's four-component files black.
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ensemble import member, nets
+from features import chips
+
+
+def main(folder: Path, bundle: Path) -> None:
+    """Print a submission for the chips of a folder, by the fine-tuned members of a bundle."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    decision = json.loads((bundle / "decision.json").read_text())
+    side, names = manifest["chips"]["side"], manifest["labels"]["labels"]
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
+    images = [keras.utils.load_img(path, target_size=(side, side)) for path in paths]
+    pixels = np.stack([keras.utils.img_to_array(image, dtype="uint8") for image in images])
+    scores = []
+    for place, settings in enumerate(manifest["recipe"]["members"]):
+        values = {key: value for key, value in settings.items() if key != "kind"}
+        tuned = member.Tuned(**{**values, "weights": "none"})
+        model = nets.build(tuned, chips.ChipSpec(side=side), np.full(len(names), 0.5))
+        model.load_weights(bundle / "members" / f"{place:02}-{tuned.name}" / "network.weights.h5")
+        scores.append(model.predict(pixels, verbose=0))
+    tags = np.mean(scores, axis=0) >= np.array([decision["cuts"][name] for name in names])
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(("image_name", "tags"))
+    rows.writerows((path.stem, " ".join(np.array(names)[row])) for path, row in zip(paths, tags, strict=True))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

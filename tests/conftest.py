@@ -1,0 +1,77 @@
+"""What several test files stand on: the real data, where there is any; a rendered world and a model trained on it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import world as worlds
+
+RECIPE = """
+folds = 2
+side = 64
+[[members]]
+kind = "tuned"
+name = "net"
+backbone = "toy"
+weights = "none"
+epochs = 1
+rate = 1e-3
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+weights = "none"
+head = "ridge"
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real chips that `AMAZON_TAGS_DATA` names."""
+    folder = os.environ.get("AMAZON_TAGS_DATA")
+    if not folder:
+        pytest.skip("AMAZON_TAGS_DATA does not name the folder of real chips")
+    return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
+    """The competition's folders, tiny and rendered."""
+    return worlds.build(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Runs the command line in a process of its own, with Python's own handling of signals and pipes."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
+        options = {"capture_output": True, "text": True, "restore_signals": True, **options}
+        return subprocess.run(command, check=False, **options)
+
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as Python has it; a test runner may have set another
+    return run
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe with a fine-tuned and a frozen member of the toy backbone."""
+    path = tmp_path_factory.mktemp("recipe") / "toy.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(world: worlds.World, run: Run, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle trained by the command on the rendered world."""
+    bundle = tmp_path_factory.mktemp("trained") / "model"
+    done = run("train", world.train_jpg, world.labels, "-o", bundle, "--recipe", recipe_file, "--views", 2)
+    assert done.returncode == 0, done.stderr
+    return bundle

@@ -1,0 +1,112 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from amazon_tags import bundle, files
+
+
+@pytest.fixture
+def copy(model, tmp_path):
+    return shutil.copytree(model, tmp_path / "copy")
+
+
+def reseal(folder, name):
+    """What somebody would do who can also write the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    path = folder / name
+    manifest["files"][name] = {"size": path.stat().st_size, "sha256": files.sha256(path)}
+    files.write_json(folder / "manifest.json", manifest)
+
+
+def test_a_trained_bundle_verifies(model):
+    held = [path for path in model.rglob("*") if path.is_file()]
+    assert bundle.verify(model) == len(held) - 1  # all but the manifest
+
+
+def test_the_bundled_model_verifies():
+    assert bundle.verify(bundle.DEFAULT) >= 6
+
+
+def test_every_file_with_one_byte_changed_is_refused(model, copy):
+    names = [path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()]
+    for name in names:
+        whole = (copy / name).read_bytes()
+        changed = bytearray(whole)
+        changed[len(whole) // 2] ^= 1
+        (copy / name).write_bytes(changed)
+        if name == "manifest.json":  # a changed letter of its prose may pass, anything that is used may not
+            (copy / name).write_bytes(b"{" + whole)
+        with pytest.raises(bundle.BundleError):
+            bundle.verify(copy)
+        (copy / name).write_bytes(whole)
+    bundle.verify(copy)
+
+
+@pytest.mark.parametrize("name", ["decision.json", "golden.npz", "card.md", "members/00-net/network.bin"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(bundle.BundleError, match="is missing"):
+        bundle.verify(copy)
+
+
+def test_a_file_that_the_manifest_does_not_name_is_refused_when_verified(copy):
+    (copy / "members" / "00-net" / "more.bin").write_bytes(b"")
+    with pytest.raises(bundle.BundleError, match="manifest does not name"):
+        bundle.verify(copy)
+
+
+def test_another_format_names_the_version_that_reads_it(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    files.write_json(copy / "manifest.json", {**manifest, "format": 2, "version": "9.1"})
+    with pytest.raises(bundle.BundleError, match=r"bundle format 2, .*reads format 1; install amazon_tags 9\.1"):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xff", b'{"format": 1}'])
+def test_a_damaged_manifest_is_refused(copy, content):
+    (copy / "manifest.json").write_bytes(content)
+    with pytest.raises(bundle.BundleError):
+        bundle.load(copy)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(bundle.BundleError, match=r"has no manifest\.json"):
+        bundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "00-../x", "0-net"])
+def test_a_member_cannot_lead_out_of_the_bundle(copy, name):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    files.write_json(copy / "manifest.json", {**manifest, "members": [name]})
+    with pytest.raises(bundle.BundleError, match="members are named like"):
+        bundle.load(copy)
+
+
+def test_scores_that_are_not_reproduced_are_refused_even_under_a_fitting_hash(copy):
+    with np.load(copy / "golden.npz") as archive:
+        chips, scores = archive["chips"], archive["scores"]
+    np.savez(copy / "golden.npz", chips=chips, scores=np.float32(1) - scores)
+    reseal(copy, "golden.npz")
+    with pytest.raises(bundle.BundleError, match="scores its golden chips"):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize("change", [{"cuts": {}}, {"cuts": None}, {"common": ["volcano"]}, []])
+def test_a_decision_that_does_not_fit_is_refused_even_under_a_fitting_hash(copy, change):
+    decision = json.loads((copy / "decision.json").read_text())
+    files.write_json(copy / "decision.json", {**decision, **change} if change else change)
+    reseal(copy, "decision.json")
+    with pytest.raises(bundle.BundleError, match="do not fit together"):
+        bundle.load(copy)
+
+
+def test_views_are_averaged_within_members_and_members_with_equal_weight(model):
+    opened = bundle.load(model)
+    rng = np.random.default_rng(0)
+    net = rng.random((2, 5, 17), dtype=np.float32)
+    vectors = rng.random((2, 5, 16), dtype=np.float32)
+    head = opened.members[1].head
+    expected = (net.mean(axis=0) + (head.scores(vectors[0]) + head.scores(vectors[1])) / 2) / 2
+    np.testing.assert_allclose(opened.scores([net, vectors]), expected, rtol=1e-5)

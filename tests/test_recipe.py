@@ -1,0 +1,74 @@
+import pytest
+
+from amazon_tags import recipe
+from ensemble import member
+
+GOOD = """
+seed = 3
+folds = 2
+side = 64
+decision = "flat"
+[[members]]
+kind = "tuned"
+name = "net"
+backbone = "toy"
+weights = "none"
+rate = 1
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+head = "ridge"
+"""
+
+
+def test_a_recipe_becomes_frozen_values_and_back(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD)
+    plan = recipe.read(path)
+    assert plan.members == (
+        member.Tuned("net", "toy", weights="none", rate=1),
+        member.Frozen("vectors", "toy", head="ridge"),
+    )
+    assert (plan.seed, plan.folds, plan.side, plan.decision) == (3, 2, 64, "flat")
+    assert recipe.from_values(recipe.to_values(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("folds = 2", "fold = 2", "no key fold .did you mean folds"),
+        ("folds = 2", "folds = 1", "folds is 1, but must lie in 2"),
+        ("folds = 2", 'folds = "2"', "folds of the recipe is '2', but must be int"),
+        ("side = 64", "side = true", "side of the recipe is True"),
+        ('decision = "flat"', 'decision = "flt"', "decision is flt .did you mean flat"),
+        ('kind = "tuned"', 'kind = "tund"', "kind of a member is tund .did you mean tuned"),
+        ('backbone = "toy"\nweights', "weights", "a tuned member has no backbone"),
+        ('name = "net"', 'name = "../net"', "is no name of a member"),
+        ('name = "net"', 'name = "vectors"', "two members have one name"),
+        ('weights = "none"', 'weights = "imagnet"', "did you mean imagenet"),
+        ("rate = 1", "rate = 2.5", "rate is 2.5"),
+        ("rate = 1", "rte = 1", "a tuned member has no key rte .did you mean rate"),
+        ('head = "ridge"', "epochs = 3", "a frozen member has no key epochs"),
+        ("[[members]]", "[[member]]", r"no \[\[members\]\]"),
+        ("seed = 3", "seed = ", "Invalid value"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ValueError, match=message) as refusal:
+        recipe.read(path)
+    assert str(refusal.value).startswith(str(path))
+
+
+def test_every_shipped_recipe_is_read_by_its_name():
+    names = [path.stem for path in recipe.SHIPPED.glob("*.toml")]
+    assert "default" in names
+    for name in names:
+        assert recipe.choose(name).members
+
+
+def test_a_recipe_that_is_neither_shipped_nor_a_file_is_refused():
+    with pytest.raises(FileNotFoundError, match="neither a file nor one of the recipes default, frozen"):
+        recipe.choose("defalt")
