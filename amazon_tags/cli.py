@@ -261,7 +261,8 @@ def _run(arguments: list[str]) -> int:
     try:
         with root.make_context("amazon_tags", arguments) as context:
             root.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the shell closed it
+            sys.stdout.flush()
     except (click.exceptions.Exit, click.ClickException) as ended:
         if isinstance(ended, click.ClickException):
             ended.show()
@@ -281,8 +282,8 @@ def _code(error: Exception) -> int:
         return REFUSED
     if isinstance(error, BlockingIOError):
         return LOCKED
-    mistaken = isinstance(error, FileExistsError | FileNotFoundError) or not isinstance(error, OSError)
-    return FAILURE if mistaken else IO_ERROR
+    from_system = isinstance(error, OSError) and error.errno is not None  # those that we raise ourselves have no number
+    return IO_ERROR if from_system else FAILURE
 
 
 def _say(text: str, code: int) -> int:

@@ -20,7 +20,7 @@ class Tagged:
     ids: list[str]
     scores: NDArray[np.float32]  # (chips, labels)
     tags: NDArray[np.bool_]  # (chips, labels)
-    failures: list[tuple[Path, chips.ChipError]]
+    failures: list[tuple[Path, chips.ChipError | OSError]]
 
 
 def find(inputs: Sequence[Path], like: Path | None = None) -> list[Path]:
@@ -45,7 +45,7 @@ def run(
         paths: chip files, as `find` lists them.
         model: an open bundle.
         views: dihedral views, 1 to 8, whose scores are averaged.
-        on_error: what becomes of a chip that cannot be used: `fail` raises its ChipError, `skip` leaves it out,
+        on_error: what becomes of a chip that cannot be used: `fail` raises its error, `skip` leaves it out,
             `fill` gives it the tags that most chips have, with scores of 0.
         jobs: threads that decode.
     """

@@ -4,16 +4,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 
 def say(text: str) -> None:
     """One line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    click.echo(text, err=True)
 
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yields a function to be told how many chips more are done; shows a bar where stderr is a terminal."""
-    if not sys.stderr.isatty():
+    if not sys.stderr or not sys.stderr.isatty():
         yield lambda count: None
         return
     from rich.console import Console  # noqa: PLC0415  # a tenth of a second that a pipe need not pay

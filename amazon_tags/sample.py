@@ -85,11 +85,11 @@ def write(folder: Path, count: int, *, seed: int = 0) -> None:
             image.save(part / f"sample_{number}.jpg", quality=QUALITY, comment=NOTE)
             rows.writerow((f"sample_{number}", " ".join(tags)))
         files.write_text(part / "labels.csv", table.getvalue())
-        files.write_text(part / "README.txt", f"{NOTE}\nlabels.csv holds the tags that each chip was rendered to show.\n")
+        files.write_text(part / "README.txt", f"{NOTE}\nlabels.csv holds what each chip was rendered to show.\n")
 
 
 def _noise(rng: Random, side: int, grain: float, octaves: int = 4) -> Mask:
-    """Smooth noise from 0 to 1, its largest patches `grain` of the side across, each octave half the size and weight."""
+    """Smooth noise from 0 to 1: patches `grain` of the side across, then of half that size and weight, and so on."""
     total = np.zeros((side, side))
     for octave in range(octaves):
         cells = max(2, min(side, round(2**octave / grain) + 1))
@@ -122,24 +122,25 @@ def _strokes(side: int, lines: list[list[tuple[float, float]]], width: float, so
 
 
 def _wander(rng: Random, turns: float, steps: int = 40) -> list[tuple[float, float]]:
-    """A line across the chip that bends by some `turns` radians on its way."""
-    angle = rng.uniform(0, 2 * np.pi)
-    spot = np.array([0.5, 0.5]) - 0.8 * np.array([np.cos(angle), np.sin(angle)])
+    """A line that crosses the chip near its middle and bends by some `turns` radians on its way."""
     bends = np.cumsum(rng.normal(0, turns / np.sqrt(steps), steps))
-    bends -= np.linspace(0, bends[-1], steps)
-    steps_xy = 1.6 / steps * np.stack([np.cos(angle + bends), np.sin(angle + bends)], axis=1)
-    return [(float(x), float(y)) for x, y in spot + np.cumsum(steps_xy, axis=0)]
+    angles = rng.uniform(0, 2 * np.pi) + bends
+    spots = np.cumsum(2.0 / steps * np.stack([np.cos(angles), np.sin(angles)], axis=1), axis=0)
+    spots += rng.uniform(0.35, 0.65, 2) - spots[steps // 2]
+    return [(float(x), float(y)) for x, y in spots]
 
 
 def _forest(rng: Random, side: int) -> Canvas:
     crowns, stands = _noise(rng, side, 0.03, 3), _noise(rng, side, 0.5)
     light = (0.6 * crowns + 0.4 * stands - 0.5)[..., None]
-    return np.array([44.0, 60.0, 55.0]) + light * np.array([34.0, 40.0, 26.0])
+    canvas: Canvas = np.array([44.0, 60.0, 55.0]) + light * np.array([34.0, 40.0, 26.0])
+    return canvas
 
 
 def _pasture(rng: Random, side: int) -> Canvas:
     light = (_noise(rng, side, 0.4) - 0.5)[..., None]
-    return np.array([96.0, 100.0, 74.0]) + light * np.array([44.0, 34.0, 30.0])
+    canvas: Canvas = np.array([96.0, 100.0, 74.0]) + light * np.array([44.0, 34.0, 30.0])
+    return canvas
 
 
 def _agriculture(canvas: Canvas, rng: Random) -> Canvas:
@@ -227,7 +228,8 @@ def _habitation(canvas: Canvas, rng: Random) -> Canvas:
         wide, high = rng.uniform(0.008, 0.022, 2)
         pen.rectangle((x * side, y * side, (x + wide) * side, (y + high) * side), fill=int(rng.integers(150, 255)))
     yards = np.exp(-((np.mgrid[0:side, 0:side] / side - centre[::-1, None, None]) ** 2).sum(axis=0) / 0.016)
-    return _over(_over(canvas, 0.6 * yards, (140.0, 124.0, 104.0)), np.asarray(houses, float) / 255, (214.0, 204.0, 196.0))
+    ground = _over(canvas, 0.6 * yards, (140.0, 124.0, 104.0))
+    return _over(ground, np.asarray(houses, float) / 255, (214.0, 204.0, 196.0))
 
 
 def _blooming(canvas: Canvas, rng: Random) -> Canvas:
@@ -276,5 +278,6 @@ PAINTERS: dict[str, Callable[[Canvas, Random], Canvas]] = {  # in the order of p
 def _marked(chip: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The word RENDERED in the lower left corner."""
     image = Image.fromarray(chip)
-    ImageDraw.Draw(image).text((3, len(chip) - 12), "RENDERED", fill=(250, 250, 250), font=ImageFont.load_default(9))
+    font = ImageFont.load_default(9)
+    ImageDraw.Draw(image).text((3, len(chip) - 12), "RENDERED", "white", font, stroke_width=1, stroke_fill="black")
     return np.array(image)

@@ -1,5 +1,6 @@
 """Tags as they come, written down: the submission, the score table, the list of chips that could not be used."""
 
+import errno
 import io
 import json
 import sys
@@ -24,6 +25,8 @@ class Places:
 
     def refuse(self) -> None:
         """Raise what writing would end in, before any chip is read."""
+        if not self.tags and not sys.stdout:
+            raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             tables.refuse_score_path(self.scores)
         for path in (self.tags, self.scores, self.errors):

@@ -142,7 +142,13 @@ def _natural(path: Path) -> tuple[list[str | int], str, str]:
 
 
 def _content(path: Path) -> bytes:
-    size = path.stat().st_size
-    if size > FILE:
-        raise ChipError(f"{path} has {size:,} bytes; a chip has at most {FILE:,}, cut it into chips first.")
-    return path.read_bytes()
+    try:
+        size = path.stat().st_size
+        if size > FILE:
+            raise ChipError(f"{path} has {size:,} bytes; a chip has at most {FILE:,}, cut it into chips first.")
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        refusal = type(error)(f"{path} cannot be read: {reason}; check its permissions and its disk, or leave it out.")
+        refusal.errno = error.errno
+        raise refusal from error

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from features import chips, runtime, views
 
+Failure = tuple[int, chips.ChipError | OSError]  # a position in the list of paths, and what is wrong there
+
 AHEAD = 4  # batches decoded or being decoded while one is inferred
 
 
@@ -24,7 +26,7 @@ class Outputs:
 
     rows: NDArray[np.intp]
     values: list[NDArray[np.float32]]
-    failures: list[tuple[int, chips.ChipError]]
+    failures: list[Failure]
 
 
 def stream(
@@ -44,7 +46,7 @@ def stream(
         spec: what a chip is made to be before it is fed.
         turns: 1 to 8.
         jobs: threads that decode.
-        tolerant: report chips that cannot be used among the outputs, instead of raising the first one's ChipError.
+        tolerant: report chips that cannot be used among the outputs, instead of raising the first one's error.
     """
     flying: deque[Callable[[], Outputs]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
@@ -61,20 +63,18 @@ def stream(
             pool.shutdown(cancel_futures=True)
 
 
-def _finish(
-    rows: list[int], started: list[list[Callable[[], runtime.Floats]]], failures: list[tuple[int, chips.ChipError]]
-) -> Outputs:
+def _finish(rows: list[int], started: list[list[Callable[[], runtime.Floats]]], failures: list[Failure]) -> Outputs:
     values = [np.stack([finish() for finish in flights]) for flights in started]
     return Outputs(np.array(rows, np.intp), values, failures)
 
 
 def _decode(
     pool: ThreadPoolExecutor, paths: Sequence[Path], spec: chips.ChipSpec, tolerant: bool
-) -> Iterator[tuple[list[int], runtime.Batch, list[tuple[int, chips.ChipError]]]]:
+) -> Iterator[tuple[list[int], runtime.Batch, list[Failure]]]:
     """Batches of decoded chips, in order."""
     waiting: deque[Future[chips.Chip]] = deque()
     rows: list[int] = []
-    failures: list[tuple[int, chips.ChipError]] = []
+    failures: list[Failure] = []
     batch = np.zeros((runtime.BATCH, spec.side, spec.side, len(spec.bands)), spec.dtype)
     for row in range(len(paths)):
         for ahead in range(row + len(waiting), min(len(paths), row + AHEAD * runtime.BATCH)):
@@ -82,7 +82,7 @@ def _decode(
         try:
             batch[len(rows)] = waiting.popleft().result()
             rows.append(row)
-        except chips.ChipError as error:
+        except (chips.ChipError, OSError) as error:
             if not tolerant:
                 raise
             failures.append((row, error))

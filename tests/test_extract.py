@@ -57,7 +57,7 @@ def spoilt(world, tmp_path):
 
 
 def test_the_first_damaged_chip_is_raised(spoilt, network):
-    with pytest.raises(chips.ChipError, match="chip_0.jpg"):
+    with pytest.raises(chips.ChipError, match=r"chip_0\.jpg"):
         list(extract.stream(spoilt, [network], SPEC))
 
 
