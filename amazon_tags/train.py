@@ -77,6 +77,7 @@ def run(
     unit = work / _key(plan, labelled, starts, views)
     unit.mkdir(parents=True, exist_ok=True)
     with files.lock(work / "lock"):
+        files.refuse_existing(out)  # by a run that has ended since
         fold = folds.stratify(labelled.truth, folds=plan.folds, seed=plan.seed)
         examples = fitting.Examples(labelled.paths, labelled.truth, spec, fold, views, plan.seed, jobs)
         fitted = [fitting.fit(_started(entry, weights or {}), examples, unit) for entry in plan.members]

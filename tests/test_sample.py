@@ -73,6 +73,8 @@ def test_an_unknown_tag_is_refused():
 
 def test_the_world_is_like_the_competitions(world):
     paths = chips.list_chips([world.train_jpg])
+    shown, rendered = chips.read(paths[0]).astype(int), sample.render(worlds.tags(0), seed=0, side=worlds.SIDE)
+    assert np.abs(shown - rendered).mean() < 8  # what JPG takes
     assert [path.stem for path in paths] == [f"train_{number}" for number in range(worlds.TRAIN)]
     for path in paths:
         with Image.open(path) as image:

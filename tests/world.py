@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import simplejpeg
+from PIL import Image
 from rasterio.io import MemoryFile
 
 from amazon_tags import labels, sample
@@ -42,14 +42,14 @@ def build(root: Path) -> World:
         folder.mkdir()
     rows = []
     for number in range(TRAIN):
-        tags = _tags(number)
-        pixels = sample.render(tags, seed=number, side=SIDE)
+        shown = tags(number)
+        pixels = sample.render(shown, seed=number, side=SIDE)
         (world.train_jpg / f"train_{number}.jpg").write_bytes(four_components(pixels))
         if number < TIFS:
             (world.train_tif / f"train_{number}.tif").write_bytes(four_bands(pixels))
-        rows.append((f"train_{number}", " ".join(tags)))
+        rows.append((f"train_{number}", " ".join(shown)))
     for number in range(TEST):
-        pixels = sample.render(_tags(number + 100), seed=number + 100, side=SIDE)
+        pixels = sample.render(tags(number + 100), seed=number + 100, side=SIDE)
         (world.test_jpg / f"test_{number}.jpg").write_bytes(four_components(pixels))
     _write(world.labels, rows)
     shuffled = np.random.default_rng(0).permutation(TEST)
@@ -58,10 +58,11 @@ def build(root: Path) -> World:
 
 
 def four_components(pixels: np.ndarray) -> bytes:
-    """A JPG like the competition's: red, green, blue and a fourth component that decodes to 255."""
-    full = np.full((*pixels.shape[:2], 1), 255, np.uint8)
-    content = simplejpeg.encode_jpeg(np.concatenate([pixels, full], axis=2), 95, "CMYK", "444")
-    return _without_marker(_without_marker(content, b"\xff\xe0"), b"\xff\xee")  # neither JFIF nor Adobe
+    """A JPG like the competition's: cyan, magenta and yellow are what red, green and blue lack, black is 0."""
+    none = np.zeros((*pixels.shape[:2], 1), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(np.concatenate([255 - pixels, none], axis=2), "CMYK").save(stream, "JPEG", quality=95)
+    return _without_marker(_without_marker(stream.getvalue(), b"\xff\xe0"), b"\xff\xee")  # neither JFIF nor Adobe
 
 
 def four_bands(pixels: np.ndarray) -> bytes:
@@ -83,8 +84,8 @@ def visual_curve(colour: int) -> np.ndarray:
     return visual.colours(np.repeat(numbers[:, None, None], 4, axis=2))[:, 0, colour].astype(float)
 
 
-def _tags(number: int) -> list[str]:
-    """Every label but two at least twice."""
+def tags(number: int) -> list[str]:
+    """What chip `number` shows; over all of them, every label but two at least twice."""
     land = [name for name in sample.LAND if name not in (NEVER, ONCE)]
     weather = list(sample.WEATHER)[number % 4]
     if weather == "cloudy":

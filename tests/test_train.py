@@ -1,0 +1,165 @@
+"""The `train` command on the rendered world; the bundle of the fixture `model` is what it wrote."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from amazon_tags import bundle, files, recipe, tables, train
+from ensemble import decide, folds, score
+from features import backbones
+from tests import world as worlds
+
+
+@pytest.fixture(scope="module")
+def truth(world):
+    return tables.read_labels(world.labels, bundle.labels.PLANET)
+
+
+def source(world, **options):
+    return train.Source(world.train_jpg, world.labels, **options)
+
+
+def test_out_of_fold_scores_stand_beside_the_bundle_as_csv_and_parquet(model, truth):
+    ids, scores, names = tables.read_scores(model.with_name("model.scores.csv"))
+    again = tables.read_scores(model.with_name("model.scores.parquet"))
+    assert (ids, names) == (truth.ids, truth.space.names) == (again[0], again[2])
+    np.testing.assert_array_equal(scores, again[1])
+
+
+def test_the_reported_f2_is_that_of_the_scores_with_cuts_from_the_other_folds(model, truth):
+    _, scores, _ = tables.read_scores(model.with_name("model.scores.csv"))
+    manifest = bundle.read_manifest(model)
+    fold = folds.stratify(truth.truth, folds=2, seed=0)
+    tags = decide.nested(scores, truth.truth, fold)
+    assert manifest["scores"]["f2"] == pytest.approx(score.f2(truth.truth, tags))
+    low, high = manifest["scores"]["interval"]
+    assert low < manifest["scores"]["f2"] < high
+    assert f"| cuts, one view | {score.f2(truth.truth, tags):.4f} |" in bundle.card(model)
+
+
+def test_the_cuts_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
+    _, scores, _ = tables.read_scores(model.with_name("model.scores.csv"))
+    expected = decide.fit_cuts(scores, truth.truth)
+    np.testing.assert_array_equal(bundle.load(model).decision.cuts, expected)
+
+
+def test_the_manifest_says_what_the_model_was_made_of(model, recipe_file):
+    manifest = bundle.read_manifest(model)
+    assert recipe.from_values(manifest["recipe"]) == recipe.read(recipe_file)
+    assert manifest["data"]["chips"] == worlds.TRAIN
+    assert len(manifest["data"]["fingerprint"]) == 64
+    assert len(manifest["scores"]["folds"]) == 2
+
+
+def test_the_card_tells_every_label_and_which_are_rare(model, truth):
+    text = bundle.card(model)
+    for name, support in zip(truth.space.names, truth.truth.sum(axis=0), strict=True):
+        assert f"| {name} | {support} |" in text
+    assert f"Fewer than 20 chips carry agriculture, artisinal_mine, bare_ground, blooming, {worlds.ONCE}" in text
+
+
+def test_nothing_but_the_bundle_and_its_scores_is_left(model):
+    assert {path.name for path in model.parent.iterdir()} == {"model", "model.scores.csv", "model.scores.parquet"}
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
+    target = tmp_path / "model"
+    arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--views", 2]
+    command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("net fold_1: epoch 1 of 1"):
+                os.kill(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not target.exists()
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "net fold_1: going on after epoch 1" in done.stderr or "net fold_0: epoch" not in done.stderr
+    expected, got = (bundle.read_manifest(folder)["files"] for folder in (model, target))
+    assert {name: got[name] for name in got if name.endswith("network.bin")} == {
+        name: expected[name] for name in expected if name.endswith("network.bin")
+    }
+    assert tables.read_scores(model.with_name("model.scores.csv"))[1].tobytes() == (
+        tables.read_scores(target.with_name("model.scores.csv"))[1].tobytes()
+    )
+
+
+def test_a_second_run_on_the_same_bundle_leaves_at_once(world, run, recipe_file, tmp_path):
+    (tmp_path / "model.work").mkdir()
+    with files.lock(tmp_path / "model.work" / "lock"):
+        done = run("train", world.train_jpg, world.labels, "-o", tmp_path / "model", "--recipe", recipe_file)
+    assert done.returncode == 75
+    assert "Another run holds" in done.stderr.splitlines()[-1]
+
+
+def test_an_existing_bundle_is_never_overwritten(world, model, recipe_file):
+    with pytest.raises(FileExistsError, match="is never overwritten"):
+        train.run(source(world), model, plan=recipe.read(recipe_file))
+
+
+def test_labels_of_chips_that_are_missing_are_refused_or_left_out(world, tmp_path, recipe_file):
+    few = tmp_path / "few"
+    few.mkdir()
+    for number in range(12, 40):
+        shutil.copy(world.train_jpg / f"train_{number}.jpg", few)
+    missing = train.Source(few, world.labels)
+    with pytest.raises(ValueError, match=r"20 of 48 chips named in .* are missing .*first: train_0.*--skip-missing"):
+        train.run(missing, tmp_path / "model", plan=recipe.read(recipe_file))
+    labelled = train._gather(train.Source(few, world.labels, skip_missing=True), 1)
+    assert [path.stem for path in labelled.paths] == [f"train_{number}" for number in range(12, 40)]
+    assert labelled.truth.shape == (28, 17)
+
+
+def test_chips_without_labels_are_left_out_with_a_word(world, tmp_path, capsys):
+    table = tmp_path / "half.csv"
+    table.write_text("\n".join(world.labels.read_text().splitlines()[:25]) + "\n")
+    labelled = train._gather(train.Source(world.train_jpg, table), 1)
+    assert len(labelled.paths) == 24
+    assert "24 of 48 chips have no labels and are left out" in capsys.readouterr().err
+
+
+def test_what_the_chips_are_named_changes_nothing_that_is_learnt(world, tmp_path):
+    """Names decide the order of chips and nothing else."""
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    rows = [row.split(",") for row in world.labels.read_text().splitlines()]
+    for name, _ in rows[1:]:
+        shutil.copy(world.train_jpg / f"{name}.jpg", renamed / f"x{name}.jpg")
+    table = tmp_path / "renamed.csv"
+    table.write_text("image_name,tags\n" + "".join(f"x{name},{tags}\n" for name, tags in rows[1:]))
+    first, second = (train._gather(entry, 1) for entry in (source(world), train.Source(renamed, table)))
+    np.testing.assert_array_equal(first.truth, second.truth)
+    assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
+
+
+def test_labels_of_another_world_need_no_code(world, tmp_path, run, recipe_file):
+    table = tmp_path / "other.csv"
+    table.write_text(world.labels.read_text().replace("primary", "tree").replace("clear", "sun"))
+    target = tmp_path / "model"
+    done = run("train", world.train_jpg, table, "-o", target, "--recipe", recipe_file, "--labels", "table")
+    assert done.returncode == 0, done.stderr
+    shown = run("predict", world.test_jpg, "--model", target)
+    tags = {tag for row in shown.stdout.splitlines()[1:] for tag in row.split(",")[1].split()}
+    known = set(json.loads((target / "manifest.json").read_text())["labels"]["labels"])
+    assert tags <= known
+    assert {"tree", "sun"} <= known
+    assert not {"primary", worlds.NEVER} & known
+
+
+def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp_path, recipe_file):
+    weights = tmp_path / "start.weights.h5"
+    backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None).save_weights(weights)
+    target = tmp_path / "model"
+    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file)
+    done = run(*arguments, "--weights", f"toy={weights}")
+    assert done.returncode == 0, done.stderr
+    assert bundle.read_manifest(target)["started_from"] == {"toy": files.sha256(weights)}
+    wrong = run("train", world.train_jpg, world.labels, "-o", tmp_path / "other", "--weights", "toy")
+    assert wrong.returncode == 2
+    assert "must be BACKBONE=FILE" in wrong.stderr
