@@ -97,13 +97,14 @@ is no probability until somebody has calibrated it.
 
 ## Data and licence
 
-{plan["note"] or "The recipe says nothing of where the chips are from or on which terms; ask whoever trained this."}
+{data["note"] or "Nothing was said of where the chips are from and on which terms; ask whoever trained this."}
 """
 
 
 def _describe(member: dict[str, Any], starts: dict[str, str]) -> str:
-    start = f"weights with SHA-256 {starts[member['backbone']][:16]}" if member["backbone"] in starts else "Keras' own"
-    origin = "random weights" if member["weights"] == "none" else f"ImageNet weights ({start})"
+    origin = "random weights" if member["weights"] == "none" else "Keras' ImageNet weights"
+    if member["backbone"] in starts:
+        origin = f"a weight file of SHA-256 {starts[member['backbone']][:16]}"
     if member["kind"] == "frozen":
         return (
             f"`{member['name']}`: {member['backbone']} with {origin}, not trained further, and a {member['head']} head."

@@ -136,6 +136,7 @@ def embed(
     help="Start a backbone from a file instead of ImageNet's cache.",
 )
 @click.option("--skip-missing", is_flag=True, help="Leave out labelled chips that are missing from CHIPS.")
+@click.option("--note", default="", help="What the card shall say of the data: where it is from, on which terms.")
 @LABELS
 @VIEWS
 @JOBS
@@ -146,6 +147,7 @@ def train(
     plan: str,
     weights: tuple[str, ...],
     skip_missing: bool,
+    note: str,
     space: str,
     views: int,
     jobs: int,
@@ -160,7 +162,7 @@ def train(
     from amazon_tags import recipe, train
 
     given = dict(_pair(text) for text in weights)
-    source = train.Source(chips, table, space, skip_missing)
+    source = train.Source(chips, table, space, skip_missing, note)
     train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
 
 

@@ -86,6 +86,7 @@ def _tuned_unit(settings: member.Tuned, examples: Examples, unit: Path, rows: ND
     model = nets.build(settings, examples.spec, rates)
     chosen = ([examples.paths[row] for row in rows], truth, examples.spec)
     nets.fit(model, settings, chosen, seed=examples.seed, state=state, after_epoch=after_epoch)
+    nets.absorb_statistics(model)
     with files.atomic_folder(unit) as part:
         _write_network(model, part)
     kept.unlink(missing_ok=True)
@@ -133,7 +134,8 @@ def _fit_frozen(settings: member.Frozen, examples: Examples, folder: Path) -> Fi
 
 def _write_network(model: keras.Model, folder: Path) -> None:
     runtime.export(model, folder)
-    model.save_weights(folder / "network.weights.h5")
+    bare = keras.Model(model.inputs, model.outputs)  # without the optimizer, which is twice as large as the weights
+    bare.save_weights(folder / "network.weights.h5")
 
 
 def _outputs(folder: Path, examples: Examples, paths: Sequence[Path]) -> Values:

@@ -33,7 +33,7 @@ class Recipe:
     """What `train` does: its members are averaged with equal weight.
 
     `side` is the chips' side in pixels. `decision` is `flat` (one cut of 0.2) or `cuts` (a cut a label, fitted on
-    out-of-fold scores). `note` goes onto the card: where the chips are from and on which terms.
+    out-of-fold scores).
     """
 
     members: tuple[Member, ...]
@@ -41,7 +41,6 @@ class Recipe:
     folds: int = 5
     side: int = 256
     decision: str = "cuts"
-    note: str = ""
 
 
 def choose(name_or_path: str) -> Recipe:

@@ -239,9 +239,8 @@ def _blooming(canvas: Canvas, rng: Random) -> Canvas:
 def _partly_cloudy(canvas: Canvas, rng: Random) -> Canvas:
     side = len(canvas)
     clouds = _where(_noise(rng, side, 0.35), 0.25, 0.2)
-    down, right = side // 12, side // 16  # the sun stands in the north-west
-    shadows = np.zeros_like(clouds)
-    shadows[down:, right:] = clouds[:-down, :-right]
+    fall = ((side // 12, 0), (side // 16, 0))  # the sun stands in the north-west
+    shadows = np.pad(clouds, fall, mode="edge")[:side, :side]
     return _over(canvas * (1 - 0.5 * shadows[..., None]), clouds, (232.0, 234.0, 236.0))
 
 

@@ -22,13 +22,15 @@ class Source:
     """Where labelled chips come from.
 
     `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
-    chips that the table names and the folder lacks.
+    chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
+    terms.
     """
 
     chips: Path
     table: Path
     space: str = "planet"
     skip_missing: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def run(
         story = {
             "recipe": recipe.to_values(plan),
             "started_from": starts,
-            "data": {"chips": len(labelled.paths), "fingerprint": labelled.fingerprint},
+            "data": {"chips": len(labelled.paths), "fingerprint": labelled.fingerprint, "note": source.note},
             "views": views,
             "scores": measured,
         }

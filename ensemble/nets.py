@@ -81,6 +81,20 @@ def fit(
         after_epoch(epoch + 1, float(np.mean(losses)), _state(model, epoch + 1))
 
 
+def absorb_statistics(model: keras.Model) -> None:
+    """Move each batch norm's fixed mean and variance into its trained scale and offset, in place.
+
+    The network computes what it did, and all that it knows stands in weights that were trained. A batch norm without
+    scale or offset is left as it is.
+    """
+    trunks = [layer.network for layer in model.layers if isinstance(layer, backbones.Settled)]
+    for layer in [inside for trunk in trunks for inside in trunk.layers]:
+        if isinstance(layer, layers.BatchNormalization) and layer.scale and layer.center:
+            gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in layer.get_weights())
+            gain = gamma / np.sqrt(variance + layer.epsilon)
+            layer.set_weights([gain, beta - gain * mean, 0 * mean, np.full_like(variance, 1 - layer.epsilon)])
+
+
 def _optimizer(settings: member.Tuned, steps: int) -> keras.optimizers.Optimizer:
     total = steps * settings.epochs
     warmup = max(1, round(settings.warmup * total))

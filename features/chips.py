@@ -98,17 +98,17 @@ def conform(chip: Chip, spec: ChipSpec, path: Path) -> Chip:
     """The chip with the spec's bands and type.
 
     Given to an 8-bit RGB spec, a 4-band uint16 chip becomes the visual product, and a 3-band one (a 16-bit PNG, which
-    uses the whole range) is divided by 257.
+    uses the whole range) is divided by 257. One that stays below 4096 is a sensor's 12 bits and would turn black.
 
     Raises:
-        ChipError: the chip's bands or type are not the spec's.
+        ChipError: the chip's bands or type are not the spec's, or it is of 12 bits.
     """
     count = chip.shape[2]
     bands = OWN_BANDS.get((count, str(chip.dtype)), spec.bands if count == len(spec.bands) else ())
     if spec.dtype == "uint8" and chip.dtype == np.uint16:
         if bands == visual.BANDS and set(spec.bands) <= set(RGB):
             chip, bands = visual.colours(chip), RGB
-        elif bands == RGB and chip.max(initial=0) > 4095:  # below that it is 12-bit data, which would turn black
+        elif bands == RGB and chip.max(initial=0) > 4095:
             chip = np.rint(chip / 257).astype(np.uint8)  # 65535 / 257 = 255
     if not set(spec.bands) <= set(bands) or chip.dtype != spec.dtype:
         raise ChipError(

@@ -52,6 +52,20 @@ def test_a_run_that_goes_on_from_a_state_ends_where_an_unbroken_one_does(example
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.real
+def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
+    weights = real.parent / "weights" / "mobilenet_v2_035_imagenet_notop.weights.h5"
+    settings = member.Tuned("net", "mobilenet_v2_035", weights=str(weights))
+    model = built(settings)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    expected = model.predict_on_batch(pixels)
+    nets.absorb_statistics(model)
+    np.testing.assert_allclose(model.predict_on_batch(pixels), expected, atol=1e-5)
+    for variable in model.non_trainable_variables:
+        if "moving" in variable.path:
+            assert np.ptp(variable.numpy()) == 0
+
+
 def test_a_state_of_another_network_is_refused(examples):
     with pytest.raises(ValueError, match=r"the state has 1 variables, but the model"):
         nets.fit(built(), SETTINGS, examples, state={"epochs": np.array(1), "0": np.zeros(3)})

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
 from amazon_tags import bundle, files, recipe, tables, train
-from ensemble import decide, folds, score
+from ensemble import decide, folds, nets, score
 from features import backbones
 from tests import world as worlds
 
@@ -62,6 +63,22 @@ def test_the_card_tells_every_label_and_which_are_rare(model, truth):
     for name, support in zip(truth.space.names, truth.truth.sum(axis=0), strict=True):
         assert f"| {name} | {support} |" in text
     assert f"Fewer than 20 chips carry agriculture, artisinal_mine, bare_ground, blooming, {worlds.ONCE}" in text
+
+
+def test_the_weights_to_train_on_are_those_of_the_network_and_nothing_more(model, recipe_file):
+    settings = recipe.read(recipe_file).members[0]
+    opened = bundle.load(model)
+    inside = model / "members" / "00-net"
+    again = nets.build(settings, opened.spec, np.full(17, 0.5))
+    again.load_weights(inside / "network.weights.h5")
+    with np.load(model / "golden.npz") as archive:
+        pixels = archive["chips"]
+    np.testing.assert_allclose(again.predict_on_batch(pixels), opened.networks[0](pixels), atol=1e-5)
+    values = sum(weight.size for weight in again.get_weights())
+    with h5py.File(inside / "network.weights.h5") as archive:
+        held = []
+        archive.visititems(lambda _, item: held.append(item.size) if isinstance(item, h5py.Dataset) else None)
+    assert sum(held) == values
 
 
 def test_nothing_but_the_bundle_and_its_scores_is_left(model):
@@ -157,9 +174,11 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
     backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None).save_weights(weights)
     target = tmp_path / "model"
     arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file)
-    done = run(*arguments, "--weights", f"toy={weights}")
+    done = run(*arguments, "--weights", f"toy={weights}", "--note", "Farms of my own, free to use.")
     assert done.returncode == 0, done.stderr
     assert bundle.read_manifest(target)["started_from"] == {"toy": files.sha256(weights)}
+    assert f"a weight file of SHA-256 {files.sha256(weights)[:16]}" in bundle.card(target)
+    assert bundle.card(target).endswith("\nFarms of my own, free to use.\n")
     wrong = run("train", world.train_jpg, world.labels, "-o", tmp_path / "other", "--weights", "toy")
     assert wrong.returncode == 2
     assert "must be BACKBONE=FILE" in wrong.stderr
