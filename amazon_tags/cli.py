@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -120,7 +121,9 @@ def embed(
     _need_train()
     from amazon_tags import embed
 
-    done = embed.run(chips, output, embed.Trunk(backbone, cut, weights, side), views=views, jobs=jobs)
+    trunk = embed.Trunk(backbone, cut, weights, side)
+    with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
+        done = embed.run(chips, output, trunk, views=views, jobs=jobs)
     click.echo(f"{output}: {done}", err=True)
 
 
@@ -163,7 +166,8 @@ def train(
 
     given = dict(_pair(text) for text in weights)
     source = train.Source(chips, table, space, skip_missing, note)
-    train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
+    with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
+        train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
 
 
 @root.command()

@@ -6,6 +6,7 @@ part of the network that `build` returns, so it eats pixels as they come: 0..255
 """
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -131,11 +132,19 @@ BACKBONES = {
     "resnet101": Backbone(
         applications.ResNet101, 224, _caffe, 2048, {"conv3_block4_out": 512, "conv4_block23_out": 1024}
     ),
-    "resnet50_v2": Backbone(
-        applications.ResNet50V2, 224, _symmetric, 2048, {"conv3_block4_out": 512, "conv4_block6_out": 1024}
+    "resnet50_v2": Backbone(  # of version 2 after a norm and a ReLU: between blocks it hands on raw sums
+        applications.ResNet50V2,
+        224,
+        _symmetric,
+        2048,
+        {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024},
     ),
     "resnet101_v2": Backbone(
-        applications.ResNet101V2, 224, _symmetric, 2048, {"conv3_block4_out": 512, "conv4_block23_out": 1024}
+        applications.ResNet101V2,
+        224,
+        _symmetric,
+        2048,
+        {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024},
     ),
     "vgg16": Backbone(applications.VGG16, 224, _caffe, 512, {"block3_pool": 256, "block4_pool": 512}),
     "inception_v3": Backbone(applications.InceptionV3, 299, _symmetric, 2048, {"mixed2": 288, "mixed7": 768}),
@@ -187,7 +196,7 @@ def build(name: str, spec: chips.ChipSpec, *, cut: str = "top", weights: str = "
     whole = _whole(name, spec, imagenet=weights == "imagenet")
     part = whole if cut == "top" else keras.Model(whole.input, whole.get_layer(cut).output)
     if weights not in ("imagenet", "none"):
-        _load(part, whole, Path(weights))
+        _load(part, whole, Path(weights), entry)
     pixels = keras.Input((spec.side, spec.side, bands), dtype=spec.dtype, name="pixels")
     bytelike = layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0)(pixels)  # 65535 / 257 = 255
     maps = Settled(part)(entry.scale(bytelike))
@@ -207,14 +216,14 @@ def _whole(name: str, spec: chips.ChipSpec, *, imagenet: bool) -> keras.Model:
     except Exception as error:  # Keras raises a bare Exception when a download fails
         if not imagenet:
             raise
-        cache = Path(keras.config.keras_home()) / "models"
+        cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
         raise FileNotFoundError(
             f"the ImageNet weights of {name} are not in {cache} and could not be fetched ({error}); "
             f"put that file there under its own name, or pass --weights with a file."
         ) from error
 
 
-def _load(part: keras.Model, whole: keras.Model, path: Path) -> None:
+def _load(part: keras.Model, whole: keras.Model, path: Path, entry: Backbone) -> None:
     """Load `path` into the part up to the cut or, if it holds more arrays, into the whole backbone."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; --weights takes a .weights.h5 or .h5 file.")
@@ -222,10 +231,12 @@ def _load(part: keras.Model, whole: keras.Model, path: Path) -> None:
         held = _count_values(path)
         fitting = [model for model in (part, whole) if model.count_params() == held]
         if not fitting:
+            ends = {cut: keras.Model(whole.input, whole.get_layer(cut).output).count_params() for cut in entry.cuts}
+            fits = [cut for cut, count in ends.items() if count == held]
+            advice = f"cut it at {fits[0]}" if fits else "pass the weights of this backbone, saved without its top"
             raise ValueError(
-                f"{path} holds {held:,} weights, but {part.name} needs {part.count_params():,} up to this cut"
-                + (f" or {whole.count_params():,} in whole" if whole is not part else "")
-                + "; pass the weights of this backbone, saved without its top."
+                f"{path} holds {held:,} weights, but {whole.name} needs {part.count_params():,} up to this cut"
+                + (f" or {whole.count_params():,} in whole; {advice}." if whole is not part else f"; {advice}.")
             )
         fitting[0].load_weights(path)
     except OSError as error:
