@@ -19,7 +19,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from amazon_tags import files
-from features import chips, extract, runtime
+from features import chips, extract, naming, runtime
 
 Vectors = NDArray[np.float32]  # (chips, dim)
 
@@ -56,7 +56,7 @@ def fingerprints(paths: Sequence[Path], *, jobs: int = 1) -> dict[Path, str]:
 
 def combine(hashes: Mapping[Path, str]) -> str:
     """One fingerprint of chips in order, by name and content."""
-    lines = "".join(f"{path.stem} {digest}\n" for path, digest in hashes.items())
+    lines = "".join(f"{naming.name(path.name)} {digest}\n" for path, digest in hashes.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -94,7 +94,7 @@ def write(
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(("image_name", "sha256"))
-        rows.writerows((path.stem, digest) for path, digest in hashes.items())
+        rows.writerows((naming.name(path.name), digest) for path, digest in hashes.items())
         files.write_text(part / "chips.csv", table.getvalue())
         files.write_json(part / "bank.json", asdict(key))
 
@@ -115,6 +115,6 @@ def read(folder: Path) -> Bank:
         vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} names for {len(vectors)} vectors")
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, EOFError, FileNotFoundError, KeyError, NotADirectoryError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} is no feature bank ({error}); make one by amazon_tags embed.") from error
     return Bank(ids, vectors, key)

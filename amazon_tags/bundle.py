@@ -10,11 +10,13 @@ card.md           what it is for, what was measured, its limits
 import io
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ Values = NDArray[np.float32]  # (views, chips, dim)
 FORMAT = 1
 DEFAULT = Path(__file__).parent / "default_model"
 TOLERANCE = 1e-3  # of golden scores: other processors sum in another order, which moves a score by some 1e-5
+NONSENSE = (AttributeError, EOFError, KeyError, RecursionError, TypeError, ValueError, BadZipFile, zlib.error)
 LARGEST = 1 << 31  # bytes of one file; the largest backbone has 0.35e9
 
 
@@ -94,12 +97,13 @@ def load(folder: Path, *, jobs: int = 1) -> Bundle:
         space = labels.from_json(manifest["labels"])
         spec = chips.ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
         members = tuple(_load_member(folder, manifest, name, jobs) for name in manifest["members"])
+        _check_networks(spec, members)
         decision = _load_decision(_bytes(folder, manifest, "decision.json"), space)
         loaded = Bundle(space, spec, members, decision, manifest)
         _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except NONSENSE as error:
         raise BundleError(f"{folder}: its contents do not fit together ({error}); train or fetch it anew.") from error
     return loaded
 
@@ -110,7 +114,8 @@ def verify(folder: Path) -> int:
     names = sorted(manifest["files"])
     for name in names:
         _bytes(folder, manifest, name)
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    held = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    present = {path.relative_to(folder).as_posix() for path in held}
     strange = sorted(present - {*names, "manifest.json"})
     if strange:
         raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
@@ -120,7 +125,7 @@ def verify(folder: Path) -> int:
 
 def card(folder: Path) -> str:
     """The text of `card.md`."""
-    return _bytes(folder, read_manifest(folder), "card.md").decode()
+    return _bytes(folder, read_manifest(folder), "card.md").decode(errors="replace")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -129,15 +134,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_bytes())
         number, writer = manifest["format"], manifest["version"]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise BundleError(f"{folder} has no manifest.json; name a bundle made by amazon_tags train.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); train or fetch the bundle anew.") from error
     if number != FORMAT:
         raise BundleError(
             f"{folder} has bundle format {number}, but this is amazon_tags {version('amazon-tags')}, which reads "
             f"format {FORMAT}; install amazon_tags {writer}, which wrote it."
         )
+    if manifest.get("sha256") != _digest(manifest):
+        raise BundleError(f"{path} was changed: it does not fit its own hash; train or fetch the bundle anew.")
     if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("members"), list):
         raise BundleError(f"{path} names no files or no members; train or fetch the bundle anew.")
     for name in manifest["members"]:
@@ -174,7 +181,14 @@ def seal(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, chips=golden, scores=scores)
     files.write_bytes(folder / "golden.npz", buffer.getvalue())
-    files.write_json(folder / "manifest.json", {**manifest, "files": _held(folder)})
+    manifest["files"] = _held(folder)
+    files.write_json(folder / "manifest.json", {**manifest, "sha256": _digest(manifest)})
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's values, but for the digest itself."""
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return files.sha256_bytes(json.dumps(rest, sort_keys=True).encode())
 
 
 def _held(folder: Path) -> dict[str, dict[str, Any]]:
@@ -196,8 +210,17 @@ def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -
 
 def _load_decision(content: bytes, space: labels.LabelSpace) -> Decision:
     values = json.loads(content)
-    cuts = np.array([values["cuts"][name] for name in space.names], np.float32)
+    cuts = np.array([float(values["cuts"][name]) for name in space.names], np.float32)
+    if not np.isfinite(cuts).all():
+        raise ValueError("a cut is no number")
     return Decision(cuts, labels.encode(space, values["common"]))
+
+
+def _check_networks(spec: chips.ChipSpec, members: Sequence[Member]) -> None:
+    expected = (spec.side, spec.side, len(spec.bands)), np.dtype(spec.dtype)
+    for member in members:
+        if (member.network.chip_shape, member.network.dtype) != expected:
+            raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
 
 
 def _check_golden(bundle: Bundle, content: bytes) -> None:
@@ -218,8 +241,8 @@ def _bytes(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
     """A file's bytes, once their size and hash are those of the manifest."""
     path = folder / name
     try:
-        size, digest = manifest["files"][name]["size"], manifest["files"][name]["sha256"]
-    except (KeyError, TypeError) as error:
+        size, digest = int(manifest["files"][name]["size"]), manifest["files"][name]["sha256"]
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder}: its manifest does not name {name}; train or fetch it anew.") from error
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise BundleError(f"{folder}: its manifest names {name}, which lies outside the bundle.")

@@ -1,5 +1,7 @@
 """The command line: parse, one call, echo. Heavy imports stand in the commands, so that `--help` is instant."""
 
+import errno
+import io
 import json
 import os
 import signal
@@ -11,7 +13,21 @@ from typing import NoReturn
 
 import click
 
-FAILURE, USAGE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 2, 3, 4, 74, 75
+FAILURE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 3, 4, 74, 75
+FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
+
+
+def _space(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value.endswith(".toml") and not Path(value).is_file():
+        raise click.BadParameter(f"file {value!r} does not exist.")
+    return value
+
+
+def _weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value not in ("imagenet", "none") and not Path(value).is_file():
+        raise click.BadParameter(f"{value!r} is neither imagenet nor none nor a file that exists.")
+    return value
+
 
 CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 JOBS = click.option(
@@ -29,6 +45,7 @@ LABELS = click.option(
     "space",
     default="planet",
     show_default=True,
+    callback=_space,
     help="planet, table (whatever labels the table holds) or a TOML file.",
 )
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -48,7 +65,7 @@ def root() -> None:
 
 @root.command()
 @CHIPS
-@click.option("--model", type=OUT, help="A bundle; without it the one inside the package.")
+@click.option("--model", type=FOLDER, help="A bundle; without it the one inside the package.")
 @click.option("-o", "--output", type=OUT, help="Write the tags here instead of to stdout.")
 @click.option("--scores", "score_table", type=OUT, help="Also write the scores, as .csv or .parquet.")
 @click.option("--like", type=FILE, help="A sample submission: write exactly its rows, in its order.")
@@ -79,11 +96,13 @@ def predict(
     """
     from amazon_tags import bundle, predict, submission
 
+    _catch_signals()
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
-    places.refuse()
-    paths = predict.find(chips, like)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
+    places.refuse()
+    paths = predict.find(chips, like)
+    places.refuse([*paths, *filter(None, [like])])
     loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs)
     tagged = predict.run(paths, loaded, views=views, on_error=on_error, jobs=jobs)
     bad = submission.write(tagged, loaded.space, places, total=len(paths))
@@ -97,7 +116,13 @@ def predict(
 @CHIPS
 @click.option("--backbone", required=True, help="A name of the table in features/backbones.py, such as mobilenet_v2.")
 @click.option("-o", "--output", required=True, type=OUT, help="The feature bank to write, a folder.")
-@click.option("--weights", default="imagenet", show_default=True, help="imagenet, none or a .weights.h5 file.")
+@click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    callback=_weights,
+    help="imagenet, none or a .weights.h5 file.",
+)
 @click.option("--cut", default="top", show_default=True, help="Where to end the backbone: top or a layer's name.")
 @click.option(
     "--side", type=click.IntRange(0, 1024), default=0, help="Pixels of the network's input; 0: the backbone's."
@@ -121,6 +146,7 @@ def embed(
     _need_train()
     from amazon_tags import embed
 
+    _catch_signals()
     trunk = embed.Trunk(backbone, cut, weights, side)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         done = embed.run(chips, output, trunk, views=views, jobs=jobs)
@@ -164,6 +190,7 @@ def train(
     _need_train()
     from amazon_tags import recipe, train
 
+    _catch_signals()
     given = dict(_pair(text) for text in weights)
     source = train.Source(chips, table, space, skip_missing, note)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
@@ -183,7 +210,7 @@ def evaluate(predicted: Path, table: Path, as_json: bool, space: str) -> None:
     from amazon_tags import evaluate
 
     measured = evaluate.run(predicted, table, space=space)
-    click.echo(json.dumps(measured, indent=2) if as_json else evaluate.text(measured), nl=as_json)
+    _print(json.dumps(measured, indent=2) + "\n" if as_json else evaluate.text(measured))
 
 
 @root.group()
@@ -204,7 +231,7 @@ def verify(folder: Path | None) -> None:
     from amazon_tags import bundle
 
     place = folder or bundle.DEFAULT
-    click.echo(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced")
+    _print(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced\n")
 
 
 @bundle.command()
@@ -216,7 +243,7 @@ def show(folder: Path | None) -> None:
     """
     from amazon_tags import bundle
 
-    click.echo(bundle.card(folder or bundle.DEFAULT), nl=False)
+    _print(bundle.card(folder or bundle.DEFAULT))
 
 
 @root.command()
@@ -230,6 +257,7 @@ def sample(folder: Path, count: int, seed: int) -> None:
     """
     from amazon_tags import sample
 
+    _catch_signals()
     sample.write(folder, count, seed=seed)
     click.echo(f"{folder}: {count} rendered chips and labels.csv", err=True)
 
@@ -245,11 +273,27 @@ def _need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
+def _print(text: str) -> None:
+    """A result on stdout; click would drop it where the shell has closed that."""
+    if not sys.stdout:
+        raise OSError(errno.EBADF, "stdout is closed; open it")
+    sys.stdout.write(text)
+
+
 def _pair(text: str) -> tuple[str, Path]:
     name, sign, path = text.partition("=")
     if not sign or not Path(path).is_file():
         raise click.BadParameter(f"{text!r} must be BACKBONE=FILE with a file that exists", param_hint="--weights")
     return name, Path(path)
+
+
+def _catch_signals() -> None:
+    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
@@ -258,7 +302,10 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in every locale
     sys.exit(_run(sys.argv[1:]))
 
 
@@ -274,12 +321,14 @@ def _run(arguments: list[str]) -> int:
             ended.show()
         return ended.exit_code
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
         return _say("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:  # whoever read our rows has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
+        if sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         return IO_ERROR
-    except (ArithmeticError, MemoryError, OSError, ValueError) as error:
-        return _say(f"Error: {error or 'out of memory; use fewer --jobs'}", _code(error))
+    except FAILURES as error:
+        return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
     return 0
 
 

@@ -72,6 +72,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     _sync(path.parent)
 
 
+@contextmanager
+def filled_folder(path: Path) -> Iterator[Path]:
+    """As `atomic_folder`, but a folder that is there and empty is filled in place, and emptied after any exception."""
+    if not path.is_dir() or any(path.iterdir()):
+        with atomic_folder(path) as part:
+            yield part
+        return
+    try:
+        yield path
+    except BaseException:
+        for entry in path.iterdir():
+            entry.unlink()
+        raise
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces the file by `content`, whole or not at all."""
     with atomic(path) as stream:

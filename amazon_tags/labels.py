@@ -150,7 +150,7 @@ def read(path: Path) -> LabelSpace:
     """
     try:
         return _parse(tomllib.loads(path.read_bytes().decode("utf-8-sig")), path.stem)
-    except ValueError as error:  # broken UTF-8 and broken TOML too
+    except (RecursionError, ValueError) as error:  # broken UTF-8 and broken TOML too
         raise ValueError(f"{path} is no label space: {error}") from error
 
 

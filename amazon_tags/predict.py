@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import bundle, tables
-from features import chips, extract
+from features import chips, extract, naming
 
 ON_ERROR = ("fail", "skip", "fill")
 
@@ -32,7 +32,7 @@ def find(inputs: Sequence[Path], like: Path | None = None) -> list[Path]:
     paths = chips.list_chips(inputs)
     if like is None:
         return paths
-    rows = tables.select([path.stem for path in paths], tables.read_ids(like))
+    rows = tables.select([naming.name(path.name) for path in paths], tables.read_ids(like))
     return [paths[row] for row in rows]
 
 
@@ -58,4 +58,4 @@ def run(
         scores[good] = model.scores(outputs.values)
         tags = np.where(good[:, None], model.decide(scores), model.decision.common)
         failures = [(paths[row], error) for row, error in outputs.failures]
-        yield Tagged([paths[row].stem for row in rows], scores, tags, failures)
+        yield Tagged([naming.name(paths[row].name) for row in rows], scores, tags, failures)

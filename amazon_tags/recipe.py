@@ -60,7 +60,7 @@ def read(path: Path) -> Recipe:
     """
     try:
         return from_values(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:  # both TOML and UTF-8 errors are ValueErrors
+    except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -90,7 +90,9 @@ def to_values(recipe: Recipe) -> dict[str, Any]:
 
 
 def _member(entry: Mapping[str, Any]) -> Member:
-    kind = entry.get("kind", "missing")
+    if not isinstance(entry, dict):
+        raise ValueError(f"a member is {entry!r}; write [[members]] and its keys below.")
+    kind = str(entry.get("kind", "missing"))
     _check_choice("kind of a member", kind, KINDS)
     values = {key: value for key, value in entry.items() if key != "kind"}
     made = KINDS[kind]

@@ -73,12 +73,10 @@ def write(folder: Path, count: int, *, seed: int = 0) -> None:
     Raises:
         FileExistsError: the folder exists and is not empty.
     """
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(("image_name", "tags"))
-    with files.atomic_folder(folder) as part:
+    with files.filled_folder(folder) as part:
         for number in range(count):
             tags = draw_tags(np.random.default_rng([seed, number]))
             image = Image.fromarray(render(tags, seed=seed * 1_000_003 + number))  # a prime: seeds do not overlap

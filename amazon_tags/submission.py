@@ -3,8 +3,9 @@
 import errno
 import io
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TextIO
 import numpy as np
 
 from amazon_tags import files, labels, predict, progress, tables
+from features import naming
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,29 @@ class Places:
     scores: Path | None = None
     errors: Path | None = None
 
-    def refuse(self) -> None:
-        """Raise what writing would end in, before any chip is read."""
+    def refuse(self, inputs: Sequence[Path] = ()) -> None:
+        """Raise what writing would end in, before any chip is read.
+
+        Raises:
+            OSError: a place cannot be written.
+            ValueError: a place is one of the `inputs`, or stands for two outputs.
+        """
         if not self.tags and not sys.stdout:
             raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             tables.refuse_score_path(self.scores)
-        for path in (self.tags, self.scores, self.errors):
-            if path:
-                files.refuse_unwritable(path)
+        places = [path for path in (self.tags or Path("/dev/stdout"), self.scores, self.errors) if path]
+        real = [os.path.realpath(path) for path in places]
+        for place, path in enumerate(places):
+            if real[place] in real[:place]:
+                raise ValueError(f"{path} is named for two outputs, of which one would be lost; name another file.")
+        there = {_inode(path): path for path in places if path.is_file()}
+        for path in inputs if there else ():
+            if path.is_file() and _inode(path) in there:
+                raise ValueError(f"{there[_inode(path)]} is one of the inputs and would be lost; name another file.")
+        for output in (self.tags, self.scores, self.errors):
+            if output:
+                files.refuse_unwritable(output)
 
 
 def write(tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Places, *, total: int) -> int:
@@ -47,12 +63,17 @@ def write(tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Pl
                 ids += part.ids
                 scores.append(part.scores)
             failures += [{"file": str(path), "error": str(error)} for path, error in part.failures]
-            advance(len(part.ids))
+            advance(len({*part.ids, *(naming.name(path.name) for path, _ in part.failures)}))
     if places.scores:
         tables.write_scores(places.scores, ids, np.concatenate(scores), space)
-    if places.errors and failures:
+    if places.errors:  # an empty list too, or that of a former run would stand
         files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
     return len(failures)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Label tables, submissions and score tables, in and out, checked.
 
-`image_name` names a chip by its file's stem; a suffix `.jpg`, `.tif` or `.png` that stands in a table is dropped.
+`image_name` is what `features.naming` calls a chip; image suffixes that stand in a table are dropped.
 """
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from numpy.typing import NDArray
 
 from amazon_tags import files, labels, rows
 from amazon_tags.labels import LabelSpace
+from features import naming
 
 Scores = NDArray[np.float32]  # (chips, labels), in [0, 1]
 Tags = NDArray[np.bool_]  # (chips, labels)
-
-SUFFIX = re.compile(r"\.(jpe?g|tiff?|png)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def read_scores(path: Path, space: LabelSpace | None = None) -> tuple[list[str],
 
 
 def _ids(table: rows.Rows) -> list[str]:
-    ids = [SUFFIX.sub("", cell) for cell in rows.column(table, "image_name")]
+    ids = [naming.name(cell) for cell in rows.column(table, "image_name")]
     empty = [row for row, name in enumerate(ids) if not name.strip()]
     if empty:
         raise ValueError(
@@ -289,7 +287,7 @@ def _from_parquet(path: Path, content: bytes) -> tuple[list[str], Scores, tuple[
     names = table.column("image_name").to_pylist()
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise ValueError(f"{path}: image_name has rows that are empty or no text; name each chip.")
-    ids = [SUFFIX.sub("", name) for name in names]
+    ids = [naming.name(name) for name in names]
     _refuse_repeats(str(path), ids)
     matrix = np.empty((len(ids), len(columns)), dtype=np.float32)
     for place, name in enumerate(columns):

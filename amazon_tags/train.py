@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import bank, bundle, card, files, fitting, labels, progress, recipe, sample, tables
-from ensemble import blend, decide, folds
-from features import chips
+from ensemble import blend, decide, folds, heads, member
+from features import backbones, chips, naming
 
 GOLDEN = ("clear primary", "agriculture clear primary road", "haze primary water", "cloudy")  # rendered, so anybody's
 
@@ -72,7 +73,10 @@ def run(
     score_tables = [out.with_name(f"{out.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
     for path in score_tables:
         files.refuse_unwritable(path)
+    _check(plan, weights or {})
+    source.note.encode()  # what no card can hold is refused before the work
     labelled = _gather(source, jobs)
+    fold = folds.stratify(labelled.truth, folds=plan.folds, seed=plan.seed)
     spec = chips.ChipSpec(side=plan.side)
     starts = {name: files.sha256(path) for name, path in (weights or {}).items()}
     work = out.with_name(f"{out.name}.work")
@@ -80,13 +84,12 @@ def run(
     unit.mkdir(parents=True, exist_ok=True)
     with files.lock(work / "lock"):
         files.refuse_existing(out)  # by a run that has ended since
-        fold = folds.stratify(labelled.truth, folds=plan.folds, seed=plan.seed)
         examples = fitting.Examples(labelled.paths, labelled.truth, spec, fold, views, plan.seed, jobs)
         fitted = [fitting.fit(_started(entry, weights or {}), examples, unit) for entry in plan.members]
         single = blend.mean([entry.scores[0] for entry in fitted])
         turned = blend.mean([entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted])
         for path in score_tables:
-            tables.write_scores(path, [chip.stem for chip in labelled.paths], single, labelled.space)
+            tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
         measured = card.measure(labelled.truth, single, turned, fold, labelled.space, plan.decision)
         cuts = (
             decide.fit_cuts(single, labelled.truth)
@@ -112,11 +115,29 @@ def run(
     return bundle.read_manifest(out)
 
 
+def _check(plan: recipe.Recipe, weights: dict[str, Path]) -> None:
+    """Refuse names that stand in no table, before any work."""
+    for settings in plan.members:
+        _known("backbone", settings.backbone, backbones.BACKBONES)
+        _known(f"cut of {settings.backbone}", settings.cut, ["top", *backbones.BACKBONES[settings.backbone].cuts])
+        if isinstance(settings, member.Frozen):
+            _known("head", settings.head, heads.HEADS)
+    for name in weights:
+        _known("backbone in the recipe", name, [settings.backbone for settings in plan.members])
+
+
+def _known(what: str, name: str, names: Iterable[str]) -> None:
+    if name not in names:
+        raise ValueError(
+            f"there is no {what} {name}{labels.did_you_mean(name, names)}; choose from {', '.join(names)}."
+        )
+
+
 def _gather(source: Source, jobs: int) -> Labelled:
     table = tables.read_labels(source.table, labels.choose(source.space, source.table))
     for remark in table.remarks:
         progress.say(f"{source.table}: {remark}")
-    named = {path.stem: path for path in chips.list_chips([source.chips])}
+    named = {naming.name(path.name): path for path in chips.list_chips([source.chips])}
     missing = [name for name in table.ids if name not in named]
     if missing and not source.skip_missing:
         raise ValueError(
@@ -129,7 +150,7 @@ def _gather(source: Source, jobs: int) -> Labelled:
         progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
     if len(paths) < 2:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
-    truth = table.truth[tables.select(table.ids, [path.stem for path in paths])]
+    truth = table.truth[tables.select(table.ids, [naming.name(path.name) for path in paths])]
     pixels = bank.combine(bank.fingerprints(paths, jobs=jobs))
     fingerprint = hashlib.sha256(pixels.encode() + np.packbits(truth).tobytes()).hexdigest()
     return Labelled(paths, truth, table.space, fingerprint)

@@ -3,7 +3,7 @@
 A 3-band chip is red, green, blue; a 4-band one blue, green, red, near infrared.
 """
 
-import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from features import decode, visual
+from features import decode, naming, visual
 
 Chip = NDArray[np.uint8] | NDArray[np.uint16]  # (H, W, C)
 Header = decode.Header
@@ -46,23 +46,34 @@ def list_chips(paths: Sequence[Path]) -> list[Path]:
 
     Raises:
         FileNotFoundError: a path is not there.
-        ValueError: no chips, or two files of one stem, which names the chip in tables.
+        ValueError: no chips, two of one name, or a name that a table cannot hold.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.name[0] != "."]
-            found += [entry for entry in inside if not entry.is_dir()]
+            inside = [entry for entry in inside if not entry.is_dir()]
             if not inside:
-                raise ValueError(f"{path} holds no chips; needed are files named {', '.join(SUFFIXES)}.")
+                raise ValueError(
+                    f"{path} holds no chips; needed are files named {', '.join(SUFFIXES)} in the folder itself."
+                )
+            found += inside
         elif path.exists():
             found.append(path)
         else:
             raise FileNotFoundError(f"{path} is neither a file nor a folder; name chips that exist.")
-    found.sort(key=_natural)
+    found.sort(key=naming.natural)
     for first, second in pairwise(found):
-        if first.stem == second.stem:
-            raise ValueError(f"{first} and {second} have one name, {first.stem}; a name may stand for one chip only.")
+        if naming.name(first.name) == naming.name(second.name):
+            raise ValueError(
+                f"{first} and {second} have one name, {naming.name(first.name)}; a name may stand for one chip only."
+            )
+    unwritable = [path for path in found if not naming.writable(path.name)]
+    if unwritable:
+        raise ValueError(
+            f"{len(unwritable)} of {len(found)} chips have names with control characters or not in UTF-8 "
+            f"(first: {unwritable[0].name!r}), which no table can hold; rename them."
+        )
     return found
 
 
@@ -90,26 +101,28 @@ def read(path: Path) -> Chip:
 
 
 def load(path: Path, spec: ChipSpec) -> Chip:
-    """The chip as a network eats it: (side, side, bands) of the spec's type; raises like `header`."""
-    return resize(conform(read(path), spec, path), spec.side)
+    """The chip as a network eats it: (side, side, bands) of the spec's type; raises like `header`.
+
+    A 16-bit PNG, which uses the whole range by definition, is divided by 257 for a network of 8 bits.
+    """
+    chip = read(path)
+    if chip.dtype == np.uint16 and spec.dtype == "uint8" and chip.shape[2] == 3 and header(path).format == "png":
+        chip = np.rint(chip / 257).astype(np.uint8)  # 65535 / 257 = 255
+    return resize(conform(chip, spec, path), spec.side)
 
 
 def conform(chip: Chip, spec: ChipSpec, path: Path) -> Chip:
     """The chip with the spec's bands and type.
 
-    Given to an 8-bit RGB spec, a 4-band uint16 chip becomes the visual product, and a 3-band one (a 16-bit PNG, which
-    uses the whole range) is divided by 257. One that stays below 4096 is a sensor's 12 bits and would turn black.
+    Given to an 8-bit RGB spec, a 4-band uint16 chip becomes the visual product.
 
     Raises:
-        ChipError: the chip's bands or type are not the spec's, or it is of 12 bits.
+        ChipError: the chip's bands or type are not the spec's; nobody knows how to scale a sensor's 3 bands.
     """
     count = chip.shape[2]
     bands = OWN_BANDS.get((count, str(chip.dtype)), spec.bands if count == len(spec.bands) else ())
-    if spec.dtype == "uint8" and chip.dtype == np.uint16:
-        if bands == visual.BANDS and set(spec.bands) <= set(RGB):
-            chip, bands = visual.colours(chip), RGB
-        elif bands == RGB and chip.max(initial=0) > 4095:
-            chip = np.rint(chip / 257).astype(np.uint8)  # 65535 / 257 = 255
+    if spec.dtype == "uint8" and bands == visual.BANDS and set(spec.bands) <= set(RGB):
+        chip, bands = visual.colours(chip), RGB
     if not set(spec.bands) <= set(bands) or chip.dtype != spec.dtype:
         raise ChipError(
             f"{path} has {count} bands of {chip.dtype}, but the model reads {spec.dtype} {', '.join(spec.bands)}; "
@@ -134,18 +147,15 @@ def resize(chip: Chip, side: int) -> Chip:
     return rounded
 
 
-def _natural(path: Path) -> tuple[list[str | int], str, str]:
-    # Text and numbers take turns in every key, so that like is compared with like.
-    # The whole stem follows, or a/1, a/01 and b/1 would stand in this order, and the two 1 would not meet.
-    parts = re.split(r"(\d+)", path.stem)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.stem, path.as_posix()
-
-
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > FILE:
-            raise ChipError(f"{path} has {size:,} bytes; a chip has at most {FILE:,}, cut it into chips first.")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would wait for ever, a device never end
+            raise ChipError(f"{path} is no regular file; a JPG, PNG or GeoTIFF is needed.")
+        if found.st_size > FILE:
+            raise ChipError(
+                f"{path} has {found.st_size:,} bytes; a chip has at most {FILE:,}, cut it into chips first."
+            )
         return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

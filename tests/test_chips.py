@@ -1,5 +1,6 @@
 """Chips: listed, made to fit, resized; how files become pixels is in test_decode."""
 
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
+from rasterio.io import MemoryFile
 
-from features import chips, decode, visual
+from features import chips, decode, naming, visual
 
 RGB = chips.ChipSpec(side=16)
 
@@ -116,7 +118,7 @@ def test_a_damaged_chip_is_named(tmp_path):
 def test_a_file_that_cannot_be_opened_is_no_chip_error(tmp_path, monkeypatch, call):
     with pytest.raises(FileNotFoundError):
         call(tmp_path / "gone.jpg")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(chips.ChipError, match="is no regular file"):
         call(tmp_path)
 
     def refuse(*_):
@@ -188,12 +190,47 @@ def test_a_chip_that_does_not_fit_is_refused(bands, dtype, spec):
     assert needed in str(caught.value)
 
 
-def test_sixteen_bit_colours_are_scaled_down_where_they_use_the_range():
-    deep = noise(4, 4, 3).astype(np.uint16) * 257
-    deep[0, 0, 0] = 65535
-    np.testing.assert_array_equal(chips.conform(deep, RGB, Path("a.png")), deep // 257)
-    with pytest.raises(chips.ChipError, match=r"a\.png has 3 bands of uint16, but the model reads uint8"):
-        chips.conform(deep >> 4, RGB, Path("a.png"))  # twelve bits in sixteen
+@pytest.mark.parametrize("top", [255, 3])
+def test_a_png_of_sixteen_bits_is_scaled_down_however_dark_and_a_tif_is_not(tmp_path, top):
+    deep = noise(16, 16, 3).astype(np.uint16) % (top + 1) * 257
+    layout = {"count": 3, "width": 16, "height": 16, "dtype": "uint16"}
+    for driver, path in (("PNG", tmp_path / "a.png"), ("GTiff", tmp_path / "a.tif")):
+        with MemoryFile() as memory:
+            with memory.open(driver=driver, transform=rasterio.Affine(2, 0, 0, 0, 2, 0), **layout) as raster:
+                raster.write(np.moveaxis(deep, -1, 0))
+            path.write_bytes(memory.read())
+    np.testing.assert_array_equal(chips.load(tmp_path / "a.png", chips.ChipSpec(side=16)), deep // 257)
+    with pytest.raises(chips.ChipError, match=r"a\.tif has 3 bands of uint16, but the model reads uint8"):
+        chips.load(tmp_path / "a.tif", chips.ChipSpec(side=16))
+
+
+def test_pipes_and_devices_are_no_chips(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "zero.jpg"):
+        with pytest.raises(chips.ChipError, match="is no regular file"):
+            chips.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a\rb.jpg", "a\nb.jpg", os.fsdecode(b"a\xffb.jpg"), "a\x85b.jpg"])
+def test_a_name_that_no_table_can_hold_is_refused(tmp_path, name):
+    touch(tmp_path, "good.jpg", name)
+    with pytest.raises(ValueError, match=r"1 of 2 chips have names .*first: 'a.*rename"):
+        chips.list_chips([tmp_path])
+
+
+def test_names_lose_every_image_suffix_and_must_differ_after_that(tmp_path):
+    touch(tmp_path, "photo.tif.jpg", "other.PNG")
+    assert [naming.name(path.name) for path in chips.list_chips([tmp_path])] == ["other", "photo"]
+    touch(tmp_path, "photo.jpeg")
+    with pytest.raises(ValueError, match="have one name, photo;"):
+        chips.list_chips([tmp_path])
+
+
+def test_a_folder_of_folders_holds_no_chips(tmp_path):
+    (tmp_path / "a.jpg").mkdir()
+    with pytest.raises(ValueError, match="holds no chips"):
+        chips.list_chips([tmp_path])
 
 
 def test_bands_without_known_names_pass_where_the_model_has_as_many():

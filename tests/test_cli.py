@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -131,6 +132,16 @@ def test_a_file_that_cannot_be_read_is_an_error_of_input(few, model, run):
     told(run("predict", few, "--model", model), 74, str(path), "cannot be read")
 
 
+def test_paths_that_do_not_exist_are_a_matter_of_usage(few, world, run, tmp_path):
+    for arguments in (
+        ("predict", few, "--model", "nowhere"),
+        ("evaluate", world.labels, world.labels, "--labels", "nowhere.toml"),
+        ("embed", few, "--backbone", "toy", "--weights", "nowhere.h5", "-o", tmp_path / "bank"),
+        ("predict", few, "--like", "nowhere.csv"),
+    ):
+        told(run(*arguments), 2, "nowhere")
+
+
 def test_folders_without_chips_and_folders_that_are_not_there(tmp_path, model, run):
     told(run("predict", tmp_path, "--model", model), 1, f"{tmp_path} holds no chips")
     told(run("predict", tmp_path / "none", "--model", model), 2, "does not exist")
@@ -158,6 +169,25 @@ def test_an_output_that_cannot_be_written_is_refused_before_any_chip_is_read(few
     told(done, 74, f"{target} cannot be written")
 
 
+def test_an_output_never_replaces_an_input_or_another_output(few, world, model, run, tmp_path):
+    before = {path: path.read_bytes() for path in few.iterdir()}
+    chip, table = few / "test_1.jpg", tmp_path / "like.csv"
+    shutil.copy(world.sample, table)
+    link = tmp_path / "link.csv"
+    link.symlink_to(chip)
+    for places in (
+        ("-o", chip),
+        ("-o", link),
+        ("--on-error", "fill", "--errors", chip),
+        ("-o", tmp_path / "same.csv", "--scores", tmp_path / "same.csv"),
+        ("--scores", "/dev/stdout"),
+    ):
+        told(run("predict", few, "--model", model, *places), 1, "lost; name another file")
+    told(run("predict", world.test_jpg, "--model", model, "--like", table, "-o", table), 1, "is one of the inputs")
+    assert {path: path.read_bytes() for path in few.iterdir()} == before
+    assert table.read_bytes() == world.sample.read_bytes()
+
+
 def test_scores_of_an_unknown_format_are_refused(few, run, tmp_path):
     told(run("predict", few, "--scores", tmp_path / "scores.xlsx"), 1, "needed .csv or .parquet")
 
@@ -183,6 +213,8 @@ def test_a_damaged_chip_is_skipped_or_filled_only_when_asked(few, model, run):
     (entry,) = map(json.loads, (few / "errors.jsonl").read_text().splitlines())
     assert entry["file"].endswith("bad.jpg")
     assert "is not an image" in entry["error"]
+    run("predict", *few.glob("test*.jpg"), "--model", model, "--on-error", "skip", cwd=few)
+    assert (few / "errors.jsonl").read_text() == ""  # not those of the former run
     filled = run("predict", few, "--model", model, "--on-error", "fill", "--errors", few / "mine.jsonl")
     assert filled.returncode == 3
     common = bundle.load(model).decision.common
@@ -241,7 +273,7 @@ def started(*arguments):
     )
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_with_its_code_and_leaves_the_rows_so_far(many, model, number, code):
     with started("predict", many, "--model", model) as process:
         assert process.stdout.readline() == "image_name,tags\n"
@@ -252,15 +284,26 @@ def test_a_signal_ends_a_run_with_its_code_and_leaves_the_rows_so_far(many, mode
     assert len(rows.splitlines()) < 20_000
 
 
-def test_a_stopped_run_leaves_the_old_file_and_no_litter(many, model, tmp_path):
+@pytest.mark.parametrize("wait", [0.1, 0.3, 0.5])
+def test_ctrl_c_while_libraries_load_just_ends_the_process(few, model, wait):
+    with started("predict", few, "--model", model) as process:
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 130, -signal.SIGINT)
+    assert "ImportError" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_the_old_file_and_no_litter(many, model, tmp_path, number):
     target = tmp_path / "tags.csv"
     target.write_text("old")
     with started("predict", many, "--model", model, "-o", target) as process:
         while not list(tmp_path.glob(".amazon_tags-*")):
             assert process.poll() is None
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == 128 + number
     assert target.read_text() == "old"
     assert not list(tmp_path.glob(".amazon_tags-*"))
 

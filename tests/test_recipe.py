@@ -52,6 +52,7 @@ def test_a_recipe_becomes_frozen_values_and_back(tmp_path):
         ('head = "ridge"', "epochs = 3", "a frozen member has no key epochs"),
         ("[[members]]", "[[member]]", r"no \[\[members\]\]"),
         ("seed = 3", "seed = ", "Invalid value"),
+        ("seed = 3", "seed = " + "[" * 5000, "recipe"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_path):
@@ -60,6 +61,12 @@ def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_
     with pytest.raises(ValueError, match=message) as refusal:
         recipe.read(path)
     assert str(refusal.value).startswith(str(path))
+
+
+def test_members_that_are_no_tables_are_refused(tmp_path):
+    (tmp_path / "recipe.toml").write_text('members = ["a"]')
+    with pytest.raises(ValueError, match="a member is 'a'"):
+        recipe.read(tmp_path / "recipe.toml")
 
 
 def test_every_shipped_recipe_is_read_by_its_name():

@@ -61,7 +61,11 @@ def test_files_say_that_they_are_rendered_and_carry_their_tags(tmp_path):
 
 def test_an_empty_folder_is_filled_and_any_other_is_left_alone(tmp_path):
     (tmp_path / "empty").mkdir()
-    sample.write(tmp_path / "empty", 1)
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    before = (tmp_path / "empty").stat().st_ino
+    sample.write(tmp_path / "link", 1)
+    assert (tmp_path / "empty").stat().st_ino == before  # somebody may stand in it
+    assert len(list((tmp_path / "empty").iterdir())) == 3
     with pytest.raises(FileExistsError, match="exists and is never overwritten"):
         sample.write(tmp_path / "empty", 1)
 

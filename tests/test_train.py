@@ -115,6 +115,28 @@ def test_a_second_run_on_the_same_bundle_leaves_at_once(world, run, recipe_file,
     assert "Another run holds" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('backbone = "toy"', 'backbone = "toi"', "no backbone named toi .did you mean toy"),
+        ('head = "ridge"', 'head = "rigde"', "no head named rigde .did you mean ridge"),
+        ('head = "ridge"', 'cut = "edge"', "no cut of toy named edge .did you mean edges"),
+        ("folds = 2", "folds = 49", "cannot make 49 folds"),
+    ],
+)
+def test_names_that_stand_in_no_table_are_refused_before_any_work(world, recipe_file, tmp_path, old, new, message):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(recipe_file.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        train.run(source(world), tmp_path / "model", plan=recipe.read(wrong))
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.toml"]
+
+
+def test_weights_for_a_backbone_that_no_member_has_are_refused(world, recipe_file, tmp_path):
+    with pytest.raises(ValueError, match=r"no backbone in the recipe named tox .did you mean toy"):
+        train.run(source(world), tmp_path / "model", plan=recipe.read(recipe_file), weights={"tox": recipe_file})
+
+
 def test_an_existing_bundle_is_never_overwritten(world, model, recipe_file):
     with pytest.raises(FileExistsError, match="is never overwritten"):
         train.run(source(world), model, plan=recipe.read(recipe_file))
