@@ -127,10 +127,10 @@ def _check(plan: recipe.Recipe, weights: dict[str, Path]) -> None:
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> None:
-    if name not in names:
-        raise ValueError(
-            f"there is no {what} {name}{labels.did_you_mean(name, names)}; choose from {', '.join(names)}."
-        )
+    known = list(dict.fromkeys(names))
+    if name not in known:
+        near = labels.did_you_mean(name, known)
+        raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(known)}.")
 
 
 def _gather(source: Source, jobs: int) -> Labelled:
