@@ -268,9 +268,14 @@ def many(world, tmp_path):
 
 def started(*arguments):
     command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, restore_signals=True, bufsize=1
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, **pipes, text=True, bufsize=1, preexec_fn=listen)  # noqa: PLW1509  it takes no lock
+
+
+def listen():
+    """Signals as at a terminal: a test runner in the background has them ignored, and children inherit that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
