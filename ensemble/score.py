@@ -15,6 +15,8 @@ Tags = NDArray[np.bool_]  # (chips, labels)
 Scores = NDArray[np.float32]  # (chips, labels)
 Floats = NDArray[np.float64]
 
+EDGE = 1e-6  # of probabilities, so that one wrong certainty does not weigh infinitely
+BINS = 15  # of the calibration error, as Guo et al. 2017 have it
 BLOCK = 1 << 22  # resampling weights held at a time: 32 MB
 
 
@@ -74,6 +76,25 @@ def mean_average_precision(truth: Tags, scores: Scores) -> float:
     occurring = np.flatnonzero(truth.any(axis=0))
     values = [float(average_precision_score(truth[:, label], scores[:, label])) for label in occurring]
     return float(np.mean(values)) if values else 0.0
+
+
+def log_loss(truth: Tags, scores: Scores) -> float:
+    """Mean over chips and labels of the truth's negative log probability, scores kept `EDGE` away from 0 and 1."""
+    if scores.shape != truth.shape or not truth.size:
+        raise ValueError(f"truth has shape {truth.shape} but scores has {scores.shape}; both must be (chips, labels).")
+    kept = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
+    return float(-np.log(np.where(truth, kept, 1 - kept)).mean())
+
+
+def calibration_error(truth: Tags, scores: Scores) -> Floats:
+    """Expected calibration error (labels,): the mean gap of score and frequency in `BINS` bins of equal width.
+
+    Guo et al. 2017, equation 3, of each label's score instead of a class's confidence.
+    """
+    bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+    gaps = truth.astype(np.float64) - scores
+    columns = zip(bins.T, gaps.T, strict=True)
+    return np.array([np.abs(np.bincount(place, gap, BINS)).sum() / len(gap) for place, gap in columns])
 
 
 def interval(values: Floats, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
