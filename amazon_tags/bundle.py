@@ -1,7 +1,7 @@
 """A bundle: a model folder in which nothing is parsed before its hash is checked.
 
 manifest.json     format number, label space, chip spec, members, sha256 and size of every other file, provenance
-decision.json     the cut of each label, and the constant answer that `predict --on-error fill` gives
+decision.json     how scores become tags, and the constant answer that `predict --on-error fill` gives
 members/NN-name/  network.xml, network.bin (OpenVINO IR), network.weights.h5 (to train on), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
 card.md           what it is for, what was measured, its limits
@@ -21,8 +21,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import files, labels
-from ensemble import blend, decide, fitted
+from amazon_tags import decision, files, labels
+from ensemble import blend, decoders, fitted
 from features import chips, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
@@ -49,21 +49,14 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """How scores become tags: `cuts` (labels,), and `common`, the answer for a chip that cannot be read."""
-
-    cuts: NDArray[np.float32]
-    common: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class Bundle:
-    """A model ready to run."""
+    """A model ready to run; `common` (labels,) is its answer for a chip that cannot be used."""
 
     space: labels.LabelSpace
     spec: chips.ChipSpec
     members: tuple[Member, ...]
-    decision: Decision
+    decision: decoders.Decision
+    common: NDArray[np.bool_]
     manifest: dict[str, Any]
 
     @property
@@ -76,8 +69,8 @@ class Bundle:
         return blend.mean([_member_scores(member, value) for member, value in zip(self.members, values, strict=True)])
 
     def decide(self, scores: Scores) -> NDArray[np.bool_]:
-        """Tags (chips, labels) by the bundle's cuts."""
-        return decide.apply(scores, self.decision.cuts)
+        """Tags (chips, labels) by the bundle's decision."""
+        return decoders.tags(self.decision, scores)
 
 
 def _member_scores(member: Member, values: Values) -> Scores:
@@ -98,8 +91,8 @@ def load(folder: Path, *, jobs: int = 1) -> Bundle:
         spec = chips.ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
         members = tuple(_load_member(folder, manifest, name, jobs) for name in manifest["members"])
         _check_networks(spec, members)
-        decision = _load_decision(_bytes(folder, manifest, "decision.json"), space)
-        loaded = Bundle(space, spec, members, decision, manifest)
+        made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
+        loaded = Bundle(space, spec, members, made, common, manifest)
         _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
     except BundleError:
         raise
@@ -153,10 +146,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def write_decision(folder: Path, space: labels.LabelSpace, decision: Decision) -> None:
+def write_decision(folder: Path, space: labels.LabelSpace, made: decoders.Decision, common: NDArray[np.bool_]) -> None:
     """`decision.json` of a bundle in the making."""
-    cuts = {name: float(str(cut)) for name, cut in zip(space.names, decision.cuts, strict=True)}
-    files.write_json(folder / "decision.json", {"cuts": cuts, "common": labels.decode(space, decision.common)})
+    values = {**decision.to_json(space, made), "common": labels.decode(space, common)}
+    files.write_json(folder / "decision.json", values)
 
 
 def seal(
@@ -208,12 +201,12 @@ def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -
     return Member(name, network, head)
 
 
-def _load_decision(content: bytes, space: labels.LabelSpace) -> Decision:
+def _load_decision(content: bytes, space: labels.LabelSpace) -> tuple[decoders.Decision, NDArray[np.bool_]]:
     values = json.loads(content)
-    cuts = np.array([float(values["cuts"][name]) for name in space.names], np.float32)
-    if not np.isfinite(cuts).all():
-        raise ValueError("a cut is no number")
-    return Decision(cuts, labels.encode(space, values["common"]))
+    named, made = decision.from_json(values)
+    if named != space:
+        raise ValueError("the decision is for other labels")
+    return made, labels.encode(space, values["common"])
 
 
 def _check_networks(spec: chips.ChipSpec, members: Sequence[Member]) -> None:

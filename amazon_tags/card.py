@@ -12,8 +12,16 @@ Scores = NDArray[np.float32]  # (chips, labels)
 Tags = NDArray[np.bool_]  # (chips, labels)
 
 
+DECODERS = {
+    "flat": "one flat cut",
+    "cuts": "a cut a label",
+    "expected": "the highest expected F2 of labels taken as independent",
+    "ruled": "the highest expected F2 under the label space's rules",
+}
+
+
 def measure(
-    truth: Tags, single: Scores, turned: Scores, fold: NDArray[np.int64], space: labels.LabelSpace, decision: str
+    truth: Tags, single: Scores, turned: Scores, fold: NDArray[np.int64], space: labels.LabelSpace, tags: Tags
 ) -> dict[str, Any]:
     """What out-of-fold scores are worth, no cut having seen the chips that it decides on.
 
@@ -23,9 +31,10 @@ def measure(
         turned: the same, averaged over dihedral views.
         fold: (chips,) the fold of each chip; its cuts are fitted on the other folds.
         space: names of the labels.
-        decision: `flat` or `cuts`, whichever the bundle will use.
+        tags: what the bundle's kind of decision gives the chips as they are, fitted on other chips.
     """
     decided = {
+        "as this bundle decides": tags,
         "flat, one view": decide.apply(single, decide.FLAT),
         "cuts, one view": decide.nested(single, truth, fold),
         "flat, all views": decide.apply(turned, decide.FLAT),
@@ -33,17 +42,16 @@ def measure(
         "constant answer": np.broadcast_to(decide.common(truth), truth.shape),
     }
     roads = {}
-    for name, tags in decided.items():
-        worth = score.per_chip(truth, tags)
+    for name, given in decided.items():
+        worth = score.per_chip(truth, given)
         roads[name] = {"f2": float(worth.mean()), "interval": list(score.interval(worth))}
-    chosen = decided[f"{decision}, one view"]
     gain = score.per_chip(truth, decided["cuts, one view"]) - score.per_chip(truth, decided["flat, one view"])
     return {
-        **evaluate.measure(truth, chosen, space),
+        **evaluate.measure(truth, tags, space),
         "roads": roads,
         "gain_of_cuts": {"f2": float(gain.mean()), "interval": list(score.interval(gain))},
         "mean_average_precision": score.mean_average_precision(truth, single),
-        "folds": [score.f2(truth[fold == number], chosen[fold == number]) for number in np.unique(fold)],
+        "folds": [score.f2(truth[fold == number], tags[fold == number]) for number in np.unique(fold)],
     }
 
 
@@ -77,7 +85,7 @@ Trained on {data["chips"]} labelled chips (fingerprint {data["fingerprint"][:16]
 
 Out of fold, {plan["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
 on. Intervals are 95 % bootstraps over chips. "All views" averages {story["views"]} dihedral views. This bundle \
-decides by {"a cut a label" if plan["decision"] == "cuts" else "one flat cut"}.
+decides by {DECODERS[story["decoder"]]}.
 
 | scores to tags | F2 | 95 % interval |
 |---|---|---|

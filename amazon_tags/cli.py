@@ -1,20 +1,14 @@
 """The command line: parse, one call, echo. Heavy imports stand in the commands, so that `--help` is instant."""
 
-import errno
-import io
 import json
 import os
-import signal
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import click
 
-FAILURE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 3, 4, 74, 75
-FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
+from amazon_tags import process
 
 
 def _space(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -96,7 +90,7 @@ def predict(
     """
     from amazon_tags import bundle, predict, submission
 
-    _catch_signals()
+    process.catch_signals()
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
@@ -109,7 +103,7 @@ def predict(
     if bad:
         verb = "skipped" if on_error == "skip" else "filled"
         click.echo(f"{bad} of {len(paths)} chips could not be used and were {verb}; see {errors}.", err=True)
-        sys.exit(SKIPPED)
+        sys.exit(process.SKIPPED)
 
 
 @root.command()
@@ -146,7 +140,7 @@ def embed(
     _need_train()
     from amazon_tags import embed
 
-    _catch_signals()
+    process.catch_signals()
     trunk = embed.Trunk(backbone, cut, weights, side)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         done = embed.run(chips, output, trunk, views=views, jobs=jobs)
@@ -190,7 +184,7 @@ def train(
     _need_train()
     from amazon_tags import recipe, train
 
-    _catch_signals()
+    process.catch_signals()
     given = dict(_pair(text) for text in weights)
     source = train.Source(chips, table, space, skip_missing, note)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
@@ -210,7 +204,90 @@ def evaluate(predicted: Path, table: Path, as_json: bool, space: str) -> None:
     from amazon_tags import evaluate
 
     measured = evaluate.run(predicted, table, space=space)
-    _print(json.dumps(measured, indent=2) + "\n" if as_json else evaluate.text(measured))
+    process.emit(json.dumps(measured, indent=2) + "\n" if as_json else evaluate.text(measured))
+
+
+@root.command()
+@click.argument("scores", type=FILE)
+@click.argument("truth", metavar="LABELS", type=FILE)
+@click.option("-o", "--output", required=True, type=OUT, help="The decision to write, as JSON.")
+@click.option("--beta", type=click.FloatRange(0.01, 100), default=2, show_default=True, help="The beta of F-beta.")
+@click.option(
+    "--recall", "recalls", multiple=True, metavar="LABEL>=RECALL", help="A recall to reach, such as road>=0.8."
+)
+@click.option("--groups", type=FILE, help="A CSV of image_name,group; chips of one group stay in one fold.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--html", "page_path", type=OUT, help="Also write the report as a page with curves.")
+@LABELS
+def tune(
+    scores: Path,
+    truth: Path,
+    output: Path,
+    beta: float,
+    recalls: tuple[str, ...],
+    groups: Path | None,
+    as_json: bool,
+    page_path: Path | None,
+    space: str,
+) -> None:
+    """Choose how SCORES become tags by the truth in LABELS; says what that is worth on held-out chips.
+
+    SCORES are CSV or Parquet, a column a label, of chips that the network had not seen.
+
+    Example: amazon_tags tune scores.csv labels.csv -o decision.json
+    """
+    from amazon_tags import decision, files, page, tune
+
+    process.catch_signals()
+    for path in filter(None, [output, page_path]):
+        files.refuse_unwritable(path)
+    request = tune.Request(beta, dict(_floor(entry) for entry in recalls), groups)
+    outcome = tune.run(scores, truth, space=space, request=request)
+    decision.write(output, outcome.space, outcome.tuned.decision)
+    if page_path:
+        files.write_text(page_path, page.render(outcome.space, outcome.problem, outcome.tuned, outcome.report))
+    process.emit(json.dumps(outcome.report, indent=2) + "\n" if as_json else tune.text(outcome.report))
+
+
+@root.command()
+@click.argument("scores", type=FILE)
+@click.option("--decision", "made", required=True, type=FILE, help="What amazon_tags tune wrote, or a bundle's.")
+@click.option("-o", "--output", type=OUT, help="Write the tags here instead of to stdout.")
+def decide(scores: Path, made: Path, output: Path | None) -> None:
+    """Turn a table of SCORES (CSV or Parquet) into tags, without chips or a model.
+
+    Example: amazon_tags decide scores.csv --decision decision.json > submission.csv
+    """
+    from amazon_tags import decide, submission
+
+    process.catch_signals()
+    places = submission.Places(output)
+    places.refuse([scores, made])
+    space, tagged = decide.run(scores, made)
+    submission.write(tagged, space, places)
+
+
+@root.command()
+@click.argument("table", type=FILE)
+@click.option("--like", type=FILE, help="A sample submission; the table must have its rows, all and no others.")
+@click.option("--repair", type=OUT, help="Write a mended copy here.")
+@LABELS
+def check(table: Path, like: Path | None, repair: Path | None, space: str) -> None:
+    """Hold a TABLE of labels, or a submission, against the label space's rules.
+
+    Ends with exit code 1 if anything is wrong, and says how often and where first.
+
+    Example: amazon_tags check submission.csv --like sample_submission_v2.csv
+    """
+    from amazon_tags import check, files, labels
+
+    process.catch_signals()
+    if repair:
+        files.refuse_unwritable(repair)
+    findings = check.run(table, labels.choose(space, table), like=like, repaired=repair)
+    process.emit(check.text(table, findings, repaired=repair))
+    if findings and not repair:
+        sys.exit(process.FAILURE)
 
 
 @root.group()
@@ -231,7 +308,7 @@ def verify(folder: Path | None) -> None:
     from amazon_tags import bundle
 
     place = folder or bundle.DEFAULT
-    _print(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced\n")
+    process.emit(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced\n")
 
 
 @bundle.command()
@@ -243,7 +320,7 @@ def show(folder: Path | None) -> None:
     """
     from amazon_tags import bundle
 
-    _print(bundle.card(folder or bundle.DEFAULT))
+    process.emit(bundle.card(folder or bundle.DEFAULT))
 
 
 @root.command()
@@ -257,7 +334,7 @@ def sample(folder: Path, count: int, seed: int) -> None:
     """
     from amazon_tags import sample
 
-    _catch_signals()
+    process.catch_signals()
     sample.write(folder, count, seed=seed)
     click.echo(f"{folder}: {count} rendered chips and labels.csv", err=True)
 
@@ -273,13 +350,6 @@ def _need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
-def _print(text: str) -> None:
-    """A result on stdout; click would drop it where the shell has closed that."""
-    if not sys.stdout:
-        raise OSError(errno.EBADF, "stdout is closed; open it")
-    sys.stdout.write(text)
-
-
 def _pair(text: str) -> tuple[str, Path]:
     name, sign, path = text.partition("=")
     if not sign or not Path(path).is_file():
@@ -287,60 +357,17 @@ def _pair(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _catch_signals() -> None:
-    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _terminate)
-
-
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+def _floor(text: str) -> tuple[str, float]:
+    name, sign, recall = text.partition(">=")
+    try:
+        value = float(recall)
+    except ValueError:
+        value = -1
+    if not sign or not 0 <= value <= 1:
+        raise click.BadParameter(f"{text!r} must be LABEL>=RECALL with a recall from 0 to 1", param_hint="--recall")
+    return name.strip(), value
 
 
 def main() -> None:
     """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in every locale
-    sys.exit(_run(sys.argv[1:]))
-
-
-def _run(arguments: list[str]) -> int:
-    # Not root.main(): that would answer a closed pipe by itself.
-    try:
-        with root.make_context("amazon_tags", arguments) as context:
-            root.invoke(context)
-        if sys.stdout:  # None where the shell closed it
-            sys.stdout.flush()
-    except (click.exceptions.Exit, click.ClickException) as ended:
-        if isinstance(ended, click.ClickException):
-            ended.show()
-        return ended.exit_code
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
-        return _say("Stopped.", 128 + signal.SIGINT)
-    except BrokenPipeError:  # whoever read our rows has seen enough
-        if sys.stdout:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
-        return IO_ERROR
-    except FAILURES as error:
-        return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
-    return 0
-
-
-def _code(error: Exception) -> int:
-    if type(error).__name__ == "BundleError":  # by name: the class comes with all that a bundle needs
-        return REFUSED
-    if isinstance(error, BlockingIOError):
-        return LOCKED
-    from_system = isinstance(error, OSError) and error.errno is not None  # those that we raise ourselves have no number
-    return IO_ERROR if from_system else FAILURE
-
-
-def _say(text: str, code: int) -> int:
-    click.echo(" ".join(text.split()), err=True)
-    return code
+    process.main(root)

@@ -56,6 +56,6 @@ def run(
         good = np.isin(rows, outputs.rows)
         scores = np.zeros((len(rows), len(model.space.names)), np.float32)
         scores[good] = model.scores(outputs.values)
-        tags = np.where(good[:, None], model.decide(scores), model.decision.common)
+        tags = np.where(good[:, None], model.decide(scores), model.common)
         failures = [(paths[row], error) for row, error in outputs.failures]
         yield Tagged([naming.name(paths[row].name) for row in rows], scores, tags, failures)

@@ -13,7 +13,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Yields a function to be told how many chips more are done; shows a bar where stderr is a terminal."""
     if not sys.stderr or not sys.stderr.isatty():
         yield lambda count: None

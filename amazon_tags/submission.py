@@ -50,7 +50,9 @@ class Places:
                 files.refuse_unwritable(output)
 
 
-def write(tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Places, *, total: int) -> int:
+def write(
+    tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Places, *, total: int | None = None
+) -> int:
     """Write every row as soon as it is known; returns how many of the `total` chips could not be used."""
     ids: list[str] = []
     scores = [np.zeros((0, len(space.names)), np.float32)]

@@ -5,7 +5,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +19,8 @@ from features import naming
 
 Scores = NDArray[np.float32]  # (chips, labels), in [0, 1]
 Tags = NDArray[np.bool_]  # (chips, labels)
+
+PART = 1 << 16  # rows of a Parquet file held at a time
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,23 @@ def read_labels(path: Path, space: LabelSpace) -> LabelTable:
         if found
     )
     return LabelTable(ids, truth, space, remarks)
+
+
+def read_truth(path: Path, space: LabelSpace) -> LabelTable:
+    """Reads a label table or, where it has no column `tags`, a one-hot CSV: `image_name`, and 0 or 1 a label."""
+    table = rows.read(path, ("image_name",))
+    if "tags" in table.columns:
+        return read_labels(path, space)
+    ids, matrix, columns = _from_csv(path, path.read_bytes())
+    _refuse_columns(path, columns, space)
+    wrong = np.argwhere((matrix != 0) & (matrix != 1))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{path} line {table.lines[row]}: {columns[column]} is {matrix[row, column]:g} ({len(wrong)} such cells); "
+            "needed 0 or 1, or a table with the column tags."
+        )
+    return LabelTable(ids, matrix[:, select(columns, space.names)] == 1, space, ())
 
 
 def read_ids(path: Path) -> list[str]:
@@ -146,26 +165,42 @@ def read_scores(path: Path, space: LabelSpace | None = None) -> tuple[list[str],
     Raises:
         ValueError: A label column is missing or too many, an image is repeated, a score is not in [0, 1].
     """
-    content = path.read_bytes()
-    ids, matrix, columns = (_from_parquet if content[:4] == b"PAR1" else _from_csv)(path, content)
-    if space is None:
-        try:
-            space = LabelSpace(path.stem, columns)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-    missing = [name for name in space.names if name not in columns]
-    extra = [name for name in columns if name not in space.names]
-    if missing or extra:
-        parts = [
-            f"{len(names)} label columns are {what} (first: {names[0]!r}{labels.did_you_mean(names[0], others)})"
-            for names, what, others in ((missing, "missing", extra), (extra, "unknown", missing))
-            if names
-        ]
-        raise ValueError(
-            f"{path}: {' and '.join(parts)}; needed image_name and the {len(space.names)} labels of {space.name!r}."
-        )
-    _refuse_range(str(path), ids, matrix, columns)
-    return ids, np.ascontiguousarray(matrix[:, select(columns, space.names)]), space.names
+    parts = list(_parts(path, space))
+    ids = [name for part in parts for name in part[0]]
+    _refuse_repeats(str(path), ids)
+    return ids, np.concatenate([part[1] for part in parts]), parts[0][2]
+
+
+def stream_scores(path: Path, space: LabelSpace) -> Iterator[tuple[list[str], Scores]]:
+    """As `read_scores`, but a part at a time where the file is Parquet; that images are repeated is told at the end."""
+    seen: list[NDArray[np.int64]] = []
+    for ids, matrix, _ in _parts(path, space):
+        seen.append(np.array([hash(name) for name in ids], np.int64))  # 8 bytes of each; names may be millions
+        yield ids, matrix
+    rows_read = sum(map(len, seen))
+    repeated = rows_read - len(np.unique(np.concatenate(seen)))
+    if repeated:
+        raise ValueError(f"{path}: {repeated} of {rows_read} images are repeated; keep one row of each.")
+
+
+def _parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:
+    is_parquet = False
+    if path.is_file():  # a pipe can be read only once, and Parquet needs to be read from its end
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+    empty = True
+    for ids, matrix, columns in _parquet_parts(path) if is_parquet else iter([_from_csv(path, path.read_bytes())]):
+        if space is None:
+            try:
+                space = LabelSpace(path.stem, columns)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
+        _refuse_columns(path, columns, space)
+        _refuse_range(str(path), ids, matrix, columns)
+        empty = False
+        yield ids, np.ascontiguousarray(matrix[:, select(columns, space.names)]), space.names
+    if empty:
+        raise ValueError(f"{path} has no rows; a row for each image is needed.")
 
 
 def _ids(table: rows.Rows) -> list[str]:
@@ -208,6 +243,20 @@ def _refuse_repeats(where: str, ids: Sequence[str], lines: Sequence[int] | None 
         f"{where}: {len(again)} images are repeated (first: {name!r} in {'rows' if lines is None else 'lines'} "
         f"{pair[0]} and {pair[1]}); keep one of each."
     )
+
+
+def _refuse_columns(path: Path, columns: Sequence[str], space: LabelSpace) -> None:
+    missing = [name for name in space.names if name not in columns]
+    extra = [name for name in columns if name not in space.names]
+    if missing or extra:
+        parts = [
+            f"{len(names)} label columns are {what} (first: {names[0]!r}{labels.did_you_mean(names[0], others)})"
+            for names, what, others in ((missing, "missing", extra), (extra, "unknown", missing))
+            if names
+        ]
+        raise ValueError(
+            f"{path}: {' and '.join(parts)}; needed image_name and the {len(space.names)} labels of {space.name!r}."
+        )
 
 
 def _refuse_shape(what: str, matrix: NDArray[Any], ids: Sequence[str], space: LabelSpace) -> None:
@@ -265,31 +314,33 @@ def _parquet(header: Iterable[str], ids: Sequence[str], scores: Scores) -> bytes
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _from_parquet(path: Path, content: bytes) -> tuple[list[str], Scores, tuple[str, ...]]:
+def _parquet_parts(path: Path) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:
     import pyarrow as pa  # noqa: PLC0415  as in `_parquet`
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        table = parquet.ParquetFile(pa.BufferReader(content)).read()
+        with parquet.ParquetFile(path) as table:
+            columns = _parquet_columns(path, table.schema_arrow)
+            for batch in table.iter_batches(PART):
+                names = batch.column("image_name").to_pylist()
+                if not all(isinstance(name, str) and name.strip() for name in names):
+                    raise ValueError(f"{path}: image_name has rows that are empty or no text; name each chip.")
+                matrix = np.empty((len(names), len(columns)), dtype=np.float32)
+                for place, name in enumerate(columns):
+                    matrix[:, place] = batch.column(name).to_numpy(zero_copy_only=False)
+                yield [naming.name(name) for name in names], matrix, columns
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is damaged: {error}; write it again.") from error
-    columns = tuple(name for name in table.column_names if name != "image_name")
-    if table.column_names.count("image_name") != 1 or len(set(columns)) < len(columns):
-        raise ValueError(
-            f"{path} has the columns {', '.join(table.column_names)}; needed image_name and each label once."
-        )
-    if not table.num_rows:
-        raise ValueError(f"{path} has no rows; a row for each image is needed.")
+
+
+def _parquet_columns(path: Path, schema: Any) -> tuple[str, ...]:
+    import pyarrow as pa  # noqa: PLC0415  as in `_parquet`
+
+    columns = tuple(name for name in schema.names if name != "image_name")
+    if schema.names.count("image_name") != 1 or len(set(columns)) < len(columns):
+        raise ValueError(f"{path} has the columns {', '.join(schema.names)}; needed image_name and each label once.")
     for name in columns:
-        kind = table.column(name).type
+        kind = schema.field(name).type
         if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             raise ValueError(f"{path}: the column {name!r} is of {kind}, needed numbers in [0, 1].")
-    names = table.column("image_name").to_pylist()
-    if not all(isinstance(name, str) and name.strip() for name in names):
-        raise ValueError(f"{path}: image_name has rows that are empty or no text; name each chip.")
-    ids = [naming.name(name) for name in names]
-    _refuse_repeats(str(path), ids)
-    matrix = np.empty((len(ids), len(columns)), dtype=np.float32)
-    for place, name in enumerate(columns):
-        matrix[:, place] = table.column(name).to_numpy()
-    return ids, matrix, columns
+    return columns

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import bank, bundle, card, files, fitting, labels, progress, recipe, sample, tables
-from ensemble import blend, decide, folds, heads, member
+from amazon_tags import bank, bundle, card, decision, files, fitting, labels, progress, recipe, sample, tables
+from ensemble import blend, decide, decoders, folds, heads, member, tuning
 from features import backbones, chips, naming
 
 GOLDEN = ("clear primary", "agriculture clear primary road", "haze primary water", "cloudy")  # rendered, so anybody's
@@ -90,29 +90,40 @@ def run(
         turned = blend.mean([entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted])
         for path in score_tables:
             tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
-        measured = card.measure(labelled.truth, single, turned, fold, labelled.space, plan.decision)
-        cuts = (
-            decide.fit_cuts(single, labelled.truth)
-            if plan.decision == "cuts"
-            else np.full(single.shape[1], decide.FLAT, np.float32)
-        )
+        made, tags = _decide(plan, labelled, single, fold)
+        measured = card.measure(labelled.truth, single, turned, fold, labelled.space, tags)
         story = {
             "recipe": recipe.to_values(plan),
             "started_from": starts,
             "data": {"chips": len(labelled.paths), "fingerprint": labelled.fingerprint, "note": source.note},
             "views": views,
+            "decoder": made.decoder,
             "scores": measured,
         }
         with files.atomic_folder(out) as part:
             for number, entry in enumerate(fitted):
                 shutil.copytree(entry.folder, part / "members" / f"{number:02}-{entry.settings.name}")
-            bundle.write_decision(part, labelled.space, bundle.Decision(cuts, decide.common(labelled.truth)))
+            bundle.write_decision(part, labelled.space, made, decide.common(labelled.truth))
             files.write_text(part / "card.md", card.text(labelled.space, story))
             pixels = [sample.render(tags.split(), seed=seed, side=spec.side) for seed, tags in enumerate(GOLDEN)]
             bundle.seal(part, labelled.space, spec, np.stack(pixels), story)
     shutil.rmtree(work)
     progress.say(f"{out}: F2 {measured['f2']:.4f} out of fold")
     return bundle.read_manifest(out)
+
+
+def _decide(
+    plan: recipe.Recipe, labelled: Labelled, scores: NDArray[np.float32], fold: NDArray[np.int64]
+) -> tuple[decoders.Decision, NDArray[np.bool_]]:
+    """The recipe's decision, and the tags that it gives chips which its fit has not seen."""
+    flat = decoders.plain(scores.shape[1], rules=decision.rules(labelled.space))
+    if plan.decision == "flat":
+        return flat, decoders.tags(flat, scores)
+    if plan.decision == "cuts":
+        made = decoders.fit("cuts", flat.calibration, scores, labelled.truth, flat)
+        return made, decide.nested(scores, labelled.truth, fold)
+    tuned = tuning.tune(tuning.Problem(scores, labelled.truth, flat, {}, seed=plan.seed))
+    return tuned.decision, tuned.choice.tags
 
 
 def _check(plan: recipe.Recipe, weights: dict[str, Path]) -> None:

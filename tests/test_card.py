@@ -11,7 +11,7 @@ def measured():
     truth = rng.random((300, 17)) < np.linspace(0.05, 0.6, 17)
     scores = np.clip(0.6 * truth + rng.random(truth.shape) * 0.5, 0, 1).astype(np.float32)
     fold = folds.stratify(truth, folds=3)
-    return truth, scores, fold, card.measure(truth, scores, 1 - scores, fold, labels.PLANET, "flat")
+    return truth, scores, fold, card.measure(truth, scores, 1 - scores, fold, labels.PLANET, decide.apply(scores, 0.2))
 
 
 def test_every_road_is_what_the_score_says_of_it(measured):

@@ -217,7 +217,7 @@ def test_a_damaged_chip_is_skipped_or_filled_only_when_asked(few, model, run):
     assert (few / "errors.jsonl").read_text() == ""  # not those of the former run
     filled = run("predict", few, "--model", model, "--on-error", "fill", "--errors", few / "mine.jsonl")
     assert filled.returncode == 3
-    common = bundle.load(model).decision.common
+    common = bundle.load(model).common
     names = bundle.load(model).space.names
     constant = " ".join(name for name, held in zip(names, common, strict=True) if held)
     assert constant

@@ -85,7 +85,7 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     assert scores[-1].max() == 0
     given = tables.read_labels(tmp_path / "tags.csv", opened.space)
     np.testing.assert_array_equal(given.truth[:-1], opened.decide(scores[:-1]))
-    np.testing.assert_array_equal(given.truth[-1], opened.decision.common)
+    np.testing.assert_array_equal(given.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
     assert capsys.readouterr().out == ""
 

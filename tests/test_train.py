@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from amazon_tags import bundle, files, recipe, tables, train
-from ensemble import decide, folds, nets, score
+from amazon_tags import bundle, decision, files, recipe, tables, train
+from ensemble import decide, decoders, folds, nets, score, tuning
 from features import backbones
 from tests import world as worlds
 
@@ -204,3 +204,14 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
     wrong = run("train", world.train_jpg, world.labels, "-o", tmp_path / "other", "--weights", "toy")
     assert wrong.returncode == 2
     assert "must be BACKBONE=FILE" in wrong.stderr
+
+
+def test_a_tuned_decision_is_what_tune_would_choose(model, truth, world):
+    _, scores, _ = tables.read_scores(model.with_name("model.scores.csv"))
+    labelled = train._gather(source(world), 1)
+    plan = recipe.Recipe((), decision="tuned")
+    made, tags = train._decide(plan, labelled, scores, np.zeros(len(scores), np.int64))
+    start = decoders.plain(17, rules=decision.rules(labelled.space))
+    tuned = tuning.tune(tuning.Problem(scores, truth.truth, start, {}))
+    assert decision.to_json(labelled.space, made) == decision.to_json(labelled.space, tuned.decision)
+    np.testing.assert_array_equal(tags, tuned.choice.tags)

@@ -11,14 +11,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from ensemble import member, nets
+from amazon_tags import decision
+from ensemble import decoders, member, nets
 from features import chips
 
 
 def main(folder: Path, bundle: Path) -> None:
     """Print a submission for the chips of a folder, by the fine-tuned members of a bundle."""
     manifest = json.loads((bundle / "manifest.json").read_text())
-    decision = json.loads((bundle / "decision.json").read_text())
+    _, made = decision.read(bundle / "decision.json")
     side, names = manifest["chips"]["side"], manifest["labels"]["labels"]
     paths = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
     images = [keras.utils.load_img(path, target_size=(side, side)) for path in paths]
@@ -30,7 +31,7 @@ def main(folder: Path, bundle: Path) -> None:
         model = nets.build(tuned, chips.ChipSpec(side=side), np.full(len(names), 0.5))
         model.load_weights(bundle / "members" / f"{place:02}-{tuned.name}" / "network.weights.h5")
         scores.append(model.predict(pixels, verbose=0))
-    tags = np.mean(scores, axis=0) >= np.array([decision["cuts"][name] for name in names])
+    tags = decoders.tags(made, np.mean(scores, axis=0))
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(("image_name", "tags"))
     rows.writerows((path.stem, " ".join(np.array(names)[row])) for path, row in zip(paths, tags, strict=True))

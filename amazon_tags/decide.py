@@ -1,0 +1,20 @@
+"""What `amazon_tags decide` does: a score table and a decision in, a submission out; no chips, no model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from amazon_tags import decision, labels, predict, tables
+from ensemble import decoders
+
+
+def run(scores: Path, decided_by: Path) -> tuple[labels.LabelSpace, Iterator[predict.Tagged]]:
+    """The label space, and the tags of a score table's chips, a part of the table at a time.
+
+    Raises:
+        ValueError: the decision or the table is wrong, also while it is read.
+    """
+    space, made = decision.read(decided_by)
+    return space, (
+        predict.Tagged(ids, matrix, decoders.tags(made, matrix), [])
+        for ids, matrix in tables.stream_scores(scores, space)
+    )

@@ -1,0 +1,80 @@
+"""How a run of the command line ends: its exit code, one line of what went wrong, nothing half-done at a signal."""
+
+import errno
+import io
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+FAILURE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 3, 4, 74, 75
+FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
+
+
+def emit(text: str) -> None:
+    """A result on stdout; click would drop it where the shell has closed that."""
+    if not sys.stdout:
+        raise OSError(errno.EBADF, "stdout is closed; open it")
+    sys.stdout.write(text)
+
+
+def catch_signals() -> None:
+    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminate)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def main(root: click.Group) -> None:
+    """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in every locale
+    sys.exit(_run(root, sys.argv[1:]))
+
+
+def _run(root: click.Group, arguments: list[str]) -> int:
+    # Not root.main(): that would answer a closed pipe by itself.
+    try:
+        with root.make_context("amazon_tags", arguments) as context:
+            root.invoke(context)
+        if sys.stdout:  # None where the shell closed it
+            sys.stdout.flush()
+    except (click.exceptions.Exit, click.ClickException) as ended:
+        if isinstance(ended, click.ClickException):
+            ended.show()
+        return ended.exit_code
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
+        return _say("Stopped.", 128 + signal.SIGINT)
+    except BrokenPipeError:  # whoever read our rows has seen enough
+        if sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
+        return IO_ERROR
+    except FAILURES as error:
+        return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
+    return 0
+
+
+def _code(error: Exception) -> int:
+    if type(error).__name__ == "BundleError":  # by name: the class comes with all that a bundle needs
+        return REFUSED
+    if isinstance(error, BlockingIOError):
+        return LOCKED
+    from_system = isinstance(error, OSError) and error.errno is not None  # those that we raise ourselves have no number
+    return IO_ERROR if from_system else FAILURE
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(" ".join(text.split()), err=True)
+    return code

@@ -1,0 +1,178 @@
+"""What `amazon_tags tune` does: scores and truth in, a decision out, with the held-out worth of every candidate."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import decision, evaluate, labels, progress, rows, tables
+from ensemble import decoders, score, tuning
+from features import naming
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to tune for: F-beta, recalls (by label) that must be reached, and a table of chips that belong together."""
+
+    beta: float = 2.0
+    recalls: dict[str, float] = field(default_factory=dict)
+    groups: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: the problem as it was joined, what was tuned, and the report."""
+
+    space: labels.LabelSpace
+    problem: tuning.Problem
+    tuned: tuning.Tuned
+    report: dict[str, Any]
+
+
+def run(scores: Path, truth: Path, *, space: str = "planet", request: Request | None = None) -> Outcome:
+    """Choose and fit a decision on the chips that both tables name.
+
+    Args:
+        scores: a score table, CSV or Parquet, of chips that the network had not seen.
+        truth: a label table, or a one-hot CSV.
+        space: `planet`, a TOML file, or `table` (the labels are the score table's columns).
+        request: what to tune for.
+
+    Raises:
+        ValueError: a table is wrong, no chip is in both, or a recall is asked of a label that no chip has.
+    """
+    request = request or Request()
+    ids, matrix, names = tables.read_scores(scores, None if space == "table" else labels.choose(space))
+    known = labels.LabelSpace(scores.stem, names) if space == "table" else labels.choose(space)
+    table = tables.read_truth(truth, known)
+    for remark in table.remarks:
+        progress.say(f"{truth}: {remark}")
+    common = set(ids) & set(table.ids)
+    for path, named, other in ((scores, ids, truth), (truth, table.ids, scores)):
+        missing = [name for name in named if name not in common]
+        if missing:
+            progress.say(f"{len(missing)} of {len(named)} chips of {path} are not in {other} (first: {missing[0]})")
+    if len(common) < 2 * tuning.FOLDS:
+        raise ValueError(f"{len(common)} chips are in both {scores} and {truth}; tuning needs {2 * tuning.FOLDS}.")
+    kept = [name for name in ids if name in common]
+    problem = tuning.Problem(
+        matrix[tables.select(ids, kept)],
+        table.truth[tables.select(table.ids, kept)],
+        decoders.plain(len(known.names), rules=decision.rules(known), beta=request.beta),
+        {_label(known, name): recall for name, recall in request.recalls.items()},
+        _groups(request.groups, kept),
+        request.seed,
+    )
+    unseen = [known.names[label] for label in problem.recalls if not problem.truth[:, label].any()]
+    if unseen:
+        raise ValueError(f"a recall is asked of {unseen[0]}, which none of the {len(kept)} chips carries.")
+    tuned = tuning.tune(problem)
+    return Outcome(known, problem, tuned, report(known, problem, tuned))
+
+
+def report(space: labels.LabelSpace, problem: tuning.Problem, tuned: tuning.Tuned) -> dict[str, Any]:
+    """What was found, as plain values; everything but the cuts is held out."""
+    chosen = tuned.candidates[tuned.chosen]
+    calibrated = tuning.held_out(problem, tuned.fold, tuned.decision.calibration.kind)
+    errors = [score.calibration_error(problem.truth, matrix) for matrix in (problem.scores, calibrated)]
+    cuts = tuning.cuts_of(problem, tuned.decision.calibration)
+    measured = evaluate.measure(problem.truth, chosen.tags, space)
+    each = {
+        name: {
+            **measured["labels"][name],
+            "cut": float(cuts.cuts[label]),
+            "cut_interval": [float(end) for end in cuts.intervals[label]],
+            "calibration_error": [float(error[label]) for error in errors],
+        }
+        for label, name in enumerate(space.names)
+    }
+    found = {
+        "chips": len(problem.truth),
+        "beta": problem.start.beta,
+        "chosen": tuned.chosen,
+        "verdict": verdict(tuned),
+        "candidates": {name: _worth(candidate) for name, candidate in tuned.candidates.items()},
+        "choice_within_folds": _worth(tuned.choice),
+        "forecast": float(decoders.forecast(tuned.decision, problem.scores, chosen.tags).mean()),
+        "calibration": {"kind": tuned.decision.calibration.kind, "log_loss": tuned.losses},
+        "labels": each,
+    }
+    if problem.recalls:
+        free = tuning.compare(replace(problem, recalls={}), tuned.fold)[tuned.chosen]
+        price = free.worth - chosen.worth
+        found["recall_floors"] = {
+            "asked": {space.names[label]: recall for label, recall in problem.recalls.items()},
+            "reached": {space.names[label]: each[space.names[label]]["recall"] for label in problem.recalls},
+            "price": {"f": float(price.mean()), "interval": list(score.interval(price))},
+        }
+    return found
+
+
+def verdict(tuned: tuning.Tuned) -> str:
+    """The choice in a sentence."""
+    if tuned.chosen != tuning.KEEP:
+        candidate = tuned.candidates[tuned.chosen]
+        low, high = candidate.interval
+        return f"use {tuned.chosen}: it gains {candidate.gain:.4f} ({low:.4f} to {high:.4f}) over the flat cut."
+    flat, constant = (tuned.candidates[name].worth for name in (tuning.KEEP, "constant"))
+    if score.interval(flat - constant)[0] <= 0:
+        return "keep the flat cut; mind that these scores are worth no more than one answer for all chips."
+    return "keep the flat cut: no candidate's gain over it clears zero."
+
+
+def text(found: dict[str, Any]) -> str:
+    """The report as aligned plain text."""
+    lines = [
+        f"{found['chips']} chips, F{found['beta']:g} held out in {tuning.FOLDS} folds; gains are over the flat cut",
+        "",
+        f"{'candidate':20}      F    gain  95 % interval",
+    ]
+    for name, row in {**found["candidates"], "the choice itself": found["choice_within_folds"]}.items():
+        low, high = row["interval"]
+        lines.append(f"{name:20} {row['f']:.4f} {row['gain']:+.4f}  {low:+.4f} to {high:+.4f}")
+    losses = ", ".join(f"{name} {loss:.5f}" for name, loss in found["calibration"]["log_loss"].items())
+    width = max(map(len, found["labels"]))
+    lines += [
+        "",
+        f"log loss held out: {losses}; taken: {found['calibration']['kind']}",
+        f"expected F of the chosen tags: {found['forecast']:.4f}",
+        "",
+        f"{'label':{width}}  support  precision  recall   cut  95 % interval   calibration error, before and after",
+    ]
+    for name, row in found["labels"].items():
+        low, high = row["cut_interval"]
+        before, after = row["calibration_error"]
+        lines.append(
+            f"{name:{width}}  {row['support']:7}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['cut']:.2f}"
+            f"  {low:.2f} to {high:.2f}    {before:.3f}  {after:.3f}"
+        )
+    if "recall_floors" in found:
+        floors = found["recall_floors"]
+        low, high = floors["price"]["interval"]
+        asked = ", ".join(
+            f"{name} {floors['reached'][name]:.3f} of {recall:g}" for name, recall in floors["asked"].items()
+        )
+        lines += ["", f"recall reached: {asked}; price in F {floors['price']['f']:.4f} ({low:.4f} to {high:.4f})"]
+    return "\n".join([*lines, "", found["verdict"]]) + "\n"
+
+
+def _worth(candidate: tuning.Candidate) -> dict[str, Any]:
+    return {"f": float(candidate.worth.mean()), "gain": candidate.gain, "interval": list(candidate.interval)}
+
+
+def _label(space: labels.LabelSpace, name: str) -> int:
+    return int(np.flatnonzero(labels.encode(space, [name]))[0])
+
+
+def _groups(path: Path | None, ids: list[str]) -> NDArray[np.str_] | None:
+    if path is None:
+        return None
+    table = rows.read(path, ("image_name", "group"))
+    known = dict(zip(map(naming.name, rows.column(table, "image_name")), rows.column(table, "group"), strict=True))
+    missing = [name for name in ids if name not in known]
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(ids)} chips have no group in {path} (first: {missing[0]}).")
+    return np.array([known[name] for name in ids])
