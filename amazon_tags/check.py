@@ -57,8 +57,10 @@ def run(
         for chip in wanted:
             if chip not in kept:
                 note(f"missing, but in {like}", chip, "added without tags")
-        for chip in kept.keys() - set(wanted):
-            note(f"not in {like}", chip, "left out")
+        known = set(wanted)
+        for chip in kept:
+            if chip not in known:
+                note(f"not in {like}", chip, "left out")
         kept = {chip: kept.get(chip, []) for chip in wanted}
     if repaired:
         stream = io.StringIO()

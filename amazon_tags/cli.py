@@ -8,43 +8,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags import process
-
-
-def _space(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if value.endswith(".toml") and not Path(value).is_file():
-        raise click.BadParameter(f"file {value!r} does not exist.")
-    return value
-
-
-def _weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if value not in ("imagenet", "none") and not Path(value).is_file():
-        raise click.BadParameter(f"{value!r} is neither imagenet nor none nor a file that exists.")
-    return value
-
-
-CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="all cores",
-    help="Threads.",
-)
-VIEWS = click.option(
-    "--views", type=click.IntRange(1, 8), default=1, show_default=True, help="Dihedral views of a chip to average."
-)
-LABELS = click.option(
-    "--labels",
-    "space",
-    default="planet",
-    show_default=True,
-    callback=_space,
-    help="planet, table (whatever labels the table holds) or a TOML file.",
-)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-OUT = click.Path(path_type=Path)
+from amazon_tags import options, process
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -58,12 +22,12 @@ def root() -> None:
 
 
 @root.command()
-@CHIPS
-@click.option("--model", type=FOLDER, help="A bundle; without it the one inside the package.")
-@click.option("-o", "--output", type=OUT, help="Write the tags here instead of to stdout.")
-@click.option("--scores", "score_table", type=OUT, help="Also write the scores, as .csv or .parquet.")
-@click.option("--like", type=FILE, help="A sample submission: write exactly its rows, in its order.")
-@VIEWS
+@options.CHIPS
+@click.option("--model", type=options.FOLDER, help="A bundle; without it the one inside the package.")
+@click.option("-o", "--output", type=options.OUT, help="Write the tags here instead of to stdout.")
+@click.option("--scores", "score_table", type=options.OUT, help="Also write the scores, as .csv or .parquet.")
+@click.option("--like", type=options.FILE, help="A sample submission: write exactly its rows, in its order.")
+@options.VIEWS
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip", "fill"]),
@@ -71,8 +35,10 @@ def root() -> None:
     show_default=True,
     help="What becomes of a chip that cannot be used; skip and fill name it in errors.jsonl.",
 )
-@click.option("--errors", type=OUT, default=Path("errors.jsonl"), show_default=True, help="Where skip and fill report.")
-@JOBS
+@click.option(
+    "--errors", type=options.OUT, default=Path("errors.jsonl"), show_default=True, help="Where skip and fill report."
+)
+@options.JOBS
 def predict(
     chips: tuple[Path, ...],
     model: Path | None,
@@ -107,22 +73,22 @@ def predict(
 
 
 @root.command()
-@CHIPS
+@options.CHIPS
 @click.option("--backbone", required=True, help="A name of the table in features/backbones.py, such as mobilenet_v2.")
-@click.option("-o", "--output", required=True, type=OUT, help="The feature bank to write, a folder.")
+@click.option("-o", "--output", required=True, type=options.OUT, help="The feature bank to write, a folder.")
 @click.option(
     "--weights",
     default="imagenet",
     show_default=True,
-    callback=_weights,
+    callback=options.weights,
     help="imagenet, none or a .weights.h5 file.",
 )
 @click.option("--cut", default="top", show_default=True, help="Where to end the backbone: top or a layer's name.")
 @click.option(
     "--side", type=click.IntRange(0, 1024), default=0, help="Pixels of the network's input; 0: the backbone's."
 )
-@VIEWS
-@JOBS
+@options.VIEWS
+@options.JOBS
 def embed(
     chips: tuple[Path, ...],
     backbone: str,
@@ -148,9 +114,9 @@ def embed(
 
 
 @root.command()
-@click.argument("chips", type=FOLDER)
-@click.argument("table", metavar="LABELS", type=FILE)
-@click.option("-o", "--output", required=True, type=OUT, help="The bundle to write, a folder.")
+@click.argument("chips", type=options.FOLDER)
+@click.argument("table", metavar="LABELS", type=options.FILE)
+@click.option("-o", "--output", required=True, type=options.OUT, help="The bundle to write, a folder.")
 @click.option("--recipe", "plan", default="default", show_default=True, help="A TOML file, or default or frozen.")
 @click.option(
     "--weights",
@@ -160,9 +126,9 @@ def embed(
 )
 @click.option("--skip-missing", is_flag=True, help="Leave out labelled chips that are missing from CHIPS.")
 @click.option("--note", default="", help="What the card shall say of the data: where it is from, on which terms.")
-@LABELS
-@VIEWS
-@JOBS
+@options.LABELS
+@options.VIEWS
+@options.JOBS
 def train(
     chips: Path,
     table: Path,
@@ -185,17 +151,17 @@ def train(
     from amazon_tags import recipe, train
 
     process.catch_signals()
-    given = dict(_pair(text) for text in weights)
+    given = dict(options.pair(text) for text in weights)
     source = train.Source(chips, table, space, skip_missing, note)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
 
 
 @root.command()
-@click.argument("predicted", type=FILE)
-@click.argument("table", metavar="LABELS", type=FILE)
+@click.argument("predicted", type=options.FILE)
+@click.argument("table", metavar="LABELS", type=options.FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@LABELS
+@options.LABELS
 def evaluate(predicted: Path, table: Path, as_json: bool, space: str) -> None:
     """Measure PREDICTED tags against LABELS: F2, every label, intervals.
 
@@ -208,17 +174,17 @@ def evaluate(predicted: Path, table: Path, as_json: bool, space: str) -> None:
 
 
 @root.command()
-@click.argument("scores", type=FILE)
-@click.argument("truth", metavar="LABELS", type=FILE)
-@click.option("-o", "--output", required=True, type=OUT, help="The decision to write, as JSON.")
+@click.argument("scores", type=options.FILE)
+@click.argument("truth", metavar="LABELS", type=options.FILE)
+@click.option("-o", "--output", required=True, type=options.OUT, help="The decision to write, as JSON.")
 @click.option("--beta", type=click.FloatRange(0.01, 100), default=2, show_default=True, help="The beta of F-beta.")
 @click.option(
     "--recall", "recalls", multiple=True, metavar="LABEL>=RECALL", help="A recall to reach, such as road>=0.8."
 )
-@click.option("--groups", type=FILE, help="A CSV of image_name,group; chips of one group stay in one fold.")
+@click.option("--groups", type=options.FILE, help="A CSV of image_name,group; chips of one group stay in one fold.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--html", "page_path", type=OUT, help="Also write the report as a page with curves.")
-@LABELS
+@click.option("--html", "page_path", type=options.OUT, help="Also write the report as a page with curves.")
+@options.LABELS
 def tune(
     scores: Path,
     truth: Path,
@@ -239,9 +205,8 @@ def tune(
     from amazon_tags import decision, files, page, tune
 
     process.catch_signals()
-    for path in filter(None, [output, page_path]):
-        files.refuse_unwritable(path)
-    request = tune.Request(beta, dict(_floor(entry) for entry in recalls), groups)
+    files.refuse_outputs([path for path in (output, page_path) if path], [scores, truth])
+    request = tune.Request(beta, dict(options.floor(entry) for entry in recalls), groups)
     outcome = tune.run(scores, truth, space=space, request=request)
     decision.write(output, outcome.space, outcome.tuned.decision)
     if page_path:
@@ -250,9 +215,11 @@ def tune(
 
 
 @root.command()
-@click.argument("scores", type=FILE)
-@click.option("--decision", "made", required=True, type=FILE, help="What amazon_tags tune wrote, or a bundle's.")
-@click.option("-o", "--output", type=OUT, help="Write the tags here instead of to stdout.")
+@click.argument("scores", type=options.FILE)
+@click.option(
+    "--decision", "made", required=True, type=options.FILE, help="What amazon_tags tune wrote, or a bundle's."
+)
+@click.option("-o", "--output", type=options.OUT, help="Write the tags here instead of to stdout.")
 def decide(scores: Path, made: Path, output: Path | None) -> None:
     """Turn a table of SCORES (CSV or Parquet) into tags, without chips or a model.
 
@@ -268,10 +235,10 @@ def decide(scores: Path, made: Path, output: Path | None) -> None:
 
 
 @root.command()
-@click.argument("table", type=FILE)
-@click.option("--like", type=FILE, help="A sample submission; the table must have its rows, all and no others.")
-@click.option("--repair", type=OUT, help="Write a mended copy here.")
-@LABELS
+@click.argument("table", type=options.FILE)
+@click.option("--like", type=options.FILE, help="A sample submission; the table must have its rows, all and no others.")
+@click.option("--repair", type=options.OUT, help="Write a mended copy here.")
+@options.LABELS
 def check(table: Path, like: Path | None, repair: Path | None, space: str) -> None:
     """Hold a TABLE of labels, or a submission, against the label space's rules.
 
@@ -283,7 +250,7 @@ def check(table: Path, like: Path | None, repair: Path | None, space: str) -> No
 
     process.catch_signals()
     if repair:
-        files.refuse_unwritable(repair)
+        files.refuse_outputs([repair], [table, *filter(None, [like])])
     findings = check.run(table, labels.choose(space, table), like=like, repaired=repair)
     process.emit(check.text(table, findings, repaired=repair))
     if findings and not repair:
@@ -299,7 +266,7 @@ def bundle() -> None:
 
 
 @bundle.command()
-@click.argument("folder", metavar="[BUNDLE]", required=False, type=FOLDER)
+@click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
 def verify(folder: Path | None) -> None:
     """Check every file of BUNDLE (default: the one inside the package) and its golden scores.
 
@@ -312,7 +279,7 @@ def verify(folder: Path | None) -> None:
 
 
 @bundle.command()
-@click.argument("folder", metavar="[BUNDLE]", required=False, type=FOLDER)
+@click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
 def show(folder: Path | None) -> None:
     """Print the card of BUNDLE (default: the one inside the package).
 
@@ -324,7 +291,7 @@ def show(folder: Path | None) -> None:
 
 
 @root.command()
-@click.argument("folder", type=OUT)
+@click.argument("folder", type=options.OUT)
 @click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=12, show_default=True, help="How many chips.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same chips.")
 def sample(folder: Path, count: int, seed: int) -> None:
@@ -348,24 +315,6 @@ def _need_train() -> None:
             f"this command needs {missing[0]}, which the base install leaves out; run: pip install 'amazon-tags[train]'"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
-
-
-def _pair(text: str) -> tuple[str, Path]:
-    name, sign, path = text.partition("=")
-    if not sign or not Path(path).is_file():
-        raise click.BadParameter(f"{text!r} must be BACKBONE=FILE with a file that exists", param_hint="--weights")
-    return name, Path(path)
-
-
-def _floor(text: str) -> tuple[str, float]:
-    name, sign, recall = text.partition(">=")
-    try:
-        value = float(recall)
-    except ValueError:
-        value = -1
-    if not sign or not 0 <= value <= 1:
-        raise click.BadParameter(f"{text!r} must be LABEL>=RECALL with a recall from 0 to 1", param_hint="--recall")
-    return name.strip(), value
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -135,6 +135,24 @@ def refuse_unwritable(path: Path) -> None:
         raise _refusal(path, error) from error
 
 
+def refuse_outputs(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
+    """`refuse_unwritable` for all outputs of a run, none of which may be an input or another output.
+
+    Raises:
+        ValueError: A path is named twice, or a file would be lost that the run reads.
+    """
+    real = [os.path.realpath(path) for path in outputs]
+    for place, path in enumerate(outputs):
+        if real[place] in real[:place]:
+            raise ValueError(f"{path} is named for two outputs, of which one would be lost; name another file.")
+    there = {_inode(path): path for path in outputs if path.is_file()}
+    for path in inputs if there else ():
+        if path.is_file() and _inode(path) in there:
+            raise ValueError(f"{there[_inode(path)]} is one of the inputs and would be lost; name another file.")
+    for path in outputs:
+        refuse_unwritable(path)
+
+
 def refuse_existing(path: Path) -> None:
     """Raises FileExistsError if anything, even a dangling link, stands at `path`."""
     if os.path.lexists(path):
@@ -181,6 +199,11 @@ def lock(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to close: a forked child may hold the descriptor too
     finally:
         os.close(descriptor)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _sibling(target: Path) -> Path:

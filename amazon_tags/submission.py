@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,18 +35,8 @@ class Places:
             raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             tables.refuse_score_path(self.scores)
-        places = [path for path in (self.tags or Path("/dev/stdout"), self.scores, self.errors) if path]
-        real = [os.path.realpath(path) for path in places]
-        for place, path in enumerate(places):
-            if real[place] in real[:place]:
-                raise ValueError(f"{path} is named for two outputs, of which one would be lost; name another file.")
-        there = {_inode(path): path for path in places if path.is_file()}
-        for path in inputs if there else ():
-            if path.is_file() and _inode(path) in there:
-                raise ValueError(f"{there[_inode(path)]} is one of the inputs and would be lost; name another file.")
-        for output in (self.tags, self.scores, self.errors):
-            if output:
-                files.refuse_unwritable(output)
+        places = [self.tags or Path("/dev/stdout"), self.scores, self.errors]
+        files.refuse_outputs([path for path in places if path], inputs)
 
 
 def write(
@@ -71,11 +60,6 @@ def write(
     if places.errors:  # an empty list too, or that of a former run would stand
         files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
     return len(failures)
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -72,6 +72,10 @@ def test_a_wrong_table_ends_with_1_and_a_repair_with_0(table, run, tmp_path):
     done = run("check", table)
     assert done.returncode == 1
     assert "2 of them: more than one of clear, partly_cloudy, cloudy, haze (first: b)" in done.stdout
+    done = run("check", table, "--repair", table)
+    assert done.returncode == 1
+    assert "is one of the inputs and would be lost" in done.stderr
+    assert table.read_text() == TABLE
     done = run("check", table, "--repair", tmp_path / "mended.csv")
     assert done.returncode == 0
     assert "read as primary" in done.stdout
