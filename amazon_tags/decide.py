@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from amazon_tags import decision, labels, predict, tables
 from ensemble import decoders
 
@@ -14,7 +17,9 @@ def run(scores: Path, decided_by: Path) -> tuple[labels.LabelSpace, Iterator[pre
         ValueError: the decision or the table is wrong, also while it is read.
     """
     space, made = decision.read(decided_by)
-    return space, (
-        predict.Tagged(ids, matrix, decoders.tags(made, matrix), [])
-        for ids, matrix in tables.stream_scores(scores, space)
-    )
+    return space, (_tagged(made, ids, matrix) for ids, matrix in tables.stream_scores(scores, space))
+
+
+def _tagged(made: decoders.Decision, ids: list[str], scores: NDArray[np.float32]) -> predict.Tagged:
+    tags = decoders.tags(made, scores)
+    return predict.Tagged(ids, scores, tags, decoders.forecast(made, scores, tags), [])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import bundle, tables
+from ensemble import decoders
 from features import chips, extract, naming
 
 ON_ERROR = ("fail", "skip", "fill")
@@ -15,11 +16,15 @@ ON_ERROR = ("fail", "skip", "fill")
 
 @dataclass(frozen=True)
 class Tagged:
-    """The next chips in order, and what was wrong with those among them that cannot be used."""
+    """The next chips in order, and what was wrong with those among them that cannot be used.
+
+    `expected` is the F-beta that each chip's tags may be expected to be worth, if its scores are probabilities.
+    """
 
     ids: list[str]
     scores: NDArray[np.float32]  # (chips, labels)
     tags: NDArray[np.bool_]  # (chips, labels)
+    expected: NDArray[np.float64]  # (chips,)
     failures: list[tuple[Path, chips.ChipError | OSError]]
 
 
@@ -58,4 +63,5 @@ def run(
         scores[good] = model.scores(outputs.values)
         tags = np.where(good[:, None], model.decide(scores), model.common)
         failures = [(paths[row], error) for row, error in outputs.failures]
-        yield Tagged([naming.name(paths[row].name) for row in rows], scores, tags, failures)
+        expected = np.where(good, decoders.forecast(model.decision, scores, tags), 0)
+        yield Tagged([naming.name(paths[row].name) for row in rows], scores, tags, expected, failures)

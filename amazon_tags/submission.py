@@ -42,10 +42,14 @@ class Places:
 def write(
     tagged: Iterable[predict.Tagged], space: labels.LabelSpace, places: Places, *, total: int | None = None
 ) -> int:
-    """Write every row as soon as it is known; returns how many of the `total` chips could not be used."""
+    """Write every row as soon as it is known; returns how many of the `total` chips could not be used.
+
+    Says at the end what the tags may be expected to be worth.
+    """
     ids: list[str] = []
     scores = [np.zeros((0, len(space.names)), np.float32)]
     failures: list[dict[str, str]] = []
+    count, worth = 0, 0.0
     with _stream(places.tags) as stream, progress.bar("tagging", total) as advance:
         for number, part in enumerate(tagged):
             tables.write_tags(stream, part.ids, part.tags, space, header=number == 0)
@@ -53,12 +57,15 @@ def write(
             if places.scores:
                 ids += part.ids
                 scores.append(part.scores)
+            count, worth = count + len(part.ids), worth + float(part.expected.sum())
             failures += [{"file": str(path), "error": str(error)} for path, error in part.failures]
             advance(len({*part.ids, *(naming.name(path.name) for path, _ in part.failures)}))
     if places.scores:
         tables.write_scores(places.scores, ids, np.concatenate(scores), space)
     if places.errors:  # an empty list too, or that of a former run would stand
         files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
+    if count:
+        progress.say(f"{count:,} chips; expected F {worth / count:.3f}, as far as the scores are probabilities")
     return len(failures)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from amazon_tags import bundle, predict, submission, tables
+from ensemble import decoders
 from features import chips, views
 from tests import world as worlds
 
@@ -87,7 +88,10 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     np.testing.assert_array_equal(given.truth[:-1], opened.decide(scores[:-1]))
     np.testing.assert_array_equal(given.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert said.out == ""
+    worth = decoders.forecast(opened.decision, scores[:-1], given.truth[:-1]).sum() / len(ids)
+    assert f"11 chips; expected F {worth:.3f}" in said.err
 
 
 def test_chips_that_are_all_damaged_still_give_a_table(opened, tmp_path):
