@@ -312,7 +312,8 @@ def _need_train() -> None:
     missing = [name for name in ("keras", "albumentations") if find_spec(name) is None]
     if missing:
         raise click.ClickException(
-            f"this command needs {missing[0]}, which the base install leaves out; run: pip install 'amazon-tags[train]'"
+            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
+            "pip install '.[train]'"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
