@@ -45,8 +45,9 @@ def run(scores: Path, truth: Path, *, space: str = "planet", request: Request | 
         ValueError: a table is wrong, no chip is in both, or a recall is asked of a label that no chip has.
     """
     request = request or Request()
-    ids, matrix, names = tables.read_scores(scores, None if space == "table" else labels.choose(space))
-    known = labels.LabelSpace(scores.stem, names) if space == "table" else labels.choose(space)
+    given = None if space == "table" else labels.choose(space)
+    ids, matrix, names = tables.read_scores(scores, given)
+    known = given or labels.LabelSpace(scores.stem, names)
     table = tables.read_truth(truth, known)
     for remark in table.remarks:
         progress.say(f"{truth}: {remark}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble import fitted
+
 Scores = NDArray[np.float32]  # (chips, labels)
 Tags = NDArray[np.bool_]  # (chips, labels)
 Floats = NDArray[np.float64]
@@ -45,7 +47,7 @@ def apply(calibration: Calibration, scores: Scores) -> Scores:
         columns = [np.interp(column, *knots) for column, knots in zip(scores.T, calibration.knots, strict=True)]
         return np.stack(columns, axis=1).astype(np.float32)
     odds = log_odds(scores) * calibration.slopes + calibration.offsets
-    made = _sigmoid(odds)
+    made = fitted.sigmoid(odds)
     for group in map(list, calibration.groups):
         parts = np.exp(odds[:, group] - odds[:, group].max(axis=1, keepdims=True))
         made[:, group] = parts / parts.sum(axis=1, keepdims=True)
@@ -98,14 +100,14 @@ def isotonic(scores: Scores, truth: Tags, groups: Groups) -> Calibration:  # noq
 
 def softmax(scores: Scores, truth: Tags, groups: Groups) -> Calibration:
     """One slope for each group, whose labels share a softmax, fitted on the chips with one of them; else as above."""
-    fitted = temperature(scores, truth, groups)
-    slopes = fitted.slopes
+    single = temperature(scores, truth, groups)
+    slopes = single.slopes
     odds = log_odds(scores)
     for group in map(list, groups):
         one = truth[:, group].sum(axis=1) == 1
         if one.any():
             slopes[group] = _softmax_slope(odds[np.ix_(one, group)], truth[np.ix_(one, group)])
-    return Calibration("softmax", slopes, fitted.offsets, groups=tuple(map(tuple, groups)))
+    return Calibration("softmax", slopes, single.offsets, groups=tuple(map(tuple, groups)))
 
 
 CALIBRATIONS: dict[str, Callable[[Scores, Tags, Groups], Calibration]] = {  # the simpler first
@@ -124,11 +126,6 @@ def log_odds(scores: Scores) -> Floats:
     return odds
 
 
-def _sigmoid(odds: Floats) -> Floats:
-    result: Floats = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
-    return result
-
-
 def _newton(features: Floats, true: NDArray[np.bool_]) -> Floats:
     """Weights of least log loss by damped Newton steps, the first one (the slope) kept within `SLOPES`.
 
@@ -139,7 +136,7 @@ def _newton(features: Floats, true: NDArray[np.bool_]) -> Floats:
     weights = np.eye(features.shape[1])[0]
     loss = _loss(features @ weights, targets)
     for _ in range(STEPS):
-        chance = _sigmoid(features @ weights)
+        chance = fitted.sigmoid(features @ weights)
         gradient = features.T @ (chance - targets)
         curvature = (features.T * (chance * (1 - chance))) @ features + 1e-9 * np.eye(len(weights))
         step = np.linalg.solve(curvature, gradient)
