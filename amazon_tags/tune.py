@@ -70,7 +70,8 @@ def run(scores: Path, truth: Path, *, space: str = "planet", request: Request | 
     unseen = [known.names[label] for label in problem.recalls if not problem.truth[:, label].any()]
     if unseen:
         raise ValueError(f"a recall is asked of {unseen[0]}, which none of the {len(kept)} chips carries.")
-    tuned = tuning.tune(problem)
+    with progress.bar("tuning", tuning.FOLDS + 1) as advance:
+        tuned = tuning.tune(problem, advance=advance)
     return Outcome(known, problem, tuned, report(known, problem, tuned))
 
 

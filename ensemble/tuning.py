@@ -5,6 +5,7 @@ gain clears zero, both over one flat cut of the scores as they are and over the 
 does not clearly beat, the simplest is chosen. Where none counts, the flat cut is kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -75,10 +76,14 @@ class Tuned:
     fold: Fold
 
 
-def tune(problem: Problem) -> Tuned:
-    """Compare all candidates in `FOLDS` folds, choose one, and fit it on all chips."""
+def tune(problem: Problem, *, advance: Callable[[int], None] = lambda parts: None) -> Tuned:
+    """Compare all candidates in `FOLDS` folds, choose one, and fit it on all chips.
+
+    `advance` is told of each of the `FOLDS` + 1 comparisons.
+    """
     fold = folds.stratify(problem.truth, folds=FOLDS, seed=problem.seed, groups=problem.groups)
     candidates = compare(problem, fold)
+    advance(1)
     chosen = choose(candidates)
     given = np.zeros(problem.truth.shape, np.bool_)
     for number in range(FOLDS):
@@ -87,6 +92,7 @@ def tune(problem: Problem) -> Tuned:
         inside = folds.stratify(rest.truth, folds=INNER, seed=problem.seed, groups=rest.groups)
         decision = _fit(choose(compare(rest, inside)), rest)
         given[held] = decoders.tags(decision, problem.scores[held])
+        advance(1)
     choice = _candidate(problem, given, candidates[KEEP].worth)
     return Tuned(_fit(chosen, problem), chosen, candidates, choice, losses(problem, fold), fold)
 
