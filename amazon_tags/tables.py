@@ -319,7 +319,7 @@ def _parquet_parts(path: Path) -> Iterator[tuple[list[str], Scores, tuple[str, .
     from pyarrow import parquet  # noqa: PLC0415
 
     try:
-        with parquet.ParquetFile(path) as table:
+        with parquet.ParquetFile(path, pre_buffer=False) as table:  # or all that was read is kept
             columns = _parquet_columns(path, table.schema_arrow)
             for batch in table.iter_batches(PART):
                 names = batch.column("image_name").to_pylist()
