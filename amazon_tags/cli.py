@@ -60,7 +60,6 @@ def predict(
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
-    places.refuse()
     paths = predict.find(chips, like)
     places.refuse([*paths, *filter(None, [like])])
     loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs)

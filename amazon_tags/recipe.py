@@ -24,7 +24,7 @@ from ensemble import member
 
 Member = member.Frozen | member.Tuned
 KINDS: dict[str, type[Member]] = {"frozen": member.Frozen, "tuned": member.Tuned}
-DECISIONS = ("flat", "cuts", "tuned")
+DECISIONS = ("flat", "cuts", "chosen")
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -33,7 +33,7 @@ class Recipe:
     """What `train` does: its members are averaged with equal weight.
 
     `side` is the chips' side in pixels. `decision` is `flat` (one cut of 0.2), `cuts` (a cut a label, fitted on
-    out-of-fold scores) or `tuned` (what `amazon_tags tune` would choose by them).
+    out-of-fold scores) or `chosen` (what `amazon_tags tune` would choose by them).
     """
 
     members: tuple[Member, ...]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import decision, evaluate, labels, progress, rows, tables
-from ensemble import decoders, score, tuning
+from ensemble import decoders, expected, score, tuning
 from features import naming
 
 
@@ -80,6 +80,7 @@ def report(space: labels.LabelSpace, problem: tuning.Problem, tuned: tuning.Tune
     chosen = tuned.candidates[tuned.chosen]
     calibrated = tuning.held_out(problem, tuned.fold, tuned.decision.calibration.kind)
     errors = [score.calibration_error(problem.truth, matrix) for matrix in (problem.scores, calibrated)]
+    worth = expected.worth(calibrated, chosen.tags, beta=problem.start.beta, rules=problem.start.rules)
     cuts = tuning.cuts_of(problem, tuned.decision.calibration)
     measured = evaluate.measure(problem.truth, chosen.tags, space)
     each = {
@@ -98,7 +99,7 @@ def report(space: labels.LabelSpace, problem: tuning.Problem, tuned: tuning.Tune
         "verdict": verdict(tuned),
         "candidates": {name: _worth(candidate) for name, candidate in tuned.candidates.items()},
         "choice_within_folds": _worth(tuned.choice),
-        "forecast": float(decoders.forecast(tuned.decision, problem.scores, chosen.tags).mean()),
+        "forecast": float(worth.mean()),
         "calibration": {"kind": tuned.decision.calibration.kind, "log_loss": tuned.losses},
         "labels": each,
     }

@@ -134,10 +134,8 @@ def choose(candidates: dict[str, Candidate]) -> str:
     if not counting:
         return KEEP
     best = max(counting, key=lambda name: candidates[name].gain)
-    for name in counting:
-        if name == best or score.interval(candidates[best].worth - candidates[name].worth)[0] <= 0:
-            return name
-    return best
+    lead = {name: score.interval(candidates[best].worth - candidates[name].worth)[0] for name in counting}
+    return next(name for name in counting if lead[name] <= 0)  # at the latest the best itself, whose lead is 0
 
 
 def losses(problem: Problem, fold: Fold) -> dict[str, float]:

@@ -206,10 +206,10 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
     assert "must be BACKBONE=FILE" in wrong.stderr
 
 
-def test_a_tuned_decision_is_what_tune_would_choose(model, truth, world):
+def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     _, scores, _ = tables.read_scores(model.with_name("model.scores.csv"))
     labelled = train._gather(source(world), 1)
-    plan = recipe.Recipe((), decision="tuned")
+    plan = recipe.Recipe((), decision="chosen")
     made, tags = train._decide(plan, labelled, scores, np.zeros(len(scores), np.int64))
     start = decoders.plain(17, rules=decision.rules(labelled.space))
     tuned = tuning.tune(tuning.Problem(scores, truth.truth, start, {}))
