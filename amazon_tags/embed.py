@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from amazon_tags import bank, files, labels, progress
-from features import backbones, chips, runtime
+from features import backbones, chips, convert, runtime
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def run(inputs: Sequence[Path], out: Path, trunk: Trunk, *, views: int = 1, jobs
         raise FileExistsError(f"{out} is a feature bank of other chips, weights, cut or views; name another folder.")
     keras.utils.set_random_seed(0)  # of `none`
     with tempfile.TemporaryDirectory() as folder:
-        runtime.export(backbones.build(name, spec, cut=cut, weights=weights), Path(folder))
+        convert.export(backbones.build(name, spec, cut=cut, weights=weights), Path(folder))
         xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
     network = runtime.load(xml, values, jobs=jobs)
     with progress.bar("embedding", len(paths)) as advance:

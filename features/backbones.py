@@ -7,6 +7,7 @@ part of the network that `build` returns, so it eats pixels as they come: 0..255
 
 import math
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,9 +16,10 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 from keras import applications, layers, ops
 
-from features import chips
+from features import chips, inputs, norms
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's B, G, R on 0..255
@@ -34,12 +36,18 @@ def _efficient(pixels: keras.KerasTensor) -> keras.KerasTensor:
 def _standard(pixels: keras.KerasTensor) -> keras.KerasTensor:
     scale = [1 / (255 * deviation) for deviation in DEVIATION]
     offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
-    return layers.Rescaling(scale, offset=offset)(pixels)
+    return layers.Rescaling(_stretched(scale, pixels), offset=_stretched(offset, pixels))(pixels)
 
 
 def _caffe(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    blue_first = ops.flip(layers.Rescaling(1.0)(pixels), axis=-1)
-    return layers.Rescaling(1.0, offset=[-mean for mean in CAFFE_MEAN])(blue_first)
+    order = [2, 1, 0, *range(3, pixels.shape[-1])]
+    blue_first = ops.take(layers.Rescaling(1.0)(pixels), order, axis=-1)
+    return layers.Rescaling(1.0, offset=_stretched([-mean for mean in CAFFE_MEAN], pixels))(blue_first)
+
+
+def _stretched(values: list[float], pixels: keras.KerasTensor) -> list[float]:
+    """One value a channel; those past the colours get the colours' mean."""
+    return values + [sum(values) / 3] * (pixels.shape[-1] - 3)
 
 
 def _toy(*, input_shape: tuple[int, int, int], include_top: bool, weights: str | None) -> keras.Model:  # noqa: ARG001
@@ -160,9 +168,18 @@ class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
     `training=False` given where the layers are joined would be overridden by `fit`; given inside a call it holds.
     """
 
-    def __init__(self, network: keras.Model) -> None:
-        super().__init__(name=network.name)
+    def __init__(self, network: keras.Model, number: int = 0) -> None:
+        super().__init__(name=f"settled_{number}")
         self.network = network
+
+    def get_config(self) -> dict[str, Any]:
+        """What builds it anew."""
+        return {"network": keras.saving.serialize_keras_object(self.network), "number": int(self.name.split("_")[1])}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Settled":
+        """The layer of a config."""
+        return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"])
 
     def call(self, pixels: Any) -> Any:
         """Feature maps (batch, height, width, channels)."""
@@ -173,44 +190,89 @@ class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
         return self.network.compute_output_shape(input_shape)
 
 
-def build(name: str, spec: chips.ChipSpec, *, cut: str = "top", weights: str = "none") -> keras.Model:
-    """A network from integer chips (batch, side, side, bands) to vectors (batch, dim), mean-pooled at the cut.
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a backbone: what it sees of a chip, how many times smaller, and how its maps are pooled."""
+
+    sees: str = "bands"  # a key of `inputs.INPUTS`
+    shrink: int = 1
+    pool: str = "average"  # a key of `POOLS`
+
+
+POOLS: dict[str, tuple[type[keras.Layer], ...]] = {
+    "average": (layers.GlobalAveragePooling2D,),
+    "max": (layers.GlobalMaxPooling2D,),
+    "both": (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
+}
+PLAIN = Frame()
+
+
+def build(
+    name: str, spec: chips.ChipSpec, *, cut: str = "top", weights: str = "none", frame: Frame = PLAIN
+) -> keras.Model:
+    """A network from integer chips (batch, side, side, bands) to vectors (batch, dim), pooled at the cut.
+
+    Batch norms are folded into the convolutions before them.
 
     Args:
         name: a key of `BACKBONES`.
         spec: what the chips are; its `side` is the network's.
         cut: `top` or one of the backbone's `cuts`.
         weights: `none` (random), `imagenet` (through Keras' cache, which may fetch), or a `.weights.h5` or `.h5`
-            file for the whole backbone or for the part up to the cut.
+            file for the whole backbone or for the part up to the cut. They are for three bands; the first layer's
+            weights of a fourth are the mean of theirs.
+        frame: what stands around it. Each image that it sees has a backbone of its own, their vectors stand in a row.
 
     Raises:
-        ValueError: for an unknown name or cut, or a file that does not fit.
+        ValueError: for an unknown name or cut, a file that does not fit, or chips that lack a band.
         FileNotFoundError: when the file is not there, or `imagenet` weights can be had neither here nor afar.
     """
     entry = BACKBONES[name]
     if cut != "top" and cut not in entry.cuts:
         raise ValueError(f"{name} has no cut named {cut}; choose one of top, {', '.join(entry.cuts)}.")
-    bands = len(spec.bands)
-    if bands != 3:
-        raise ValueError(f"the chip spec has {bands} bands {spec.bands}, but {name} eats 3; name three bands.")
-    whole = _whole(name, spec, imagenet=weights == "imagenet")
-    part = whole if cut == "top" else keras.Model(whole.input, whole.get_layer(cut).output)
+    pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
+    images = inputs.see(frame.sees, pixels, spec, shrink=frame.shrink)
+    vectors = []
+    for number, image in enumerate(images):
+        side, channels = image.shape[2:]
+        network = norms.fold(_part(name, side, cut, weights))
+        maps = Settled(network if channels == 3 else _widened(name, network, side, channels, cut), number)(
+            entry.scale(image)
+        )
+        vectors += [make(name=f"pooled_{number}_{place}")(maps) for place, make in enumerate(POOLS[frame.pool])]
+    joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
+    return keras.Model(pixels, joined, name=name)
+
+
+def _part(name: str, side: int, cut: str, weights: str, channels: int = 3) -> keras.Model:
+    """The backbone up to the cut, from scaled images to feature maps."""
+    whole = _whole(name, (side, side, channels), imagenet=weights == "imagenet")
+    part = whole if cut == "top" else keras.Model(whole.input, whole.get_layer(cut).output, name=name)
     if weights not in ("imagenet", "none"):
-        _load(part, whole, Path(weights), entry)
-    pixels = keras.Input((spec.side, spec.side, bands), dtype=spec.dtype, name="pixels")
-    bytelike = layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0)(pixels)  # 65535 / 257 = 255
-    maps = Settled(part)(entry.scale(bytelike))
-    return keras.Model(pixels, layers.GlobalAveragePooling2D(name="vectors")(maps), name=name)
+        _load(part, whole, Path(weights), BACKBONES[name])
+    return part
+
+
+def _widened(name: str, narrow: keras.Model, side: int, channels: int, cut: str) -> keras.Model:
+    """The same network for more channels, whose first weights are the mean of the three."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
+        wide = norms.fold(_part(name, side, cut, "none", channels))
+    held = narrow.get_weights()
+    first = next(place for place, value in enumerate(wide.get_weights()) if value.shape != held[place].shape)
+    others = np.repeat(held[first].mean(axis=2, keepdims=True), channels - 3, axis=2)
+    held[first] = np.concatenate([held[first], others], axis=2)
+    wide.set_weights(held)
+    return wide
 
 
 def width(name: str, cut: str = "top") -> int:
-    """The number of columns of the vectors at a cut."""
+    """The number of columns of the vectors at a cut, averaged."""
     entry = BACKBONES[name]
     return entry.dim if cut == "top" else entry.cuts[cut]
 
 
-def _whole(name: str, spec: chips.ChipSpec, *, imagenet: bool) -> keras.Model:
-    shape = (spec.side, spec.side, 3)
+def _whole(name: str, shape: tuple[int, int, int], *, imagenet: bool) -> keras.Model:
     try:
         return BACKBONES[name].make(input_shape=shape, include_top=False, weights="imagenet" if imagenet else None)
     except Exception as error:  # Keras raises a bare Exception when a download fails

@@ -6,7 +6,6 @@ thread each. So a chip's numbers depend neither on its neighbours, nor on where 
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,8 +76,3 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1) -> Network:
         return Network(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a network that OpenVINO can run: {error}") from error
-
-
-def export(model: Any, folder: Path) -> None:
-    """Write a Keras model as `network.xml` and `network.bin` (OpenVINO IR) into an existing folder."""
-    model.export(str(folder / "network.xml"), format="openvino", verbose=False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from features import backbones, chips, runtime
+from features import backbones, chips, convert, norms, runtime
 
 SPEC = chips.ChipSpec(side=96)  # the least that InceptionV3 takes is 75
 
@@ -15,7 +15,7 @@ def pixels(count: int, side: int = SPEC.side) -> np.ndarray:
 
 
 def compiled(model: keras.Model, folder) -> runtime.Network:
-    runtime.export(model, folder)
+    convert.export(model, folder)
     return runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
 
 
@@ -65,7 +65,7 @@ def test_scaling_is_what_the_weights_were_trained_with(name, prepare):
 def test_scaling_equals_that_inside_of_the_architecture(name, make):
     ours = backbones.build(name, SPEC)
     inside = next(layer for layer in ours.layers if isinstance(layer, backbones.Settled)).network
-    theirs = make(include_top=False, weights=None, input_shape=(96, 96, 3))
+    theirs = norms.fold(make(include_top=False, weights=None, input_shape=(96, 96, 3)))
     values = [variable.numpy() for variable in inside.variables]
     scaling = [layer for layer in theirs.layers if "normalization" in layer.name and not layer.trainable_variables]
     kept = {id(variable) for layer in scaling for variable in layer.variables if not isinstance(layer, keras.Layer)}
@@ -80,11 +80,11 @@ def test_scaling_equals_that_inside_of_the_architecture(name, make):
 
 
 def test_training_leaves_batch_statistics_alone():
-    model = backbones.build("mobilenet_v2_035", chips.ChipSpec(side=32))
+    model = backbones.build("densenet121", chips.ChipSpec(side=32))  # half of its norms stand before a ReLU
     before = [variable.numpy() for variable in model.non_trainable_variables]
     trained = [variable.numpy() for variable in model.trainable_variables]
     model.compile("sgd", loss="mse")
-    model.train_on_batch(pixels(4, 32), np.zeros((4, 1280), np.float32))
+    model.train_on_batch(pixels(4, 32), np.zeros((4, 1024), np.float32))
     assert all(np.array_equal(old, new) for old, new in zip(before, model.non_trainable_variables, strict=True))
     assert not all(np.array_equal(old, new) for old, new in zip(trained, model.trainable_variables, strict=True))
 
@@ -170,3 +170,54 @@ def test_genuine_imagenet_weights_load_and_compile(real, name, cut, file, tmp_pa
     expected = model.predict_on_batch(pixels(2))
     assert expected.std(axis=0).max() > 0.01
     assert np.abs(compiled(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+FOUR = chips.ChipSpec(("blue", "green", "red", "nir"), "uint16", 32)
+
+
+def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
+    whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
+    whole.save_weights(tmp_path / "toy.weights.h5")
+    model = backbones.build("toy", FOUR, weights=str(tmp_path / "toy.weights.h5"))
+    inside = next(layer for layer in model.layers if isinstance(layer, backbones.Settled)).network
+    three, four = (network.get_layer("edges").get_weights()[0] for network in (whole, inside))
+    np.testing.assert_array_equal(four[:, :, :3], three)
+    np.testing.assert_allclose(four[:, :, 3], three.mean(axis=2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
+@pytest.mark.parametrize("pool", ["average", "max", "both"])
+def test_every_frame_compiles_to_what_keras_computes(sees, pool, tmp_path):
+    model = backbones.build("toy", FOUR, frame=backbones.Frame(sees, 2, pool))
+    given = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
+    expected = model.predict_on_batch(given)
+    assert expected.shape == (3, 16 * (2 if sees == "streams" else 1) * (2 if pool == "both" else 1))
+    np.testing.assert_allclose(compiled(model, tmp_path)(given), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_pools_are_the_mean_and_the_greatest_of_the_maps():
+    keras.utils.set_random_seed(0)
+    models = {pool: backbones.build("toy", SPEC, frame=backbones.Frame(pool=pool)) for pool in backbones.POOLS}
+    for model in models.values():
+        model.set_weights(models["average"].get_weights())
+    average, greatest, both = (models[pool].predict_on_batch(pixels(2)) for pool in ("average", "max", "both"))
+    np.testing.assert_allclose(both, np.concatenate([average, greatest], axis=1), rtol=1e-6)
+    assert (greatest >= average).all()
+
+
+def test_a_shrunk_chip_is_seen_as_the_mean_of_its_squares():
+    keras.utils.set_random_seed(0)
+    large = backbones.build("toy", chips.ChipSpec(side=64), frame=backbones.Frame(shrink=2))
+    small = backbones.build("toy", chips.ChipSpec(side=32))
+    small.set_weights(large.get_weights())
+    seen = pixels(2, 32)
+    np.testing.assert_allclose(
+        large.predict_on_batch(seen.repeat(2, axis=1).repeat(2, axis=2)), small.predict_on_batch(seen), rtol=1e-5
+    )
+
+
+def test_bands_that_are_missing_are_named():
+    with pytest.raises(ValueError, match="streams needs blue, green, red, nir, but the chips have red, green, blue"):
+        backbones.build("toy", SPEC, frame=backbones.Frame("streams"))
+    with pytest.raises(ValueError, match="cannot be shrunk 5 times"):
+        backbones.build("toy", SPEC, frame=backbones.Frame(shrink=5))

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from features import backbones, chips, extract, runtime, views
+from features import backbones, chips, convert, extract, runtime, views
 
 SPEC = chips.ChipSpec(side=64)
 
@@ -11,7 +11,7 @@ SPEC = chips.ChipSpec(side=64)
 def network(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     keras.utils.set_random_seed(0)
-    runtime.export(backbones.build("toy", SPEC), folder)
+    convert.export(backbones.build("toy", SPEC), folder)
     return runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
 
 

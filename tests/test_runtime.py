@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from features import backbones, chips, runtime
+from features import backbones, chips, convert, runtime
 
 SPEC = chips.ChipSpec(side=64)
 
@@ -11,7 +11,7 @@ SPEC = chips.ChipSpec(side=64)
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
     keras.utils.set_random_seed(0)
-    runtime.export(backbones.build("toy", SPEC), folder)
+    convert.export(backbones.build("toy", SPEC), folder)
     return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
