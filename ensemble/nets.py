@@ -1,136 +1,238 @@
-"""Fine-tuned networks: a backbone with a sigmoid head, every layer trained on labelled chips.
+"""Fine-tuned networks: a backbone with a head, trained on chips that have labels or teachers.
 
 Written on Keras alone, so any of its backends runs it. The learning state after an epoch is a dict of arrays:
 handed back to `fit`, training goes on as if it had never stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from numpy.typing import NDArray
 
-from ensemble import augment, member
+from ensemble import devices, feed, losses, member, schedules
 from features import backbones, chips
 
-Tags = NDArray[np.bool_]  # (chips, labels)
 State = dict[str, NDArray[Any]]  # the epochs done, and every variable of the model and its optimizer
+Rates = NDArray[np.float64]  # (labels,) the share of training chips that carry each label, in (0, 1)
+Told = Callable[[int, float, State], None]
 
 
-def build(settings: member.Tuned, spec: chips.ChipSpec, rates: NDArray[np.float64]) -> keras.Model:
-    """The backbone with a dense sigmoid head whose bias starts at the labels' log odds, so that it starts calibrated.
+def build(
+    settings: member.Tuned, spec: chips.ChipSpec, rates: Rates, groups: losses.Groups = (), *, shrink: int = 1
+) -> keras.Model:
+    """The backbone with a head that starts out answering with the labels' rates.
 
     Args:
         settings: the member; its `weights` may be a path.
         spec: what its chips are.
-        rates: (labels,) the share of training chips that carry each label, in (0, 1).
+        rates: of the labels.
+        groups: columns whose scores sum to 1, for a grouped output.
+        shrink: how many times smaller than the member's own the chips are seen.
     """
-    trunk = backbones.build(settings.backbone, spec, cut=settings.cut, weights=settings.weights)
-    odds = np.log(rates / (1 - rates))
+    frame = backbones.Frame(settings.sees, settings.shrink * shrink, settings.pool)
+    trunk = backbones.build(settings.backbone, spec, cut=settings.cut, weights=settings.weights, frame=frame)
     dropped = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
-    head = layers.Dense(
+    groups = _groups(settings, len(rates), groups)
+    grouped = [column for group in groups for column in group]
+    bias = np.log(rates / (1 - rates))
+    for group in groups:
+        bias[list(group)] = np.log(rates[list(group)] / rates[list(group)].sum())
+    logits = layers.Dense(
         len(rates),
-        activation="sigmoid",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=0),
-        bias_initializer=lambda shape, dtype: keras.ops.convert_to_tensor(odds, dtype),
+        kernel_initializer="zeros"
+        if settings.schedule == "hyperrule"
+        else keras.initializers.RandomNormal(stddev=0.01, seed=0),
+        dtype="float32",  # of mixed precision, the sum that decides
         name="labels",
-    )
-    return keras.Model(trunk.input, head(dropped), name=settings.backbone)
+    )(dropped)
+    single = [column for column in range(len(rates)) if column not in grouped]
+    parts = [ops.softmax(ops.take(logits, list(group), axis=-1)) for group in groups]
+    parts += [ops.sigmoid(ops.take(logits, single, axis=-1))] if single else []
+    joined = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+    order = [int(place) for place in np.argsort([*grouped, *single])]
+    scores = ops.take(joined, order, axis=-1) if order != sorted(order) else joined
+    model = keras.Model(trunk.input, scores, name=settings.backbone)
+    model.get_layer("labels").bias.assign(bias)
+    return model
 
 
 def fit(
-    model: keras.Model,
     settings: member.Tuned,
-    examples: tuple[Sequence[Path], Tags, chips.ChipSpec],
+    source: feed.Source,
+    groups: losses.Groups = (),
     *,
     seed: int = 0,
     state: State | None = None,
-    after_epoch: Callable[[int, float, State], None] = lambda epoch, loss, state: None,
-) -> None:
-    """Train every layer with AdamW on binary cross-entropy, in place.
+    after_epoch: Told = lambda epoch, loss, state: None,
+) -> keras.Model:
+    """A trained network, from integer chips to scores (batch, labels), in float32.
+
+    On a GPU it computes in bfloat16, and on several, where the backend can, each batch is shared out.
 
     Args:
-        model: from `build`.
-        settings: its member.
-        examples: the training chips' files, their tags, and the spec that they are made to have.
-        seed: of the chips' order and their augmentation.
+        settings: the member.
+        source: the chips.
+        groups: columns of which one holds.
+        seed: of everything that is drawn.
         state: what a former run handed to `after_epoch`, to go on from there.
         after_epoch: told the number of epochs done, the mean loss of the last, and the state to go on from.
 
     Raises:
-        FloatingPointError: as soon as the loss is no number.
+        FloatingPointError: the loss is no number.
     """
-    paths, truth, spec = examples
-    steps = -(-len(paths) // settings.batch)
-    model.compile(_optimizer(settings, steps), loss="binary_crossentropy", jit_compile=False)
-    model.optimizer.build(model.trainable_variables)
-    done = 0 if state is None else _restore(model, state)
-    for epoch in range(done, settings.epochs):
-        losses = []
-        for pixels, tags in _batches(paths, truth, spec, settings.batch, _seed(seed, epoch)):
-            loss = float(model.train_on_batch(pixels, tags))
+    keras.utils.set_random_seed(seed)
+    rates = _rates(source.targets)
+    rule = schedules.hyperrule(source.shown, settings.batch * settings.accumulate)
+    mixup = rule.mixup if settings.schedule == "hyperrule" else settings.mixup
+    if settings.output == "softmax":
+        source = _normalised(source)
+    devices.spread(settings.batch)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if devices.accelerators() else "float32")
+    try:
+        model, seen = None, 0
+        for epoch in range(0 if state is None else int(state["epochs"]), epochs(settings, source)):
+            shrink = 2 if epoch < round(settings.progressive * epochs(settings, source)) else 1
+            if model is None or shrink != seen:
+                model, seen = _compiled(settings, source, rates, groups, shrink), shrink
+                if state is not None:
+                    _restore(model, state)
+            batches = feed.Feed(source, settings.batch, seed=feed.seed_of(seed, epoch), mixup=mixup)
+            stop = keras.callbacks.TerminateOnNaN()
+            loss = model.fit(batches, shuffle=False, verbose=0, callbacks=[stop]).history["loss"][-1]
             if not np.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss of {settings.name} became {loss} in epoch {epoch + 1}; lower its rate ({settings.rate})."
                 )
-            losses.append(loss)
-        after_epoch(epoch + 1, float(np.mean(losses)), _state(model, epoch + 1))
+            state = _state(model, epoch + 1)
+            after_epoch(epoch + 1, float(loss), state)
+        if model is None or seen > 1:  # all epochs were done before, or all at half the side
+            model = _compiled(settings, source, rates, groups, 1)
+            _restore(model, state or {})
+        model.optimizer.settle(model.trainable_variables)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return _served(model, settings, source, rates, groups)
+
+
+def epochs(settings: member.Tuned, source: feed.Source) -> int:
+    """How many epochs a member is trained for."""
+    if settings.schedule == "cosine":
+        return settings.epochs
+    rule = schedules.hyperrule(source.shown, settings.batch * settings.accumulate)
+    return -(-rule.steps[-1] * settings.accumulate // -(-source.shown // settings.batch))
 
 
 def absorb_statistics(model: keras.Model) -> None:
-    """Move each batch norm's fixed mean and variance into its trained scale and offset, in place.
+    """Move the fixed mean and variance of what batch norms are left into their trained scale and offset, in place.
 
     The network computes what it did, and all that it knows stands in weights that were trained. A batch norm without
     scale or offset is left as it is.
     """
-    trunks = [layer.network for layer in model.layers if isinstance(layer, backbones.Settled)]
-    for layer in [inside for trunk in trunks for inside in trunk.layers]:
+    for layer in _trunk_layers(model):
         if isinstance(layer, layers.BatchNormalization) and layer.scale and layer.center:
             gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in layer.get_weights())
             gain = gamma / np.sqrt(variance + layer.epsilon)
             layer.set_weights([gain, beta - gain * mean, 0 * mean, np.full_like(variance, 1 - layer.epsilon)])
 
 
-def _optimizer(settings: member.Tuned, steps: int) -> keras.optimizers.Optimizer:
-    total = steps * settings.epochs
+def _compiled(
+    settings: member.Tuned, source: feed.Source, rates: Rates, groups: losses.Groups, shrink: int
+) -> keras.Model:
+    model = build(settings, source.spec, rates, groups, shrink=shrink)
+    shares = {}
+    for place, layer in _placed(model):
+        layer.trainable = place >= settings.freeze
+        shares.update({id(variable): settings.falloff ** (1 - place) for variable in layer.trainable_variables})
+    optimizer = _optimizer(settings, source)
+    optimizer.shares = [shares.get(id(variable), 1.0) for variable in model.trainable_variables]
+    loss = losses.make(
+        settings.loss,
+        groups=_groups(settings, len(rates), groups),
+        positive=settings.positive,
+        smoothing=settings.smoothing,
+    )
+    tensorflow = keras.backend.backend() == "tensorflow"
+    slow = tensorflow and not devices.accelerators()  # there XLA makes convolutions several times slower
+    model.compile(optimizer, loss=loss, jit_compile=False if slow else "auto")
+    optimizer.build(model.trainable_variables)
+    if not tensorflow:  # jax and torch draw a number while they build; here it is overwritten by a state's
+        side = source.spec.side
+        empty = np.zeros((settings.batch, side, side, len(source.spec.bands)), source.spec.dtype)
+        model.test_on_batch(empty, np.zeros((settings.batch, len(rates)), np.float32))
+    return model
+
+
+def _optimizer(settings: member.Tuned, source: feed.Source) -> Any:
+    options = {
+        "clipnorm": 1.0,
+        "use_ema": settings.ema > 0,
+        "ema_momentum": settings.ema or 0.99,
+        "gradient_accumulation_steps": settings.accumulate if settings.accumulate > 1 else None,
+    }
+    if settings.schedule == "hyperrule":
+        rule = schedules.hyperrule(source.shown, settings.batch * settings.accumulate)
+        return schedules.PacedSGD(schedules.Stairs(rule), momentum=0.9, **options)
+    total = settings.epochs * -(-source.shown // settings.batch) // settings.accumulate
     warmup = max(1, round(settings.warmup * total))
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, total - warmup, warmup_target=settings.rate, warmup_steps=warmup
+        0.0, max(1, total - warmup), warmup_target=settings.rate, warmup_steps=warmup
     )
-    return keras.optimizers.AdamW(schedule, weight_decay=settings.decay, clipnorm=1.0)
+    return schedules.PacedAdamW(schedule, weight_decay=settings.decay, **options)
 
 
-def _batches(
-    paths: Sequence[Path], truth: Tags, spec: chips.ChipSpec, size: int, seed: int
-) -> Iterator[tuple[NDArray[Any], NDArray[np.float32]]]:
-    """One epoch in an order of its own; the next batch is made while the last is learnt.
-
-    All batches have one size, or the network would be traced twice: the last is filled with the first chips.
-    """
-    order = np.random.default_rng(seed).permutation(len(paths))
-    steps = -(-len(paths) // size)
-    parts = np.resize(order, (steps, size))
-
-    def make(step: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
-        rows = parts[step]
-        shown = augment.augment([chips.load(paths[row], spec) for row in rows], _seed(seed, step))
-        return np.stack(shown), truth[rows].astype(np.float32)
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, 0)
-        for step in range(steps):
-            batch = coming.result()
-            if step + 1 < steps:
-                coming = pool.submit(make, step + 1)
-            yield batch
+def _groups(settings: member.Tuned, labels: int, groups: losses.Groups) -> losses.Groups:
+    """The columns that a softmax joins."""
+    return {"sigmoid": (), "grouped": groups, "softmax": (tuple(range(labels)),)}[settings.output]
 
 
-def _seed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+def _normalised(source: feed.Source) -> feed.Source:
+    """Targets that sum to 1 a chip (Mahajan et al. 2018, section 2.2)."""
+
+    def normalise(targets: feed.Targets) -> feed.Targets:
+        sums = np.maximum(np.nansum(targets, axis=1, keepdims=True), 1e-3)
+        return np.asarray(targets / sums, np.float32)
+
+    others = None if source.other_targets is None else normalise(source.other_targets)
+    return feed.Source(source.paths, normalise(source.targets), source.spec, source.others, others)
+
+
+def _rates(targets: feed.Targets) -> Rates:
+    known = (~np.isnan(targets)).sum(axis=0)
+    rates: Rates = (np.nansum(targets, axis=0, dtype=np.float64) + 0.5) / (known + 1)
+    return rates
+
+
+def _served(
+    model: keras.Model, settings: member.Tuned, source: feed.Source, rates: Rates, groups: losses.Groups
+) -> keras.Model:
+    """The network in float32, its scores in [0, 1]: of a softmax over all labels, times the labels of a mean chip."""
+    plain = model
+    if keras.mixed_precision.dtype_policy().name != model.dtype_policy.name:
+        plain = build(settings, source.spec, rates, groups)
+        plain.set_weights(model.get_weights())
+    absorb_statistics(plain)
+    scores = plain.output
+    if settings.output == "softmax":
+        scores = ops.minimum(scores * float(rates.sum()), 1.0)
+    return keras.Model(plain.inputs, scores)  # and without the optimizer, which is twice as large as the weights
+
+
+def _trunk_layers(model: keras.Model) -> list[keras.Layer]:
+    trunks = [layer.network for layer in model.layers if isinstance(layer, backbones.Settled)]
+    return [inside for trunk in trunks for inside in trunk.layers]
+
+
+def _placed(model: keras.Model) -> list[tuple[float, keras.Layer]]:
+    """The layers that have weights, each with its place in its backbone: 0 the first, 1 the last."""
+    placed = []
+    for trunk in [layer.network for layer in model.layers if isinstance(layer, backbones.Settled)]:
+        held = [layer for layer in trunk.layers if layer.weights]
+        placed += [(place / max(1, len(held) - 1), layer) for place, layer in enumerate(held)]
+    return placed
 
 
 def _variables(model: keras.Model) -> list[Any]:
@@ -138,14 +240,13 @@ def _variables(model: keras.Model) -> list[Any]:
 
 
 def _state(model: keras.Model, epochs: int) -> State:
-    values = {f"{position}": np.asarray(variable) for position, variable in enumerate(_variables(model))}
+    values = {f"{position}": np.array(variable) for position, variable in enumerate(_variables(model))}
     return {"epochs": np.array(epochs), **values}
 
 
-def _restore(model: keras.Model, state: State) -> int:
+def _restore(model: keras.Model, state: State) -> None:
     variables = _variables(model)
     if len(state) != len(variables) + 1:
         raise ValueError(f"the state has {len(state) - 1} variables, but the model {len(variables)}; start anew.")
     for position, variable in enumerate(variables):
         variable.assign(state[f"{position}"])
-    return int(state["epochs"])

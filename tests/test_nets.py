@@ -4,80 +4,187 @@ import keras
 import numpy as np
 import pytest
 
-from ensemble import member, nets
-from features import chips
+from ensemble import feed, member, nets
+from features import backbones, chips
 
 SPEC = chips.ChipSpec(side=64)
 SETTINGS = member.Tuned("net", "toy", weights="none", epochs=3, batch=8, rate=3e-3)
+GROUPS = ((0, 1),)
 
 
 @pytest.fixture(scope="module")
-def examples(world):
+def source(world):
     """Chips of the world and whether they are brighter than most: easy to learn."""
     paths = chips.list_chips([world.train_jpg])
     light = np.array([chips.load(path, SPEC).mean() for path in paths])
     bright = light > np.median(light)
-    return paths, np.stack([bright, ~bright, np.zeros_like(bright)], axis=1), SPEC
+    return feed.Source(paths, np.stack([bright, ~bright, np.zeros_like(bright)], axis=1).astype(np.float32), SPEC)
 
 
-def built(settings=SETTINGS, rates=(0.5, 0.5, 0.01)):
+def built(settings=SETTINGS, rates=(0.5, 0.5, 0.01), groups=()):
     keras.utils.set_random_seed(0)
-    return nets.build(settings, SPEC, np.array(rates))
+    return nets.build(settings, SPEC, np.array(rates), groups)
 
 
-def test_an_untrained_network_answers_with_the_labels_rates(examples):
+def shown(source):
+    return np.stack([chips.load(path, SPEC) for path in source.paths])
+
+
+def test_an_untrained_network_answers_with_the_labels_rates(source):
     model = built(rates=(0.9, 0.3, 0.02))
-    pixels = np.stack([chips.load(path, SPEC) for path in examples[0]])
-    np.testing.assert_allclose(model.predict_on_batch(pixels).mean(axis=0), [0.9, 0.3, 0.02], rtol=0.15)
+    np.testing.assert_allclose(model.predict_on_batch(shown(source)).mean(axis=0), [0.9, 0.3, 0.02], rtol=0.15)
 
 
-def test_training_lowers_the_loss_and_moves_every_layer(examples):
-    model, losses = built(), []
-    before = model.get_weights()
-    longer = replace(SETTINGS, epochs=12, rate=1e-2)
-    nets.fit(model, longer, examples, after_epoch=lambda epoch, loss, state: losses.append(loss))
+@pytest.mark.parametrize("output", member.OUTPUTS)
+def test_probabilities_of_a_softmax_sum_to_one_and_start_at_the_rates(source, output):
+    model = built(replace(SETTINGS, output=output), (0.6, 0.3, 0.02), ((0, 1),))
+    given = model.predict_on_batch(shown(source))
+    assert ((given > 0) & (given < 1)).all()
+    if output == "grouped":
+        np.testing.assert_allclose(given[:, :2].sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_allclose(given.mean(axis=0), [2 / 3, 1 / 3, 0.02], rtol=0.15)
+    if output == "softmax":
+        np.testing.assert_allclose(given.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_group_in_the_middle_keeps_the_labels_order(source):
+    settings = replace(SETTINGS, output="grouped")
+    model = nets.build(settings, SPEC, np.array([0.05, 0.6, 0.9, 0.2]), ((3, 1),))
+    given = model.predict_on_batch(shown(source)).mean(axis=0)
+    np.testing.assert_allclose(given, [0.05, 0.75, 0.9, 0.25], rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"output": "grouped", "loss": "soft_fbeta"},
+        {"output": "softmax"},
+        {"loss": "asymmetric", "pool": "both"},
+        {"falloff": 0.1, "smoothing": 0.05, "positive": 2.0},
+        {"sees": "dehazed", "shrink": 2},
+        {"progressive": 0.5},
+    ],
+    ids=str,
+)
+def test_every_kind_of_training_lowers_its_loss(source, changes):
+    losses = []
+    longer = replace(SETTINGS, epochs=8, rate=1e-2, **changes)
+    nets.fit(longer, source, GROUPS, after_epoch=lambda epoch, loss, state: losses.append(loss))
     assert len(losses) == longer.epochs
-    assert losses[-1] < 0.9 * losses[0]
-    assert not any(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
+    assert losses[-1] < losses[0]
 
 
-def test_a_run_that_goes_on_from_a_state_ends_where_an_unbroken_one_does(examples):
+def test_scores_of_a_softmax_over_all_labels_are_scaled_to_the_labels_of_a_mean_chip(source):
+    made = nets.fit(replace(SETTINGS, output="softmax"), source)
+    given = made.predict_on_batch(shown(source))
+    assert given.max() <= 1
+    sums = given.sum(axis=1)
+    assert sums.max() == pytest.approx((source.targets.sum(axis=0) + 0.5).sum() / 49, rel=1e-5)
+
+
+def test_training_moves_every_layer_but_the_frozen_ones(source):
+    for freeze in (0.0, 0.5):
+        settings = replace(SETTINGS, freeze=freeze)
+        before = weights_of(nets._compiled(settings, source, np.full(3, 0.3), (), 1))
+        after = weights_of(nets.fit(settings, source))
+        keras.utils.set_random_seed(0)
+        moved = {name: not np.array_equal(after[name], before[name]) for name in after}
+        assert moved["shapes/kernel"]
+        assert moved["labels/kernel"]
+        if freeze:
+            again = weights_of(nets.fit(settings, source))
+            np.testing.assert_array_equal(again["edges/kernel"], after["edges/kernel"])
+
+
+def weights_of(model):
+    return {
+        variable.path.split("/", 1)[-1] if "settled" in variable.path else variable.path: np.array(variable)
+        for variable in model.weights
+    }
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema": 0.9, "accumulate": 2}, {"progressive": 0.7, "mixup": 0.2}, {"falloff": 0.2}], ids=str
+)
+def test_a_run_that_goes_on_from_a_state_ends_where_an_unbroken_one_does(source, changes):
     states = []
-    whole = built()
-    nets.fit(whole, SETTINGS, examples, after_epoch=lambda epoch, loss, state: states.append(state))
+    settings = replace(SETTINGS, **changes)
+    whole = nets.fit(settings, source, GROUPS, after_epoch=lambda epoch, loss, state: states.append(state))
     for state in states:
-        resumed = built()
-        nets.fit(resumed, SETTINGS, examples, state=state)
+        resumed = nets.fit(settings, source, GROUPS, state=state)
         for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
+def test_averaged_weights_are_not_the_last_ones(source):
+    states = []
+    made = nets.fit(replace(SETTINGS, ema=0.9), source, after_epoch=lambda epoch, loss, state: states.append(state))
+    last = states[-1]["0"]
+    assert made.get_weights()[0].shape == last.shape
+    assert not np.array_equal(made.get_weights()[0], last)
+    assert np.abs(made.get_weights()[0] - last).max() < 0.1
+
+
+def test_lower_layers_move_less_where_the_rate_falls_off(source):
+    moves = {}
+    for falloff in (1.0, 0.01):
+        settings = replace(SETTINGS, falloff=falloff, decay=0.0)
+        states = []
+        nets.fit(settings, source, after_epoch=lambda epoch, loss, state, states=states: states.append(state))
+        keras.utils.set_random_seed(0)
+        start = nets._compiled(settings, source, np.full(3, 0.3), (), 1).get_weights()[0]
+        moves[falloff] = np.abs(states[-1]["0"] - start).mean()
+    assert moves[0.01] < 0.1 * moves[1.0]
+
+
+def test_the_hyperrule_starts_from_a_head_of_zeros_and_knows_its_length(source):
+    settings = replace(SETTINGS, schedule="hyperrule", batch=16)
+    assert not built(settings).get_layer("labels").get_weights()[0].any()
+    assert nets.epochs(settings, source) == -(-500 * 512 // 16 // 3)
+    states = []
+
+    def stop(epoch, loss, state):
+        states.append(state)
+        if epoch == 3:
+            raise KeyboardInterrupt(loss)
+
+    with pytest.raises(KeyboardInterrupt):
+        nets.fit(settings, source, after_epoch=stop)
+    assert [int(state["epochs"]) for state in states] == [1, 2, 3]
+
+
 @pytest.mark.real
 def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
-    weights = real.parent / "weights" / "mobilenet_v2_035_imagenet_notop.weights.h5"
-    settings = member.Tuned("net", "mobilenet_v2_035", weights=str(weights))
+    weights = real.parent / "weights" / "resnet50v2_conv4_imagenet.weights.h5"
+    settings = member.Tuned("net", "resnet50_v2", cut="conv5_block1_preact_relu", weights=str(weights))
     model = built(settings)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     expected = model.predict_on_batch(pixels)
     nets.absorb_statistics(model)
     np.testing.assert_allclose(model.predict_on_batch(pixels), expected, atol=1e-5)
-    for variable in model.non_trainable_variables:
-        if "moving" in variable.path:
-            assert np.ptp(variable.numpy()) == 0
+    trunk = next(layer for layer in model.layers if isinstance(layer, backbones.Settled))
+    for variable in trunk.network.non_trainable_variables:
+        assert np.ptp(np.array(variable)) == 0
 
 
-def test_a_state_of_another_network_is_refused(examples):
+def test_a_state_of_another_network_is_refused(source):
     with pytest.raises(ValueError, match=r"the state has 1 variables, but the model"):
-        nets.fit(built(), SETTINGS, examples, state={"epochs": np.array(1), "0": np.zeros(3)})
+        nets.fit(SETTINGS, source, state={"epochs": np.array(1), "0": np.zeros(3)})
 
 
-def test_a_loss_that_is_no_number_stops_with_a_word(examples):
-    model = built()
-    model.get_layer("labels").bias.assign([np.nan] * 3)
-    with pytest.raises(FloatingPointError, match=r"loss of net became nan in epoch 1; lower its rate"):
-        nets.fit(model, SETTINGS, examples)
+def test_a_loss_that_is_no_number_stops_with_a_word(source):
+    broken = feed.Source(source.paths, np.full_like(source.targets, np.inf), SPEC)
+    with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match=r"net became .* in epoch 1; lower its"):
+        nets.fit(SETTINGS, broken)
 
 
-def test_one_chip_is_enough_to_train_on(examples):
-    paths, truth, spec = examples
-    nets.fit(built(), SETTINGS, (paths[:1], truth[:1], spec))
+def test_unknown_labels_are_learnt_from_the_chips_where_they_are_known(source):
+    targets = source.targets.copy()
+    targets[::2, 0] = np.nan
+    made = nets.fit(replace(SETTINGS, epochs=2), feed.Source(source.paths, targets, SPEC))
+    assert np.isfinite(made.predict_on_batch(shown(source))).all()
+
+
+def test_one_chip_is_enough_to_train_on(source):
+    nets.fit(SETTINGS, feed.Source(source.paths[:1], source.targets[:1], SPEC))
