@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from ensemble import budget
+from tests.test_blend import noisy
+
+COSTS = [budget.Cost(1.0, 100), budget.Cost(2.0, 50), budget.Cost(8.0, 400)]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return np.random.default_rng(0).random((300, 6)) < 0.35
+
+
+@pytest.fixture(scope="module")
+def front(truth):
+    given = [noisy(truth, noise, seed) for seed, noise in enumerate((4, 3, 2))]
+    return budget.front(given, truth, COSTS)
+
+
+def test_nothing_on_the_front_is_beaten(front):
+    for one in front:
+        for other in front:
+            better = other.f2 > one.f2 and other.cost.milliseconds <= one.cost.milliseconds
+            assert not (better and other.cost.size <= one.cost.size)
+
+
+def test_costs_add_up_and_the_fastest_comes_first(front):
+    for choice in front:
+        assert choice.cost.milliseconds == sum(COSTS[place].milliseconds for place in choice.places)
+        assert choice.cost.size == sum(COSTS[place].size for place in choice.places)
+    assert front[0].places == (0,)
+    assert sorted(front, key=lambda choice: choice.cost.milliseconds) == front
+
+
+def test_the_best_within_a_budget_is_taken(front):
+    assert budget.within(front).f2 == max(choice.f2 for choice in front)
+    small = budget.within(front, milliseconds=3.0)
+    assert small.cost.milliseconds <= 3
+    assert small.f2 == max(choice.f2 for choice in front if choice.cost.milliseconds <= 3)
+    assert budget.within(front, size=60).places == (1,)
+
+
+def test_a_budget_that_nothing_keeps_to_says_what_the_least_is(front):
+    with pytest.raises(ValueError, match=r"no member fits 0\.5 ms a chip .* the least there is takes 1\.00 ms"):
+        budget.within(front, milliseconds=0.5)
+
+
+def test_many_members_are_tried_in_teams_that_grow(truth):
+    given = [noisy(truth, 2 + seed % 3, seed) for seed in range(14)]
+    front = budget.front(given, truth, [budget.Cost(1.0 + seed, 10) for seed in range(14)])
+    best = max(front, key=lambda choice: choice.f2)
+    alone = max(budget.front([matrix], truth, [COSTS[0]])[0].f2 for matrix in given)
+    assert best.f2 >= alone

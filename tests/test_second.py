@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from amazon_tags import card, recipe
+from ensemble import decide, folds, score, second
+from tests.test_blend import noisy
+
+
+@pytest.fixture(scope="module")
+def truth():
+    truth = np.random.default_rng(0).random((240, 4)) < 0.5
+    truth[:, 0] |= ~truth.any(axis=1)  # a chip without labels would count 0 whatever is said
+    return truth
+
+
+@pytest.fixture(scope="module")
+def fold(truth):
+    return folds.stratify(truth, folds=3)
+
+
+@pytest.mark.parametrize("name", second.SECONDS)
+def test_every_way_has_one_face_and_comes_back_from_its_file_bit_for_bit(truth, name):
+    given = [noisy(truth, noise, seed) for seed, noise in enumerate((0.5, 1, 2))]
+    made = second.SECONDS[name](given, truth, 0)
+    found = made.scores(given)
+    assert (found.shape, found.dtype) == (truth.shape, np.float32)
+    assert 0 <= found.min() <= found.max() <= 1
+    assert score.f2(truth, decide.apply(found, 0.2)) > 0.9
+    file, content = second.pack(made)
+    assert file in second.FILES
+    np.testing.assert_array_equal(second.parse(file, content, 3).scores(given), found)
+    assert second.pack(made)[1] == content
+
+
+@pytest.mark.parametrize("name", second.SECONDS)
+def test_a_chips_score_does_not_depend_on_the_chips_beside_it(truth, name):
+    given = [noisy(truth, noise, noise) for noise in (1, 2)]
+    made = second.SECONDS[name](given, truth, 0)
+    alone = made.scores([matrix[7:8] for matrix in given])
+    np.testing.assert_allclose(alone, made.scores(given)[7:8], atol=1e-6)
+
+
+def test_among_equals_the_mean_stays(truth, fold):
+    given = [noisy(truth, 2, 0)] * 3  # log odds that are the true ones: nothing can be better than they are
+    chosen = second.choose(given, truth, fold)
+    assert chosen.name == "mean"
+    assert chosen.trials["mean"].gain == 0
+    np.testing.assert_array_equal(chosen.second.scores(given), second.blend.mean(given))
+
+
+def test_a_member_that_misleads_is_left_out_by_whatever_is_chosen(truth, fold):
+    given = [noisy(truth, 1, 0), noisy(~truth, 1, 1), noisy(~truth, 1, 2)]
+    chosen = second.choose(given, truth, fold)
+    assert chosen.name != "mean"
+    assert chosen.choice.interval[0] > 0  # also on chips that the choice has not seen
+    assert score.f2(truth, decide.apply(chosen.second.scores(given), 0.2)) > 0.9
+
+
+def test_held_out_scores_never_come_from_a_fit_that_saw_the_chip(truth, fold):
+    """Where the truth of a fold is turned over, the scores that it is given stay what they were."""
+    given = [noisy(truth, 2, seed) for seed in range(3)]
+    turned = truth.copy()
+    turned[fold == 1] = ~turned[fold == 1]
+    for name in ("greedy", "ridge"):
+        first, other = (second.compare(given, part, fold, names=[name])[name].scores for part in (truth, turned))
+        np.testing.assert_array_equal(first[fold == 1], other[fold == 1])
+        assert not np.array_equal(first, other)
+
+
+def test_recipes_and_cards_know_every_way():
+    assert list(recipe.SECONDS) == [*second.SECONDS, "chosen"]
+    assert list(card.SECONDS) == list(second.SECONDS)
