@@ -2,6 +2,7 @@
 
 manifest.json     format number, label space, chip spec, members, sha256 and size of every other file, provenance
 decision.json     how scores become tags, and the constant answer that `predict --on-error fill` gives
+second.npz        how the members' scores become one; second.json for trees
 members/NN-name/  network.xml, network.bin (OpenVINO IR), network.weights.h5 (to train on), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
 card.md           what it is for, what was measured, its limits
@@ -22,16 +23,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import decision, files, labels
-from ensemble import blend, decoders, fitted
+from ensemble import blend, decoders, fitted, second
 from features import chips, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
 Values = NDArray[np.float32]  # (views, chips, dim)
 
-FORMAT = 1
+FORMAT, READ = 2, (1, 2)  # 1 knew no second level: its members were averaged
 DEFAULT = Path(__file__).parent / "default_model"
 TOLERANCE = 1e-3  # of golden scores: other processors sum in another order, which moves a score by some 1e-5
-NONSENSE = (AttributeError, EOFError, KeyError, RecursionError, TypeError, ValueError, BadZipFile, zlib.error)
+NONSENSE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    StopIteration,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    zlib.error,
+)
 LARGEST = 1 << 31  # bytes of one file; the largest backbone has 0.35e9
 
 
@@ -55,6 +67,7 @@ class Bundle:
     space: labels.LabelSpace
     spec: chips.ChipSpec
     members: tuple[Member, ...]
+    second: second.Second
     decision: decoders.Decision
     common: NDArray[np.bool_]
     manifest: dict[str, Any]
@@ -65,18 +78,19 @@ class Bundle:
         return [member.network for member in self.members]
 
     def scores(self, values: Sequence[Values]) -> Scores:
-        """The members' mean score, each averaged over its views, of what the networks said."""
-        return blend.mean([_member_scores(member, value) for member, value in zip(self.members, values, strict=True)])
+        """What the second level makes of the members' scores, each averaged over its views."""
+        kind = self.manifest.get("view_mean", "mean")
+        pairs = zip(self.members, values, strict=True)
+        return self.second.scores([_member_scores(member, value, kind) for member, value in pairs])
 
     def decide(self, scores: Scores) -> NDArray[np.bool_]:
         """Tags (chips, labels) by the bundle's decision."""
         return decoders.tags(self.decision, scores)
 
 
-def _member_scores(member: Member, values: Values) -> Scores:
-    scores = values if member.head is None else np.stack([member.head.scores(view) for view in values])
-    mean: Scores = scores.mean(axis=0, dtype=np.float32)
-    return mean
+def _member_scores(member: Member, values: Values, kind: str) -> Scores:
+    scores = list(values) if member.head is None else [member.head.scores(view) for view in values]
+    return blend.equal(scores, kind).scores(scores)
 
 
 def load(folder: Path, *, jobs: int = 1) -> Bundle:
@@ -92,7 +106,9 @@ def load(folder: Path, *, jobs: int = 1) -> Bundle:
         members = tuple(_load_member(folder, manifest, name, jobs) for name in manifest["members"])
         _check_networks(spec, members)
         made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
-        loaded = Bundle(space, spec, members, made, common, manifest)
+        if manifest.get("view_mean", "mean") not in blend.KINDS[:2]:
+            raise ValueError(f"views are averaged by {manifest['view_mean']}")
+        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest)
         _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
     except BundleError:
         raise
@@ -131,10 +147,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder} has no manifest.json; name a bundle made by amazon_tags train.") from error
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise BundleError(f"{path} is damaged ({error}); train or fetch the bundle anew.") from error
-    if number != FORMAT:
+    if number not in READ:
         raise BundleError(
             f"{folder} has bundle format {number}, but this is amazon_tags {version('amazon-tags')}, which reads "
-            f"format {FORMAT}; install amazon_tags {writer}, which wrote it."
+            f"formats {READ[0]} to {FORMAT}; install amazon_tags {writer}, which wrote it."
         )
     if manifest.get("sha256") != _digest(manifest):
         raise BundleError(f"{path} was changed: it does not fit its own hash; train or fetch the bundle anew.")
@@ -152,12 +168,18 @@ def write_decision(folder: Path, space: labels.LabelSpace, made: decoders.Decisi
     files.write_json(folder / "decision.json", values)
 
 
+def write_second(folder: Path, made: second.Second) -> None:
+    """`second.npz` or `second.json` of a bundle in the making."""
+    name, content = second.pack(made)
+    files.write_bytes(folder / name, content)
+
+
 def seal(
     folder: Path, space: labels.LabelSpace, spec: chips.ChipSpec, golden: runtime.Batch, story: dict[str, Any]
 ) -> None:
-    """Finish a folder that holds members, decision and card: score the golden chips, then write the manifest.
+    """Finish a folder that holds members, second level, decision and card: score the golden chips, write the manifest.
 
-    `story` is whatever else the manifest shall tell.
+    `story` is whatever else the manifest shall tell, `view_mean` among it.
     """
     names = sorted(path.name for path in (folder / "members").iterdir())
     manifest = {
@@ -170,7 +192,8 @@ def seal(
         "files": _held(folder),
     }
     members = [_load_member(folder, manifest, name, jobs=1) for name in names]
-    scores = blend.mean([_member_scores(member, member.network(golden)[np.newaxis]) for member in members])
+    first = [_member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
+    scores = _load_second(folder, manifest).scores(first)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, chips=golden, scores=scores)
     files.write_bytes(folder / "golden.npz", buffer.getvalue())
@@ -199,6 +222,14 @@ def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -
     held = [kind for kind in fitted.FILES if f"{inside}/{kind}" in manifest["files"]]
     head = fitted.parse(held[0], _bytes(folder, manifest, f"{inside}/{held[0]}")) if held else None
     return Member(name, network, head)
+
+
+def _load_second(folder: Path, manifest: dict[str, Any]) -> second.Second:
+    count = len(manifest["members"])
+    if manifest["format"] == 1:
+        return blend.Blend("mean", np.full((count, len(manifest["labels"]["labels"])), 1 / count), np.zeros((0, 0, 0)))
+    name = next(name for name in second.FILES if name in manifest["files"])
+    return second.parse(name, _bytes(folder, manifest, name), count)
 
 
 def _load_decision(content: bytes, space: labels.LabelSpace) -> tuple[decoders.Decision, NDArray[np.bool_]]:

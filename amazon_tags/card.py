@@ -20,6 +20,18 @@ DECODERS = {
 }
 
 
+VIEW_MEANS = {"mean": "mean", "geometric": "geometric mean"}
+SECONDS = {
+    "mean": "Their scores are averaged.",
+    "geometric": "Their scores are averaged geometrically.",
+    "rank": "Their scores' ranks are averaged.",
+    "greedy": "Their scores are averaged with weights by greedy selection.",
+    "routed": "Their scores are averaged with weights of each label's own, by greedy selection.",
+    "ridge": "Their scores become one by two levels of ridge regressions.",
+    "boosted": "Their scores become one by boosted trees.",
+}
+
+
 def measure(
     truth: Tags, single: Scores, turned: Scores, fold: NDArray[np.int64], space: labels.LabelSpace, tags: Tags
 ) -> dict[str, Any]:
@@ -58,7 +70,10 @@ def measure(
 def text(space: labels.LabelSpace, story: dict[str, Any]) -> str:
     """The card, in Markdown."""
     measured, plan, data = story["scores"], story["recipe"], story["data"]
-    members = "\n".join(f"- {_describe(member, story['started_from'])}" for member in plan["members"])
+    members = "\n".join(
+        f"- {_describe(member, story['started_from'])}{'' if member['name'] in story['shipped'] else ' Not in here.'}"
+        for member in plan["members"]
+    )
     roads = "\n".join(
         f"| {name} | {road['f2']:.4f} | {road['interval'][0]:.4f} to {road['interval'][1]:.4f} |"
         for name, road in measured["roads"].items()
@@ -75,17 +90,20 @@ def text(space: labels.LabelSpace, story: dict[str, Any]) -> str:
 Reads a satellite chip, made {plan["side"]} x {plan["side"]} pixels, and gives each of {len(space.names)} labels a \
 score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: recall weighs four times precision.
 
-## Members, averaged with equal weight
+## Members
 
 {members}
 
-Trained on {data["chips"]} labelled chips (fingerprint {data["fingerprint"][:16]}), seed {plan["seed"]}.
+{_joined(story)}
+
+Trained on {data["chips"]} labelled chips{_unlabelled(data)} (fingerprint {data["fingerprint"][:16]}), seed \
+{plan["seed"]}.
 
 ## Measured
 
 Out of fold, {plan["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
-on. Intervals are 95 % bootstraps over chips. "All views" averages {story["views"]} dihedral views. This bundle \
-decides by {DECODERS[story["decoder"]]}.
+on. Intervals are 95 % bootstraps over chips. "All views" is the {VIEW_MEANS[story["view_mean"]]} of {story["views"]} \
+dihedral views. This bundle decides by {DECODERS[story["decoder"]]}.
 
 | scores to tags | F2 | 95 % interval |
 |---|---|---|
@@ -117,7 +135,38 @@ def _describe(member: dict[str, Any], starts: dict[str, str]) -> str:
         return (
             f"`{member['name']}`: {member['backbone']} with {origin}, not trained further, and a {member['head']} head."
         )
-    return f"`{member['name']}`: {member['backbone']}, every layer trained for {member['epochs']} epochs from {origin}."
+    layers = f"all but the first {member['freeze']:.0%} of its layers" if member["freeze"] else "every layer"
+    length = f"for {member['epochs']} epochs" if member["schedule"] == "cosine" else "by BiT-HyperRule"
+    taught = f", with {', '.join(member['teachers'])} for teachers" if member["teachers"] else ""
+    return f"`{member['name']}`: {member['backbone']}, {layers} trained {length} from {origin}{taught}."
+
+
+def _joined(story: dict[str, Any]) -> str:
+    """How the members become one, what else was tried, and the front that a budget was held against."""
+    told, front = story["second"], story["front"]
+    lines = [SECONDS[told["chosen"]]] if len(story["shipped"]) > 1 else []
+    if len(told["trials"]) > 1:
+        lines += ["", "| second level | F2 | gain over the mean | 95 % interval |", "|---|---|---|---|"]
+        lines += [
+            f"| {name} | {trial['f2']:.4f} | {trial['gain']:+.4f} | {_interval(trial['interval'], '+')} |"
+            for name, trial in told["trials"].items()
+        ]
+    if front:
+        lines += ["", "| members | ms a chip | MiB | F2 | |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {', '.join(entry['members'])} | {entry['ms']:.2f} | {entry['mb']:.1f} | {entry['f2']:.4f} "
+            f"| {'taken' if entry['taken'] else ''} |"
+            for entry in front
+        ]
+    return "\n".join(lines)
+
+
+def _unlabelled(data: dict[str, Any]) -> str:
+    return f" and {data['unlabelled']} without labels" if data["unlabelled"] else ""
+
+
+def _interval(ends: list[float], sign: str = "") -> str:
+    return f"{ends[0]:{sign}.4f} to {ends[1]:{sign}.4f}"
 
 
 def _limits(rare: list[str]) -> str:

@@ -124,6 +124,12 @@ def embed(
     help="Start a backbone from a file instead of ImageNet's cache.",
 )
 @click.option("--skip-missing", is_flag=True, help="Leave out labelled chips that are missing from CHIPS.")
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    type=options.FOLDER,
+    help="Chips without labels, for members of the recipe that have teachers.",
+)
 @click.option("--note", default="", help="What the card shall say of the data: where it is from, on which terms.")
 @options.LABELS
 @options.VIEWS
@@ -135,6 +141,7 @@ def train(
     plan: str,
     weights: tuple[str, ...],
     skip_missing: bool,
+    unlabelled: tuple[Path, ...],
     note: str,
     space: str,
     views: int,
@@ -151,7 +158,7 @@ def train(
 
     process.catch_signals()
     given = dict(options.pair(text) for text in weights)
-    source = train.Source(chips, table, space, skip_missing, note)
+    source = train.Source(chips, table, space, skip_missing, note, unlabelled)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
 

@@ -1,13 +1,14 @@
 """One member fitted: its out-of-fold scores and its files, in units that are done once.
 
-A unit is one fold's network, or the network that saw all chips. A finished unit stays in the work folder; an
-unfinished one goes on from the last epoch that it saved.
+A unit is what saw one fold's complement, or all chips. A finished unit stays in the work folder; an unfinished
+network goes on from the last epoch that it saved.
 """
 
 import io
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,15 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import files, progress
-from ensemble import heads, member, nets
-from features import backbones, chips, extract, runtime
+from ensemble import budget, devices, feed, fitted, heads, losses, member, nets
+from features import backbones, chips, convert, extract, runtime
 
 Values = NDArray[np.float32]  # (views, chips, labels or dim)
+Targets = NDArray[np.float32]  # (chips, labels)
+TIMED = 5  # batches
+ALL = -1  # the number of the unit that sees every chip
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled chips as training needs them: files, tags, spec, each chip's fold, and the views of held-out scores."""
+    """Labelled chips as training needs them: files, tags, spec, each chip's fold, and the views of held-out scores.
+
+    `groups` are columns of which one holds, `others` chips that nobody has labelled.
+    """
 
     paths: Sequence[Path]
     truth: NDArray[np.bool_]
@@ -32,41 +39,113 @@ class Examples:
     views: int
     seed: int
     jobs: int
+    groups: losses.Groups = ()
+    others: Sequence[Path] = ()
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A member's files for the bundle, in `folder`, and its out-of-fold scores (views, chips, labels)."""
+    """A member whose units stand in `folder`, its out-of-fold scores (views, chips, labels), and who taught it."""
 
     settings: member.Frozen | member.Tuned
     folder: Path
     scores: Values
+    teachers: Sequence["Fitted"] = ()
 
 
-def fit(settings: member.Frozen | member.Tuned, examples: Examples, work: Path) -> Fitted:
-    """Fit a member on each fold's complement and on all chips, inside the work folder."""
+def out_of_fold(
+    settings: member.Frozen | member.Tuned, examples: Examples, work: Path, teachers: Sequence[Fitted] = ()
+) -> Fitted:
+    """Fit a member on each fold's complement, and score each fold, inside the work folder."""
     folder = work / settings.name
     folder.mkdir(exist_ok=True)
-    if isinstance(settings, member.Tuned):
-        return _fit_tuned(settings, examples, folder)
-    return _fit_frozen(settings, examples, folder)
-
-
-def _fit_tuned(settings: member.Tuned, examples: Examples, folder: Path) -> Fitted:
-    everything = np.arange(len(examples.paths))
     scores = np.zeros((examples.views, *examples.truth.shape), np.float32)
-    for number in range(int(examples.fold.max()) + 1):
+    for number in range(examples.folds):
         held = np.flatnonzero(examples.fold == number)
-        unit = _tuned_unit(settings, examples, folder / f"fold_{number}", np.setdiff1d(everything, held))
-        scores[:, held] = _held_out(unit, examples, held)
-    return Fitted(settings, _tuned_unit(settings, examples, folder / "all", everything), scores)
+        unit = _unit(settings, examples, folder, number, teachers)
+        scores[:, held] = _kept(unit.with_suffix(".scores.npy"), partial(_scores, unit, examples, held))
+    return Fitted(settings, folder, scores, teachers)
 
 
-def _tuned_unit(settings: member.Tuned, examples: Examples, unit: Path, rows: NDArray[np.intp]) -> Path:
-    """The folder of the network trained on `rows`, finished in this run or a former one."""
+def whole(entry: Fitted, examples: Examples) -> Path:
+    """The folder of the member fitted on all chips: what goes into a bundle."""
+    return _unit(entry.settings, examples, entry.folder, ALL, entry.teachers)
+
+
+def cost(entry: Fitted) -> budget.Cost:
+    """What the member takes: one core's time for a chip, the best of some batches, and its files' size."""
+    unit = entry.folder / _name(0)
+    network = runtime.load((unit / "network.xml").read_bytes(), (unit / "network.bin").read_bytes())
+    batch = np.zeros((runtime.BATCH, *network.chip_shape), network.dtype)
+    times = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        network(batch)
+        times.append(time.perf_counter() - start)
+    size = sum(path.stat().st_size for path in unit.iterdir())
+    return budget.Cost(1000 * min(times) / runtime.BATCH, size)
+
+
+def lesson(entry: Fitted, examples: Examples, number: int) -> tuple[Targets, Targets]:
+    """What one fold's unit says of the labelled chips and of the others: targets for a student of the same fold."""
+    unit = _unit(entry.settings, examples, entry.folder, number, entry.teachers)
+    paths = [*examples.paths, *examples.others]
+    if isinstance(entry.settings, member.Frozen):  # whose network is the same for all units
+        network = entry.folder / "network"
+        others = _kept(entry.folder / "others.npy", lambda: _outputs(network, examples, examples.others, 1))
+        vectors = np.concatenate([_vectors(entry.settings, examples, entry.folder), others], axis=1)
+        said = fitted.load(unit).scores(vectors[0])
+    else:
+        said = _kept(unit.with_suffix(".lesson.npy"), lambda: _outputs(unit, examples, paths, 1))[0]
+    return said[: len(examples.paths)], said[len(examples.paths) :]
+
+
+def _unit(
+    settings: member.Frozen | member.Tuned, examples: Examples, folder: Path, number: int, teachers: Sequence[Fitted]
+) -> Path:
+    """The folder of what was fitted on all chips but those of fold `number`, in this run or a former one."""
+    unit = folder / _name(number)
     if unit.exists():
         return unit
-    truth = examples.truth[rows]
+    rows = [int(row) for row in np.flatnonzero(examples.fold != number)]
+    if isinstance(settings, member.Frozen):
+        vectors = _vectors(settings, examples, folder)[0]
+        head = heads.HEADS[settings.head](vectors[rows], examples.truth[rows], examples.seed)
+        with files.atomic_folder(unit) as part:
+            _copy(folder / "network", part)
+            heads.save(head, part)
+        progress.say(f"{settings.name} {unit.name}: {settings.head} head")
+        return unit
+    source = feed.Source([examples.paths[row] for row in rows], examples.truth[rows].astype(np.float32), examples.spec)
+    if teachers:
+        source = _taught(source, settings, examples, rows, [lesson(entry, examples, number) for entry in teachers])
+    model = _train(settings, source, examples, unit)
+    with files.atomic_folder(unit) as part:
+        _write_network(model, part)
+    unit.with_suffix(".npz").unlink(missing_ok=True)
+    keras.utils.clear_session()
+    return unit
+
+
+def _taught(
+    source: feed.Source,
+    settings: member.Tuned,
+    examples: Examples,
+    rows: Sequence[int],
+    lessons: Sequence[tuple[Targets, Targets]],
+) -> feed.Source:
+    """The source with its teachers' mean mixed into the targets, and the chips that only they have looked at."""
+    labelled, others = (np.stack(part).mean(axis=0) for part in zip(*lessons, strict=True))
+    targets = (1 - settings.trust) * source.targets + settings.trust * labelled[rows]
+    return replace(source, targets=targets.astype(np.float32), others=examples.others, other_targets=others)
+
+
+def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit: Path) -> keras.Model:
     title = f"{settings.name} {unit.name}"
     kept = unit.with_suffix(".npz")
     state = None
@@ -79,72 +158,75 @@ def _tuned_unit(settings: member.Tuned, examples: Examples, unit: Path, rows: ND
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]
         files.write_bytes(kept, buffer.getvalue())
-        progress.say(f"{title}: epoch {epochs} of {settings.epochs}, loss {loss:.4f}")
+        progress.say(f"{title}: epoch {epochs} of {nets.epochs(settings, source)}, loss {loss:.4f}")
 
-    rates = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
-    keras.utils.set_random_seed(examples.seed)
-    model = nets.build(settings, examples.spec, rates)
-    chosen = ([examples.paths[row] for row in rows], truth, examples.spec)
-    nets.fit(model, settings, chosen, seed=examples.seed, state=state, after_epoch=after_epoch)
-    nets.absorb_statistics(model)
-    with files.atomic_folder(unit) as part:
-        _write_network(model, part)
+    try:
+        return nets.fit(settings, source, examples.groups, seed=examples.seed, state=state, after_epoch=after_epoch)
+    except Exception as error:
+        if not devices.exhausted(error) or settings.batch == 1:
+            raise
+    smaller = replace(settings, batch=settings.batch // 2, accumulate=2 * settings.accumulate)
+    progress.say(
+        f"{title}: the device's memory is full; starting anew with batches of {smaller.batch}, "
+        f"{smaller.accumulate} to a step"
+    )
     kept.unlink(missing_ok=True)
     keras.utils.clear_session()
-    return unit
+    return _train(smaller, source, examples, unit)
 
 
-def _held_out(unit: Path, examples: Examples, held: NDArray[np.intp]) -> Values:
-    kept = unit / "scores.npy"
-    if kept.exists():
-        known: Values = np.load(kept, allow_pickle=False)
-        return known
-    scores = _outputs(unit, examples, [examples.paths[row] for row in held])
-    buffer = io.BytesIO()
-    np.save(buffer, scores)
-    files.write_bytes(kept, buffer.getvalue())
-    return scores
+def _scores(unit: Path, examples: Examples, rows: NDArray[np.intp]) -> Values:
+    """What a unit's exported network and head, not those in memory, say of chips: that is what users will run."""
+    values = _outputs(unit, examples, [examples.paths[row] for row in rows], examples.views)
+    if not any((unit / name).exists() for name in fitted.FILES):
+        return values
+    head = fitted.load(unit)
+    return np.stack([head.scores(view) for view in values])
 
 
-def _fit_frozen(settings: member.Frozen, examples: Examples, folder: Path) -> Fitted:
+def _vectors(settings: member.Frozen, examples: Examples, folder: Path) -> Values:
     network = folder / "network"
     if not network.exists():
         keras.utils.set_random_seed(examples.seed)
-        model = backbones.build(settings.backbone, examples.spec, cut=settings.cut, weights=settings.weights)
+        frame = backbones.Frame(settings.sees, settings.shrink, settings.pool)
+        model = backbones.build(
+            settings.backbone, examples.spec, cut=settings.cut, weights=settings.weights, frame=frame
+        )
         with files.atomic_folder(network) as part:
             _write_network(model, part)
-    progress.say(f"{settings.name}: vectors of {len(examples.paths)} chips")
-    vectors = _outputs(network, examples, examples.paths)
-    train = heads.HEADS[settings.head]
-    scores = np.zeros((examples.views, *examples.truth.shape), np.float32)
-    for number in range(int(examples.fold.max()) + 1):
-        held = examples.fold == number
-        head = train(vectors[0, ~held], examples.truth[~held], examples.seed)
-        for view in range(examples.views):
-            scores[view, held] = head.scores(vectors[view, held])
-        progress.say(f"{settings.name}: {settings.head} head, fold {number + 1} of {int(examples.fold.max()) + 1}")
-    final = folder / "all"
-    if final.exists():
-        shutil.rmtree(final)  # a head is fitted in seconds; its network is kept
-    with files.atomic_folder(final) as part:
-        shutil.copytree(network, part, dirs_exist_ok=True)
-        heads.save(train(vectors[0], examples.truth, examples.seed), part)
-    return Fitted(settings, final, scores)
+    return _kept(folder / "vectors.npy", lambda: _outputs(network, examples, examples.paths, 1))
+
+
+def _kept(path: Path, make: Callable[[], Values]) -> Values:
+    """An array from its file, made first if there is none."""
+    if not path.exists():
+        buffer = io.BytesIO()
+        np.save(buffer, make())
+        files.write_bytes(path, buffer.getvalue())
+    known: Values = np.load(path, allow_pickle=False)
+    return known
+
+
+def _name(number: int) -> str:
+    return "all" if number == ALL else f"fold_{number}"
+
+
+def _copy(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        files.write_bytes(target / path.name, path.read_bytes())
 
 
 def _write_network(model: keras.Model, folder: Path) -> None:
-    runtime.export(model, folder)
-    bare = keras.Model(model.inputs, model.outputs)  # without the optimizer, which is twice as large as the weights
-    bare.save_weights(folder / "network.weights.h5")
+    convert.export(model, folder)
+    model.save_weights(folder / "network.weights.h5")
 
 
-def _outputs(folder: Path, examples: Examples, paths: Sequence[Path]) -> Values:
-    """What the exported network, not the one in memory, says of the chips: that is what users will run."""
+def _outputs(folder: Path, examples: Examples, paths: Sequence[Path], views: int) -> Values:
     xml, weights = ((folder / name).read_bytes() for name in ("network.xml", "network.bin"))
     network = runtime.load(xml, weights, jobs=examples.jobs)
-    values = np.zeros((examples.views, len(paths), network.dim), np.float32)
+    values = np.zeros((views, len(paths), network.dim), np.float32)
     with progress.bar(folder.parent.name, len(paths)) as advance:
-        for outputs in extract.stream(paths, [network], examples.spec, turns=examples.views, jobs=examples.jobs):
+        for outputs in extract.stream(paths, [network], examples.spec, turns=views, jobs=examples.jobs):
             values[:, outputs.rows] = outputs.values[0]
             advance(len(outputs.rows))
     return values

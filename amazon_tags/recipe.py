@@ -25,22 +25,62 @@ from ensemble import member
 Member = member.Frozen | member.Tuned
 KINDS: dict[str, type[Member]] = {"frozen": member.Frozen, "tuned": member.Tuned}
 DECISIONS = ("flat", "cuts", "chosen")
+SECONDS = ("mean", "geometric", "rank", "greedy", "routed", "ridge", "boosted", "chosen")
+BANDS = (("red", "green", "blue"), ("blue", "green", "red", "nir"))
+CHOICES = {  # what a member's key may be
+    "weights": ("imagenet", "none"),
+    "sees": member.SEES,
+    "pool": member.POOLS,
+    "output": member.OUTPUTS,
+    "loss": member.LOSSES,
+    "schedule": member.SCHEDULES,
+}
+RANGES = {  # least and most
+    "shrink": (1, 8),
+    "epochs": (1, 1000),
+    "batch": (1, 1024),
+    "accumulate": (1, 1024),
+    "rate": (1e-8, 1),
+    "warmup": (0, 0.9),
+    "decay": (0, 1),
+    "dropout": (0, 0.9),
+    "smoothing": (0, 0.5),
+    "positive": (0.1, 100),
+    "mixup": (0, 10),
+    "freeze": (0, 1),
+    "falloff": (1e-3, 1),
+    "ema": (0, 0.99999),
+    "progressive": (0, 1),
+    "trust": (0, 1),
+}
 SHIPPED = Path(__file__).parent / "recipes"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What `train` does: its members are averaged with equal weight.
+    """What `train` does.
 
-    `side` is the chips' side in pixels. `decision` is `flat` (one cut of 0.2), `cuts` (a cut a label, fitted on
-    out-of-fold scores) or `chosen` (what `amazon_tags tune` would choose by them).
+    `side` is the chips' side in pixels, `bands` are theirs: three of 8 bits, or a 16-bit sensor's four. `second` is
+    how the members' scores become one: a name of `ensemble.second.SECONDS`, or `chosen` for what nested
+    cross-validation takes. `view_mean` is how dihedral views are averaged, `mean` or `geometric`. `decision` is `flat`
+    (one cut of 0.2), `cuts` (a cut a label, fitted on out-of-fold scores) or `chosen` (what `amazon_tags tune` would
+    choose by them).
+
+    The bundle holds the members that `ship` names (all, if it is empty) and, where `budget_ms` a chip on one core or
+    `budget_mb` are not 0, the best of them that keep to these.
     """
 
     members: tuple[Member, ...]
     seed: int = 0
     folds: int = 5
     side: int = 256
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    second: str = "mean"
+    view_mean: str = "mean"
     decision: str = "cuts"
+    ship: tuple[str, ...] = ()
+    budget_ms: float = 0.0
+    budget_mb: float = 0.0
 
 
 def choose(name_or_path: str) -> Recipe:
@@ -71,7 +111,9 @@ def from_values(values: Mapping[str, Any]) -> Recipe:
         raise ValueError("the recipe has no [[members]]; name at least one.")
     rest = {key: value for key, value in values.items() if key != "members"}
     _check_types("the recipe", rest, Recipe)
+    rest = {key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()}
     recipe = Recipe(members=tuple(_member(entry) for entry in entries), **rest)
+    _check_teachers(recipe.members)
     names = [entry.name for entry in recipe.members]
     if len(set(names)) < len(names):
         raise ValueError(f"two members have one name ({names}); names must differ.")
@@ -79,6 +121,16 @@ def from_values(values: Mapping[str, Any]) -> Recipe:
     _check_range("side", recipe.side, 32, 1024)
     _check_range("seed", recipe.seed, 0, 2**32 - 1)
     _check_choice("decision", recipe.decision, DECISIONS)
+    _check_choice("second", recipe.second, SECONDS)
+    _check_choice("view_mean", recipe.view_mean, ("mean", "geometric"))
+    for name in recipe.ship:
+        _check_choice("a name of ship", name, names)
+    if recipe.bands not in BANDS:
+        raise ValueError(
+            f"bands are {list(recipe.bands)}; they are {' or '.join(str(list(known)) for known in BANDS)}."
+        )
+    _check_range("budget_ms", recipe.budget_ms, 0, 1e6)
+    _check_range("budget_mb", recipe.budget_mb, 0, 1e6)
     return recipe
 
 
@@ -96,34 +148,50 @@ def _member(entry: Mapping[str, Any]) -> Member:
     _check_choice("kind of a member", kind, KINDS)
     values = {key: value for key, value in entry.items() if key != "kind"}
     made = KINDS[kind]
-    _check_types(f"a {kind} member", values, made)
+    known = _check_types(f"a {kind} member", values, made)
     missing = [name for name in ("name", "backbone") if name not in values]
     if missing:
         raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
     if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # becomes a folder's name
         raise ValueError(f"{values['name']!r} is no name of a member; use up to 40 of a-z, 0-9 and _.")
-    settings = made(**values)
-    _check_choice("weights of a member", settings.weights, ("imagenet", "none"))
-    if isinstance(settings, member.Tuned):
-        _check_range("epochs", settings.epochs, 1, 1000)
-        _check_range("batch", settings.batch, 1, 1024)
-        _check_range("rate", settings.rate, 1e-8, 1)
-        _check_range("warmup", settings.warmup, 0, 0.9)
-        _check_range("decay", settings.decay, 0, 1)
-        _check_range("dropout", settings.dropout, 0, 0.9)
+    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    settings = made(**frozen)
+    for key, choices in CHOICES.items():
+        if key in known:
+            _check_choice(f"{key} of a member", getattr(settings, key), choices)
+    for key, (low, high) in RANGES.items():
+        if key in known:
+            _check_range(f"{key} of a member", getattr(settings, key), low, high)
+    if isinstance(settings, member.Tuned) and settings.output == "softmax" and settings.loss != "cross_entropy":
+        raise ValueError(f"{settings.name} joins {settings.loss} with a softmax over all labels; use cross_entropy.")
     return settings
 
 
-def _check_types(where: str, values: Mapping[str, Any], made: type) -> None:
+def _check_teachers(members: tuple[Member, ...]) -> None:
+    earlier: list[str] = []
+    for entry in members:
+        for teacher in entry.teachers if isinstance(entry, member.Tuned) else ():
+            if teacher not in earlier:
+                raise ValueError(f"{entry.name} learns from {teacher}, which is no earlier member ({earlier}).")
+        earlier.append(entry.name)
+
+
+def _check_types(where: str, values: Mapping[str, Any], made: type) -> dict[str, Any]:
+    """The keys that there are, with their types."""
     known = {entry.name: entry.type for entry in fields(made)}
     for key, value in values.items():
         if key not in known:
             raise ValueError(
                 f"{where} has no key {key}{labels.did_you_mean(key, known)}; known are {', '.join(known)}."
             )
+        if known[key] == tuple[str, ...]:
+            if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+                raise ValueError(f"{key} of {where} is {value!r}, but must be a list of names.")
+            continue
         right = (int, float) if known[key] is float else known[key]
         if isinstance(value, bool) or not isinstance(value, right):  # type: ignore[arg-type]
             raise ValueError(f"{key} of {where} is {value!r}, but must be {known[key].__name__}.")  # type: ignore[union-attr]
+    return known
 
 
 def _check_range(key: str, value: float, low: float, high: float) -> None:

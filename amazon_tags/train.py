@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import bank, bundle, card, decision, files, fitting, labels, progress, recipe, sample, tables
-from ensemble import blend, decide, decoders, folds, heads, member, tuning
-from features import backbones, chips, naming
+from ensemble import blend, budget, decide, decoders, folds, heads, member, second, tuning
+from features import backbones, chips, inputs, naming, runtime
+
+Scores = NDArray[np.float32]  # (chips, labels)
 
 GOLDEN = ("clear primary", "agriculture clear primary road", "haze primary water", "cloudy")  # rendered, so anybody's
 
@@ -24,7 +26,7 @@ class Source:
 
     `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
     chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
-    terms.
+    terms. `unlabelled` are folders of chips for members that have teachers.
     """
 
     chips: Path
@@ -32,16 +34,18 @@ class Source:
     space: str = "planet"
     skip_missing: bool = False
     note: str = ""
+    unlabelled: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """The chips that have labels, in natural order of their names."""
+    """The chips that have labels, in natural order of their names, and the others."""
 
     paths: list[Path]
     truth: NDArray[np.bool_]
     space: labels.LabelSpace
     fingerprint: str
+    others: list[Path]
 
 
 def run(
@@ -73,21 +77,28 @@ def run(
     score_tables = [out.with_name(f"{out.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
     for path in score_tables:
         files.refuse_unwritable(path)
-    _check(plan, weights or {})
+    _check(plan, weights or {}, source)
     source.note.encode()  # what no card can hold is refused before the work
     labelled = _gather(source, jobs)
     fold = folds.stratify(labelled.truth, folds=plan.folds, seed=plan.seed)
-    spec = chips.ChipSpec(side=plan.side)
+    spec = chips.ChipSpec(plan.bands, "uint8" if len(plan.bands) == 3 else "uint16", plan.side)
     starts = {name: files.sha256(path) for name, path in (weights or {}).items()}
     work = out.with_name(f"{out.name}.work")
     unit = work / _key(plan, labelled, starts, views)
     unit.mkdir(parents=True, exist_ok=True)
     with files.lock(work / "lock"):
         files.refuse_existing(out)  # by a run that has ended since
-        examples = fitting.Examples(labelled.paths, labelled.truth, spec, fold, views, plan.seed, jobs)
-        fitted = [fitting.fit(_started(entry, weights or {}), examples, unit) for entry in plan.members]
-        single = blend.mean([entry.scores[0] for entry in fitted])
-        turned = blend.mean([entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted])
+        groups = decision.rules(labelled.space).groups
+        examples = fitting.Examples(
+            labelled.paths, labelled.truth, spec, fold, views, plan.seed, jobs, groups, labelled.others
+        )
+        fitted: list[fitting.Fitted] = []
+        for settings in plan.members:
+            started = _started(settings, weights or {})
+            fitted.append(fitting.out_of_fold(started, examples, unit, _teachers(started, fitted)))
+        shipped, front = _shipped(plan, labelled.truth, fitted)
+        single, made_of, trials = _join(plan, labelled.truth, [entry.scores[0] for entry in shipped], fold)
+        turned, _, _ = _join(plan, labelled.truth, [_averaged(plan, entry.scores) for entry in shipped], fold)
         for path in score_tables:
             tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
         made, tags = _decide(plan, labelled, single, fold)
@@ -95,18 +106,27 @@ def run(
         story = {
             "recipe": recipe.to_values(plan),
             "started_from": starts,
-            "data": {"chips": len(labelled.paths), "fingerprint": labelled.fingerprint, "note": source.note},
+            "data": {
+                "chips": len(labelled.paths),
+                "unlabelled": len(labelled.others),
+                "fingerprint": labelled.fingerprint,
+                "note": source.note,
+            },
             "views": views,
+            "view_mean": plan.view_mean,
             "decoder": made.decoder,
+            "second": {"chosen": made_of.name, "trials": trials},
+            "shipped": [entry.settings.name for entry in shipped],
+            "front": front,
             "scores": measured,
         }
         with files.atomic_folder(out) as part:
-            for number, entry in enumerate(fitted):
-                shutil.copytree(entry.folder, part / "members" / f"{number:02}-{entry.settings.name}")
+            for number, entry in enumerate(shipped):
+                shutil.copytree(fitting.whole(entry, examples), part / "members" / f"{number:02}-{entry.settings.name}")
+            bundle.write_second(part, made_of.second)
             bundle.write_decision(part, labelled.space, made, decide.common(labelled.truth))
             files.write_text(part / "card.md", card.text(labelled.space, story))
-            pixels = [sample.render(tags.split(), seed=seed, side=spec.side) for seed, tags in enumerate(GOLDEN)]
-            bundle.seal(part, labelled.space, spec, np.stack(pixels), story)
+            bundle.seal(part, labelled.space, spec, _golden(spec), story)
     shutil.rmtree(work)
     progress.say(f"{out}: F2 {measured['f2']:.4f} out of fold")
     return bundle.read_manifest(out)
@@ -126,11 +146,30 @@ def _decide(
     return tuned.decision, tuned.choice.tags
 
 
-def _check(plan: recipe.Recipe, weights: dict[str, Path]) -> None:
-    """Refuse names that stand in no table, before any work."""
+def _golden(spec: chips.ChipSpec) -> runtime.Batch:
+    """Rendered chips of the spec; to a 16-bit sensor plants are as bright in near infrared as they are green."""
+    pixels = np.stack([sample.render(tags.split(), seed=seed, side=spec.side) for seed, tags in enumerate(GOLDEN)])
+    if spec.dtype == "uint8":
+        return pixels
+    shown = {"red": 0, "green": 1, "blue": 2, "nir": 1}
+    return (2000 + 30 * pixels[..., [shown[band] for band in spec.bands]].astype(np.uint16)).astype(np.uint16)
+
+
+def _check(plan: recipe.Recipe, weights: dict[str, Path], source: Source) -> None:
+    """Refuse names that stand in no table, and chips that nobody asked for, before any work."""
+    taught = [entry.name for entry in plan.members if isinstance(entry, member.Tuned) and entry.teachers]
+    if source.unlabelled and not taught:
+        raise ValueError("chips without labels teach nothing by themselves; give a member of the recipe teachers.")
     for settings in plan.members:
         _known("backbone", settings.backbone, backbones.BACKBONES)
         _known(f"cut of {settings.backbone}", settings.cut, ["top", *backbones.BACKBONES[settings.backbone].cuts])
+        missing = [band for band in inputs.NEEDED[settings.sees] if band not in plan.bands]
+        if missing or plan.side % settings.shrink:
+            raise ValueError(
+                f"{settings.name} sees {settings.sees} shrunk {settings.shrink} times, but the recipe's chips have the "
+                f"bands {', '.join(plan.bands)} and side {plan.side}; give it the bands that it lacks ({missing}), or "
+                "another shrink."
+            )
         if isinstance(settings, member.Frozen):
             _known("head", settings.head, heads.HEADS)
     for name in weights:
@@ -162,9 +201,70 @@ def _gather(source: Source, jobs: int) -> Labelled:
     if len(paths) < 2:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
     truth = table.truth[tables.select(table.ids, [naming.name(path.name) for path in paths])]
-    pixels = bank.combine(bank.fingerprints(paths, jobs=jobs))
+    others = chips.list_chips(source.unlabelled) if source.unlabelled else []
+    pixels = bank.combine(bank.fingerprints([*paths, *others], jobs=jobs))
     fingerprint = hashlib.sha256(pixels.encode() + np.packbits(truth).tobytes()).hexdigest()
-    return Labelled(paths, truth, table.space, fingerprint)
+    return Labelled(paths, truth, table.space, fingerprint, others)
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """A second level that was fitted, and its name."""
+
+    second: second.Second
+    name: str
+
+
+def _join(
+    plan: recipe.Recipe, truth: NDArray[np.bool_], matrices: list[Scores], fold: NDArray[np.int64]
+) -> tuple[Scores, _Joined, dict[str, Any]]:
+    """Scores that the recipe's second level gives chips which its fit has not seen, itself, and what it was held to."""
+    if plan.second == "chosen" and len(matrices) > 1:
+        chosen = second.choose(matrices, truth, fold, seed=plan.seed)
+        trials = {**chosen.trials, "the choice itself": chosen.choice}
+        return chosen.choice.scores, _Joined(chosen.second, chosen.name), {n: _told(t) for n, t in trials.items()}
+    name = plan.second if len(matrices) > 1 else second.KEEP
+    trials = second.compare(matrices, truth, fold, names=[name], seed=plan.seed)
+    made = second.SECONDS[name](matrices, truth, plan.seed)
+    return trials[name].scores, _Joined(made, name), {n: _told(t) for n, t in trials.items()}
+
+
+def _told(trial: second.Trial) -> dict[str, Any]:
+    return {"f2": float(trial.worth.mean()), "gain": trial.gain, "interval": list(trial.interval)}
+
+
+def _shipped(
+    plan: recipe.Recipe, truth: NDArray[np.bool_], fitted: list[fitting.Fitted]
+) -> tuple[list[fitting.Fitted], list[dict[str, Any]]]:
+    """The members that go into the bundle, and the front that a budget was held against."""
+    pool = [entry for entry in fitted if not plan.ship or entry.settings.name in plan.ship]
+    if not plan.budget_ms and not plan.budget_mb:
+        return pool, []
+    costs = [fitting.cost(entry) for entry in pool]
+    front = budget.front([entry.scores[0] for entry in pool], truth, costs)
+    best = budget.within(
+        front, milliseconds=plan.budget_ms or np.inf, size=plan.budget_mb * 2**20 if plan.budget_mb else np.inf
+    )
+    told = [
+        {
+            "members": [pool[place].settings.name for place in choice.places],
+            "ms": choice.cost.milliseconds,
+            "mb": choice.cost.size / 2**20,
+            "f2": choice.f2,
+            "taken": choice == best,
+        }
+        for choice in front
+    ]
+    return [pool[place] for place in best.places], told
+
+
+def _averaged(plan: recipe.Recipe, scores: NDArray[np.float32]) -> Scores:
+    return blend.equal(list(scores), plan.view_mean).scores(list(scores))
+
+
+def _teachers(settings: recipe.Member, fitted: list[fitting.Fitted]) -> list[fitting.Fitted]:
+    names = settings.teachers if isinstance(settings, member.Tuned) else ()
+    return [entry for entry in fitted if entry.settings.name in names]
 
 
 def _started(settings: recipe.Member, weights: dict[str, Path]) -> recipe.Member:

@@ -6,6 +6,7 @@ import pytest
 
 from amazon_tags import bundle, files
 from amazon_tags.labels import PLANET
+from ensemble import blend, second
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_every_file_with_one_byte_changed_is_refused(model, copy):
     bundle.verify(copy)
 
 
-@pytest.mark.parametrize("name", ["decision.json", "golden.npz", "card.md", "members/00-net/network.bin"])
+@pytest.mark.parametrize("name", ["decision.json", "second.npz", "golden.npz", "card.md", "members/00-net/network.bin"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     with pytest.raises(bundle.BundleError, match="is missing"):
@@ -62,12 +63,12 @@ def test_a_file_that_the_manifest_does_not_name_is_refused_when_verified(copy):
 
 def test_another_format_names_the_version_that_reads_it(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
-    files.write_json(copy / "manifest.json", {**manifest, "format": 2, "version": "9.1"})
-    with pytest.raises(bundle.BundleError, match=r"bundle format 2, .*reads format 1; install amazon_tags 9\.1"):
+    files.write_json(copy / "manifest.json", {**manifest, "format": 3, "version": "9.1"})
+    with pytest.raises(bundle.BundleError, match=r"bundle format 3, .*reads formats 1 to 2; install amazon_tags 9\.1"):
         bundle.load(copy)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xff", b'{"format": 1}', b"[" * 200_000])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xff", b'{"format": 2}', b"[" * 200_000])
 def test_a_damaged_manifest_is_refused(copy, content):
     (copy / "manifest.json").write_bytes(content)
     with pytest.raises(bundle.BundleError):
@@ -154,3 +155,35 @@ def test_views_are_averaged_within_members_and_members_with_equal_weight(model):
     head = opened.members[1].head
     expected = (net.mean(axis=0) + (head.scores(vectors[0]) + head.scores(vectors[1])) / 2) / 2
     np.testing.assert_allclose(opened.scores([net, vectors]), expected, rtol=1e-5)
+
+
+def test_a_bundle_of_the_first_format_averages_its_members(model, copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "second.npz").unlink()
+    held = {name: value for name, value in manifest["files"].items() if name != "second.npz"}
+    rewrite(copy, format=1, files=held)
+    old, new = bundle.load(copy), bundle.load(model)
+    values = [network(np.zeros((2, *network.chip_shape), np.uint8))[np.newaxis] for network in new.networks]
+    np.testing.assert_array_equal(old.scores(values), new.scores(values))
+
+
+@pytest.mark.parametrize("weights", [[[0.5]], [[0.7] * 17, [0.7] * 17], [[-1.0] * 17, [2.0] * 17], [[np.nan] * 17] * 2])
+def test_a_second_level_that_does_not_fit_is_refused_even_under_a_fitting_hash(copy, weights):
+    made = blend.Blend("mean", np.array(weights), np.zeros((0, 17, 0)))
+    (copy / "second.npz").write_bytes(second.pack(made)[1])
+    reseal(copy, "second.npz")
+    with pytest.raises(bundle.BundleError, match="do not fit together"):
+        bundle.load(copy)
+
+
+def test_views_can_be_averaged_geometrically(copy):
+    rewrite(copy, view_mean="geometric")
+    opened = bundle.load(copy)
+    values = [np.random.default_rng(0).random((2, 5, width), dtype=np.float32) for width in (17, 16)]
+    head = opened.members[1].head
+    members = [list(values[0]), [head.scores(view) for view in values[1]]]
+    expected = np.mean([np.sqrt(first * second) for first, second in members], axis=0)
+    np.testing.assert_allclose(opened.scores(values), expected, atol=1e-3)  # drawn scores may be 0, which has no log
+    rewrite(copy, view_mean="median")
+    with pytest.raises(bundle.BundleError, match="do not fit together"):
+        bundle.load(copy)

@@ -215,3 +215,91 @@ def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     tuned = tuning.tune(tuning.Problem(scores, truth.truth, start, {}))
     assert decision.to_json(labelled.space, made) == decision.to_json(labelled.space, tuned.decision)
     np.testing.assert_array_equal(tags, tuned.choice.tags)
+
+
+STUDENT = """
+folds = 2
+side = 64
+ship = ["net"]
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+weights = "none"
+head = "ridge"
+[[members]]
+kind = "tuned"
+name = "net"
+backbone = "toy"
+weights = "none"
+output = "grouped"
+epochs = 1
+teachers = ["vectors"]
+"""
+
+
+def test_a_student_is_shipped_without_its_teachers(world, run, tmp_path):
+    (tmp_path / "student.toml").write_text(STUDENT)
+    target = tmp_path / "model"
+    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", tmp_path / "student.toml")
+    done = run(*arguments, "--unlabelled", world.test_jpg)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (target / "members").iterdir()] == ["00-net"]
+    assert bundle.read_manifest(target)["data"]["unlabelled"] == worlds.TEST
+    text = bundle.card(target)
+    assert "with vectors for teachers" in text
+    assert "a ridge head. Not in here." in text
+    weather = bundle.load(target).networks[0](np.zeros((2, 64, 64, 3), np.uint8))
+    places = [bundle.labels.PLANET.names.index(name) for name in bundle.labels.PLANET.groups[0]]
+    np.testing.assert_allclose(weather[:, places].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_chips_without_labels_are_refused_where_nobody_teaches(world, recipe_file, tmp_path):
+    with pytest.raises(ValueError, match="give a member of the recipe teachers"):
+        train.run(source(world, unlabelled=(world.test_jpg,)), tmp_path / "model", plan=recipe.read(recipe_file))
+
+
+def test_a_budget_ships_what_keeps_to_it_and_shows_the_front(world, recipe_file, tmp_path, run):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('budget_mb = 1000\nsecond = "chosen"\n' + recipe_file.read_text())
+    done = run("train", world.train_jpg, world.labels, "-o", tmp_path / "model", "--recipe", plan)
+    assert done.returncode == 0, done.stderr
+    manifest = bundle.read_manifest(tmp_path / "model")
+    taken = [entry for entry in manifest["front"] if entry["taken"]]
+    assert [entry["members"] for entry in taken] == [manifest["shipped"]]
+    assert taken[0]["f2"] == max(entry["f2"] for entry in manifest["front"])
+    plan.write_text("budget_mb = 0.001\n" + recipe_file.read_text())
+    done = run("train", world.train_jpg, world.labels, "-o", tmp_path / "other", "--recipe", plan)
+    assert done.returncode == 1
+    assert "no member fits inf ms a chip and 0.001 MiB; the least" in done.stderr.splitlines()[-1]
+
+
+def test_chosen_second_levels_are_shown_on_the_card(world, recipe_file, tmp_path, run):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('second = "chosen"\nview_mean = "geometric"\n' + recipe_file.read_text())
+    target = tmp_path / "model"
+    done = run("train", world.train_jpg, world.labels, "-o", target, "--recipe", plan, "--views", 2)
+    assert done.returncode == 0, done.stderr
+    text = bundle.card(target)
+    for name in (*train.second.SECONDS, "the choice itself"):
+        assert f"| {name} | 0." in text
+    assert "is the geometric mean of 2 dihedral views" in text
+    assert bundle.verify(target) > 5
+
+
+def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_path):
+    table = tmp_path / "few.csv"
+    table.write_text("\n".join(world.labels.read_text().splitlines()[: worlds.TIFS + 1]) + "\n")
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'folds = 2\nside = 64\nbands = ["blue", "green", "red", "nir"]\n[[members]]\nkind = "tuned"\nname = "net"\n'
+        'backbone = "toy"\nweights = "none"\nsees = "streams"\nepochs = 1\n'
+    )
+    target = tmp_path / "model"
+    done = run("train", world.train_tif, table, "-o", target, "--recipe", plan)
+    assert done.returncode == 0, done.stderr
+    shown = run("predict", world.train_tif, "--model", target)
+    assert len(shown.stdout.splitlines()) == worlds.TIFS + 1
+    wrong = run("predict", world.train_jpg, "--model", target)
+    assert wrong.returncode == 1
+    assert "3 bands of uint8, but the model reads uint16 blue, green, red, nir" in wrong.stderr

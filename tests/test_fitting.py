@@ -1,0 +1,129 @@
+"""Members fitted on folds of rendered chips."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from amazon_tags import fitting
+from ensemble import folds, member, nets, score
+from features import chips
+
+TUNED = member.Tuned("net", "toy", weights="none", epochs=1, batch=8)
+FROZEN = member.Frozen("vectors", "toy", weights="none", head="ridge")
+
+
+@pytest.fixture(scope="module")
+def examples(world):
+    paths = chips.list_chips([world.train_jpg])
+    light = np.array([chips.read(path).mean() for path in paths])
+    truth = np.stack([light > np.median(light), light <= np.median(light)], axis=1)
+    fold = folds.stratify(truth, folds=3)
+    others = chips.list_chips([world.test_jpg])
+    return fitting.Examples(paths, truth, chips.ChipSpec(side=64), fold, 2, 0, 1, others=others)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What networks were trained on, in order."""
+    sources = []
+    fit = nets.fit
+
+    def watch(settings, source, *rest, **options):
+        sources.append(source)
+        return fit(settings, source, *rest, **options)
+
+    monkeypatch.setattr(nets, "fit", watch)
+    return sources
+
+
+def test_a_network_of_a_fold_is_trained_on_the_other_folds_alone(examples, watched, tmp_path):
+    fitting.out_of_fold(TUNED, examples, tmp_path)
+    assert len(watched) == examples.folds
+    for number, source in enumerate(watched):
+        held = [examples.paths[row] for row in np.flatnonzero(examples.fold == number)]
+        assert not set(held) & set(source.paths)
+        assert len(held) + len(source.paths) == len(examples.paths)
+
+
+def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
+    """Each chip carries a mark of its own and labels by chance: whoever saw it knows them, and nobody else can."""
+    rng = np.random.default_rng(0)
+    truth = rng.random((60, 4)) < 0.5
+    for number in range(len(truth)):
+        mark = np.kron(rng.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        Image.fromarray(mark).save(tmp_path / f"chip_{number}.png")
+    paths = chips.list_chips([tmp_path])
+    fold = folds.stratify(truth, folds=5)
+    examples = fitting.Examples(paths, truth, chips.ChipSpec(side=64), fold, 1, 0, 1)
+    entry = fitting.out_of_fold(replace(FROZEN, head="neighbours"), examples, tmp_path)
+    unit = fitting.whole(entry, examples)
+    seen = fitting._scores(unit, examples, np.arange(60))[0]
+    guess = np.broadcast_to(truth.mean(axis=0, dtype=np.float32), truth.shape)
+    assert score.log_loss(truth, seen) < 0.9 * score.log_loss(truth, guess)
+    assert score.log_loss(truth, entry.scores[0]) > 0.98 * score.log_loss(truth, guess)
+
+
+def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(examples, watched, tmp_path):
+    teacher = fitting.out_of_fold(FROZEN, examples, tmp_path)
+    student = replace(TUNED, teachers=("vectors",), trust=0.25)
+    fitting.out_of_fold(student, examples, tmp_path, [teacher])
+    for number, source in enumerate(watched):
+        labelled, others = fitting.lesson(teacher, examples, number)
+        rows = np.flatnonzero(examples.fold != number)
+        np.testing.assert_allclose(source.targets, 0.75 * examples.truth[rows] + 0.25 * labelled[rows], rtol=1e-6)
+        np.testing.assert_array_equal(source.other_targets, others)
+        held = examples.fold == number
+        np.testing.assert_array_equal(labelled[held], teacher.scores[0, held])
+        assert source.others == examples.others
+
+
+def test_a_networks_lesson_is_what_its_fold_says(examples, tmp_path):
+    entry = fitting.out_of_fold(TUNED, examples, tmp_path)
+    for number in range(examples.folds):
+        labelled, others = fitting.lesson(entry, examples, number)
+        held = examples.fold == number
+        np.testing.assert_array_equal(labelled[held], entry.scores[0, held])
+        assert others.shape == (len(examples.others), 2)
+
+
+def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_path, capsys):
+    tried = []
+    fit = nets.fit
+
+    def small(settings, *rest, **options):
+        tried.append((settings.batch, settings.accumulate))
+        if settings.batch > 2:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+        return fit(settings, *rest, **options)
+
+    monkeypatch.setattr(nets, "fit", small)
+    fitting._unit(TUNED, examples, tmp_path, 0, ())
+    assert tried == [(8, 1), (4, 2), (2, 4)]
+    assert "net fold_0: the device's memory is full; starting anew with batches of 2, 4 to a step" in (
+        capsys.readouterr().err
+    )
+
+
+def test_another_error_is_handed_on(examples, monkeypatch, tmp_path):
+    def fail(*_rest, **_options):
+        raise RuntimeError("the cable was pulled")
+
+    monkeypatch.setattr(nets, "fit", fail)
+    with pytest.raises(RuntimeError, match="cable"):
+        fitting._unit(TUNED, examples, tmp_path, 0, ())
+
+
+def test_finished_units_are_not_done_again(examples, watched, tmp_path):
+    first = fitting.out_of_fold(TUNED, examples, tmp_path)
+    again = fitting.out_of_fold(TUNED, examples, tmp_path)
+    assert len(watched) == examples.folds
+    np.testing.assert_array_equal(first.scores, again.scores)
+
+
+def test_a_member_costs_time_and_space(examples, tmp_path):
+    entry = fitting.out_of_fold(FROZEN, examples, tmp_path)
+    cost = fitting.cost(entry)
+    assert 0 < cost.milliseconds < 100
+    assert cost.size == sum(path.stat().st_size for path in (tmp_path / "vectors" / "fold_0").iterdir())
