@@ -116,7 +116,13 @@ def embed(
 @click.argument("chips", type=options.FOLDER)
 @click.argument("table", metavar="LABELS", type=options.FILE)
 @click.option("-o", "--output", required=True, type=options.OUT, help="The bundle to write, a folder.")
-@click.option("--recipe", "plan", default="default", show_default=True, help="A TOML file, or default or frozen.")
+@click.option(
+    "--recipe",
+    "plan",
+    default="default",
+    show_default=True,
+    help="A TOML file, or default, ensemble, frozen or hyperrule.",
+)
 @click.option(
     "--weights",
     multiple=True,

@@ -29,7 +29,8 @@ ALL = -1  # the number of the unit that sees every chip
 class Examples:
     """Labelled chips as training needs them: files, tags, spec, each chip's fold, and the views of held-out scores.
 
-    `groups` are columns of which one holds, `others` chips that nobody has labelled.
+    `groups` are columns of which one holds, `others` chips that nobody has labelled, `doubts` (chips, labels) tags
+    that nobody knows: to a network they are no target, to a classical head they do not hold.
     """
 
     paths: Sequence[Path]
@@ -41,6 +42,7 @@ class Examples:
     jobs: int
     groups: losses.Groups = ()
     others: Sequence[Path] = ()
+    doubts: NDArray[np.bool_] | None = None
 
     @property
     def folds(self) -> int:
@@ -64,12 +66,12 @@ def out_of_fold(
     """Fit a member on each fold's complement, and score each fold, inside the work folder."""
     folder = work / settings.name
     folder.mkdir(exist_ok=True)
-    scores = np.zeros((examples.views, *examples.truth.shape), np.float32)
+    given = np.zeros((examples.views, *examples.truth.shape), np.float32)
     for number in range(examples.folds):
         held = np.flatnonzero(examples.fold == number)
         unit = _unit(settings, examples, folder, number, teachers)
-        scores[:, held] = _kept(unit.with_suffix(".scores.npy"), partial(_scores, unit, examples, held))
-    return Fitted(settings, folder, scores, teachers)
+        given[:, held] = _kept(unit.with_suffix(".scores.npy"), partial(scores, unit, examples, held))
+    return Fitted(settings, folder, given, teachers)
 
 
 def whole(entry: Fitted, examples: Examples) -> Path:
@@ -121,7 +123,11 @@ def _unit(
             heads.save(head, part)
         progress.say(f"{settings.name} {unit.name}: {settings.head} head")
         return unit
-    source = feed.Source([examples.paths[row] for row in rows], examples.truth[rows].astype(np.float32), examples.spec)
+    targets = examples.truth[rows].astype(np.float32)
+    if examples.doubts is not None:
+        targets[examples.doubts[rows]] = np.nan
+    paths = [examples.paths[row] for row in rows]
+    source = feed.Source(paths, targets, examples.spec, workers=max(2, examples.jobs))
     if teachers:
         source = _taught(source, settings, examples, rows, [lesson(entry, examples, number) for entry in teachers])
     model = _train(settings, source, examples, unit)
@@ -141,8 +147,11 @@ def _taught(
 ) -> feed.Source:
     """The source with its teachers' mean mixed into the targets, and the chips that only they have looked at."""
     labelled, others = (np.stack(part).mean(axis=0) for part in zip(*lessons, strict=True))
-    targets = (1 - settings.trust) * source.targets + settings.trust * labelled[rows]
-    return replace(source, targets=targets.astype(np.float32), others=examples.others, other_targets=others)
+    mixed = (1 - settings.trust) * source.targets + settings.trust * labelled[rows]
+    targets = np.where(np.isnan(mixed), labelled[rows], mixed).astype(
+        np.float32
+    )  # where there is doubt, they know best
+    return replace(source, targets=targets, others=examples.others, other_targets=others)
 
 
 def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit: Path) -> keras.Model:
@@ -175,7 +184,7 @@ def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit
     return _train(smaller, source, examples, unit)
 
 
-def _scores(unit: Path, examples: Examples, rows: NDArray[np.intp]) -> Values:
+def scores(unit: Path, examples: Examples, rows: NDArray[np.intp]) -> Values:
     """What a unit's exported network and head, not those in memory, say of chips: that is what users will run."""
     values = _outputs(unit, examples, [examples.paths[row] for row in rows], examples.views)
     if not any((unit / name).exists() for name in fitted.FILES):

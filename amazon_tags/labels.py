@@ -133,8 +133,9 @@ def choose(name_or_path: str, table: Path | None = None) -> LabelSpace:
 
 
 def from_table(path: Path) -> LabelSpace:
-    """The label space that a label table implies: its distinct tags, sorted, without any rules."""
-    tags = {tag for cell in rows.column(rows.read(path, ("image_name", "tags")), "tags") for tag in cell.split()}
+    """The label space that a label table implies: its distinct tags, sorted, without any rules; `tag?` is `tag`."""
+    cells = rows.column(rows.read(path, ("image_name", "tags")), "tags")
+    tags = {tag.removesuffix("?") for cell in cells for tag in cell.split()} - {""}
     if not tags:
         raise ValueError(f"{path} has no tags in any row; needed one at least.")
     try:

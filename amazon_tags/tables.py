@@ -25,16 +25,20 @@ PART = 1 << 16  # rows of a Parquet file held at a time
 
 @dataclass(frozen=True)
 class LabelTable:
-    """A label table as people left it; `remarks` says how often its rows break a rule."""
+    """A label table as people left it; `remarks` says how often its rows break a rule.
+
+    `doubts` (chips, labels) are tags of which somebody wrote `tag?`: nobody knows, and `truth` does not hold.
+    """
 
     ids: list[str]
     truth: Tags
     space: LabelSpace
     remarks: tuple[str, ...]
+    doubts: Tags
 
 
-def read_labels(path: Path, space: LabelSpace) -> LabelTable:
-    """Reads `image_name,tags`, tags separated by spaces.
+def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> LabelTable:
+    """Reads `image_name,tags`, tags separated by spaces; where `doubting` is allowed, `tag?` is one nobody knows.
 
     Repeated tags, rows without tags and rows that break the space's rules are kept and counted in the remarks: the
     competition's own table has them.
@@ -45,7 +49,7 @@ def read_labels(path: Path, space: LabelSpace) -> LabelTable:
     table = rows.read(path, ("image_name", "tags"))
     ids = _ids(table)
     places = {name: place for place, name in enumerate(space.names)}
-    truth = np.zeros((len(ids), len(places)), dtype=np.bool_)
+    truth, doubts = np.zeros((2, len(ids), len(places)), dtype=np.bool_)
     repeating: list[int] = []
     unknown: list[tuple[int, str]] = []
     for row, cell in enumerate(rows.column(table, "tags")):
@@ -55,6 +59,8 @@ def read_labels(path: Path, space: LabelSpace) -> LabelTable:
         for tag in tags:
             if tag in places:
                 truth[row, places[tag]] = True
+            elif doubting and tag[-1] == "?" and tag[:-1] in places:
+                doubts[row, places[tag[:-1]]] = True
             else:
                 unknown.append((row, tag))
     if unknown:
@@ -72,7 +78,7 @@ def read_labels(path: Path, space: LabelSpace) -> LabelTable:
         for what, found in cases.items()
         if found
     )
-    return LabelTable(ids, truth, space, remarks)
+    return LabelTable(ids, truth, space, remarks, doubts & ~truth)
 
 
 def read_truth(path: Path, space: LabelSpace) -> LabelTable:
@@ -89,7 +95,8 @@ def read_truth(path: Path, space: LabelSpace) -> LabelTable:
             f"{path} line {table.lines[row]}: {columns[column]} is {matrix[row, column]:g} ({len(wrong)} such cells); "
             "needed 0 or 1, or a table with the column tags."
         )
-    return LabelTable(ids, matrix[:, select(columns, space.names)] == 1, space, ())
+    truth = matrix[:, select(columns, space.names)] == 1
+    return LabelTable(ids, truth, space, (), np.zeros_like(truth))
 
 
 def read_ids(path: Path) -> list[str]:

@@ -39,10 +39,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The chips that have labels, in natural order of their names, and the others."""
+    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags."""
 
     paths: list[Path]
     truth: NDArray[np.bool_]
+    doubts: NDArray[np.bool_]
     space: labels.LabelSpace
     fingerprint: str
     others: list[Path]
@@ -90,7 +91,16 @@ def run(
         files.refuse_existing(out)  # by a run that has ended since
         groups = decision.rules(labelled.space).groups
         examples = fitting.Examples(
-            labelled.paths, labelled.truth, spec, fold, views, plan.seed, jobs, groups, labelled.others
+            labelled.paths,
+            labelled.truth,
+            spec,
+            fold,
+            views,
+            plan.seed,
+            jobs,
+            groups,
+            labelled.others,
+            labelled.doubts,
         )
         fitted: list[fitting.Fitted] = []
         for settings in plan.members:
@@ -184,7 +194,9 @@ def _known(what: str, name: str, names: Iterable[str]) -> None:
 
 
 def _gather(source: Source, jobs: int) -> Labelled:
-    table = tables.read_labels(source.table, labels.choose(source.space, source.table))
+    table = tables.read_labels(source.table, labels.choose(source.space, source.table), doubting=True)
+    if table.doubts.any():
+        progress.say(f"{source.table}: {table.doubts.sum()} tags are in doubt (tag?): no fine-tuned member learns them")
     for remark in table.remarks:
         progress.say(f"{source.table}: {remark}")
     named = {naming.name(path.name): path for path in chips.list_chips([source.chips])}
@@ -200,11 +212,13 @@ def _gather(source: Source, jobs: int) -> Labelled:
         progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
     if len(paths) < 2:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
-    truth = table.truth[tables.select(table.ids, [naming.name(path.name) for path in paths])]
+    rows = tables.select(table.ids, [naming.name(path.name) for path in paths])
+    truth, doubts = table.truth[rows], table.doubts[rows]
     others = chips.list_chips(source.unlabelled) if source.unlabelled else []
     pixels = bank.combine(bank.fingerprints([*paths, *others], jobs=jobs))
-    fingerprint = hashlib.sha256(pixels.encode() + np.packbits(truth).tobytes()).hexdigest()
-    return Labelled(paths, truth, table.space, fingerprint, others)
+    tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
+    fingerprint = hashlib.sha256(pixels.encode() + tags).hexdigest()
+    return Labelled(paths, truth, doubts, table.space, fingerprint, others)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Source:
     """Chips to train on, and their targets.
 
     `others` are chips nobody has labelled, with targets that teachers gave them; each epoch draws at most as many of
-    them as there are labelled ones.
+    them as there are labelled ones. `workers` threads make batches.
     """
 
     paths: Sequence[Path]
@@ -28,6 +28,7 @@ class Source:
     spec: chips.ChipSpec
     others: Sequence[Path] = ()
     other_targets: Targets | None = None
+    workers: int = 2
 
     @property
     def shown(self) -> int:
@@ -41,8 +42,8 @@ class Feed(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     All batches have one size, or the network would be traced twice: the last is filled with the first chips.
     """
 
-    def __init__(self, source: Source, batch: int, *, seed: int, mixup: float = 0.0, workers: int = 2) -> None:
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=2 * workers)
+    def __init__(self, source: Source, batch: int, *, seed: int, mixup: float = 0.0) -> None:
+        super().__init__(workers=source.workers, use_multiprocessing=False, max_queue_size=2 * source.workers)
         rng = np.random.default_rng(seed)
         drawn = rng.choice(len(source.others), source.shown - len(source.paths), replace=False)
         order = rng.permutation(np.concatenate([np.arange(len(source.paths)), len(source.paths) + drawn]))

@@ -5,6 +5,7 @@ handed back to `fit`, training goes on as if it had never stopped.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -97,7 +98,7 @@ def fit(
         for epoch in range(0 if state is None else int(state["epochs"]), epochs(settings, source)):
             shrink = 2 if epoch < round(settings.progressive * epochs(settings, source)) else 1
             if model is None or shrink != seen:
-                model, seen = _compiled(settings, source, rates, groups, shrink), shrink
+                model, seen = compiled(settings, source, rates, groups, shrink), shrink
                 if state is not None:
                     _restore(model, state)
             batches = feed.Feed(source, settings.batch, seed=feed.seed_of(seed, epoch), mixup=mixup)
@@ -110,7 +111,7 @@ def fit(
             state = _state(model, epoch + 1)
             after_epoch(epoch + 1, float(loss), state)
         if model is None or seen > 1:  # all epochs were done before, or all at half the side
-            model = _compiled(settings, source, rates, groups, 1)
+            model = compiled(settings, source, rates, groups, 1)
             _restore(model, state or {})
         model.optimizer.settle(model.trainable_variables)
     finally:
@@ -139,9 +140,10 @@ def absorb_statistics(model: keras.Model) -> None:
             layer.set_weights([gain, beta - gain * mean, 0 * mean, np.full_like(variance, 1 - layer.epsilon)])
 
 
-def _compiled(
-    settings: member.Tuned, source: feed.Source, rates: Rates, groups: losses.Groups, shrink: int
+def compiled(
+    settings: member.Tuned, source: feed.Source, rates: Rates, groups: losses.Groups = (), shrink: int = 1
 ) -> keras.Model:
+    """A network that `fit` can begin with: optimizer and loss in place, what the member freezes frozen."""
     model = build(settings, source.spec, rates, groups, shrink=shrink)
     shares = {}
     for place, layer in _placed(model):
@@ -197,7 +199,7 @@ def _normalised(source: feed.Source) -> feed.Source:
         return np.asarray(targets / sums, np.float32)
 
     others = None if source.other_targets is None else normalise(source.other_targets)
-    return feed.Source(source.paths, normalise(source.targets), source.spec, source.others, others)
+    return replace(source, targets=normalise(source.targets), other_targets=others)
 
 
 def _rates(targets: feed.Targets) -> Rates:

@@ -59,7 +59,7 @@ def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
     examples = fitting.Examples(paths, truth, chips.ChipSpec(side=64), fold, 1, 0, 1)
     entry = fitting.out_of_fold(replace(FROZEN, head="neighbours"), examples, tmp_path)
     unit = fitting.whole(entry, examples)
-    seen = fitting._scores(unit, examples, np.arange(60))[0]
+    seen = fitting.scores(unit, examples, np.arange(60))[0]
     guess = np.broadcast_to(truth.mean(axis=0, dtype=np.float32), truth.shape)
     assert score.log_loss(truth, seen) < 0.9 * score.log_loss(truth, guess)
     assert score.log_loss(truth, entry.scores[0]) > 0.98 * score.log_loss(truth, guess)
@@ -127,3 +127,12 @@ def test_a_member_costs_time_and_space(examples, tmp_path):
     cost = fitting.cost(entry)
     assert 0 < cost.milliseconds < 100
     assert cost.size == sum(path.stat().st_size for path in (tmp_path / "vectors" / "fold_0").iterdir())
+
+
+def test_tags_in_doubt_are_no_targets(examples, watched, tmp_path):
+    doubts = np.zeros_like(examples.truth)
+    doubts[3:9, 1] = True
+    fitting._unit(TUNED, replace(examples, doubts=doubts), tmp_path, 0, ())
+    rows = examples.fold != 0
+    np.testing.assert_array_equal(np.isnan(watched[0].targets), doubts[rows])
+    np.testing.assert_array_equal(watched[0].targets[~doubts[rows]], examples.truth[rows][~doubts[rows]])

@@ -86,7 +86,7 @@ def test_scores_of_a_softmax_over_all_labels_are_scaled_to_the_labels_of_a_mean_
 def test_training_moves_every_layer_but_the_frozen_ones(source):
     for freeze in (0.0, 0.5):
         settings = replace(SETTINGS, freeze=freeze)
-        before = weights_of(nets._compiled(settings, source, np.full(3, 0.3), (), 1))
+        before = weights_of(nets.compiled(settings, source, np.full(3, 0.3)))
         after = weights_of(nets.fit(settings, source))
         keras.utils.set_random_seed(0)
         moved = {name: not np.array_equal(after[name], before[name]) for name in after}
@@ -133,7 +133,7 @@ def test_lower_layers_move_less_where_the_rate_falls_off(source):
         states = []
         nets.fit(settings, source, after_epoch=lambda epoch, loss, state, states=states: states.append(state))
         keras.utils.set_random_seed(0)
-        start = nets._compiled(settings, source, np.full(3, 0.3), (), 1).get_weights()[0]
+        start = nets.compiled(settings, source, np.full(3, 0.3)).get_weights()[0]
         moves[falloff] = np.abs(states[-1]["0"] - start).mean()
     assert moves[0.01] < 0.1 * moves[1.0]
 

@@ -359,3 +359,14 @@ def test_real_scores_come_in_the_order_of_the_space(real):
     assert scores.shape == (4096, 17)
     for name in names:
         np.testing.assert_array_equal(scores[:, names.index(name)], raw[:, order.index(name)])
+
+
+def test_a_tag_in_doubt_neither_holds_nor_fails_where_doubts_are_allowed(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("image_name,tags\na,clear primary? road\nb,cloudy road? road\n")
+    table = tables.read_labels(path, PLANET, doubting=True)
+    assert [labels.decode(PLANET, row) for row in table.truth] == [["clear", "road"], ["cloudy", "road"]]
+    assert [labels.decode(PLANET, row) for row in table.doubts] == [["primary"], []]  # what also holds is no doubt
+    with pytest.raises(ValueError, match=r"line 2: 'primary\?' is no label of 'planet' .did you mean primary"):
+        tables.read_labels(path, PLANET)
+    assert labels.from_table(path).names == ("clear", "cloudy", "primary", "road")

@@ -1,0 +1,154 @@
+"""A recipe's members held against each other, out of fold, and what they are worth together.
+
+    python -m tests.benchmarks.fine_tuned_road CHIPS LABELS RECIPE --work DIR [--labels table] [--weights NAME=FILE] ...
+
+Prints a table of the members, each with one view and with eight, and its gain over the first; then every way of the
+second level, with the choice itself. Finished folds are kept in the work folder, so a killed run goes on.
+`--counts 100,200,400` draws a learning curve of the first member instead: each fold's network is trained on so many
+of its chips. `--tif FOLDER` tells what JPG and 4-band TIF of one chip say alone and together.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from amazon_tags import decision, fitting, labels, options, recipe, tables
+from ensemble import blend, budget, decide, folds, score, second
+from features import chips, naming, views
+
+
+def gathered(chosen: argparse.Namespace, plan: recipe.Recipe) -> tuple[fitting.Examples, list[str]]:
+    """The labelled chips, in the folds that `train` makes of them."""
+    table = tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
+    named = {naming.name(path.name): path for path in chips.list_chips([chosen.chips])}
+    ids = [name for name in named if name in set(table.ids)]
+    truth = table.truth[tables.select(table.ids, ids)]
+    fold = folds.stratify(truth, folds=plan.folds, seed=plan.seed)
+    groups = decision.rules(table.space).groups
+    spec = chips.ChipSpec(side=plan.side)
+    paths = [named[name] for name in ids]
+    return fitting.Examples(paths, truth, spec, fold, views.VIEWS, plan.seed, 2, groups), ids
+
+
+def interval(values: np.ndarray) -> str:
+    """A mean and its 95 % interval."""
+    low, high = score.interval(values)
+    return f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
+
+
+def row(name: str, examples: fitting.Examples, scores: np.ndarray, first: np.ndarray) -> str:
+    """One member: its F2 with one view and with all, by a flat cut and by nested ones, and its gain over the first."""
+    truth = examples.truth
+    matrices = [scores[0], scores.mean(axis=0), blend.equal(list(scores), "geometric").scores(list(scores))]
+    worths = [score.per_chip(truth, decide.apply(matrix, decide.FLAT)) for matrix in matrices]
+    nested = score.per_chip(truth, decide.nested(matrices[1], truth, examples.fold))
+    gain = worths[1] - first
+    low, high = score.interval(gain)
+    return (
+        f"| {name} | {interval(worths[0])} | {interval(worths[1])} | {worths[2].mean():.4f} | {nested.mean():.4f} "
+        f"| {score.log_loss(truth, matrices[1]):.4f} | {gain.mean():+.4f} ({low:+.4f} to {high:+.4f}) |"
+    )
+
+
+def members(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Namespace) -> list[fitting.Fitted]:
+    """Every member fitted on all folds, a row each."""
+    print("| member | F2, one view | F2, 8 views | geometric | nested cuts | log loss | gain over the first, 8 views |")
+    print("|---|---|---|---|---|---|---|")
+    fitted: list[fitting.Fitted] = []
+    first = np.zeros(0)
+    for settings in started(plan, chosen):
+        teachers = [entry for entry in fitted if entry.settings.name in getattr(settings, "teachers", ())]
+        entry = fitting.out_of_fold(settings, examples, chosen.work, teachers)
+        if not fitted:
+            turned = entry.scores.mean(axis=0)
+            first = score.per_chip(examples.truth, decide.apply(turned, decide.FLAT))
+        fitted.append(entry)
+        print(row(settings.name, examples, entry.scores, first), flush=True)
+    return fitted
+
+
+def together(fitted: list[fitting.Fitted], examples: fitting.Examples) -> None:
+    """What each way of the second level makes of eight views of all members, and the front of time and size."""
+    turned = [entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted]
+    chosen = second.choose(turned, examples.truth, examples.fold)
+    print("\n| second level | F2 | gain over the mean |\n|---|---|---|")
+    for name, trial in {**chosen.trials, "the choice itself": chosen.choice}.items():
+        low, high = trial.interval
+        print(f"| {name} | {interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
+    costs = [fitting.cost(entry) for entry in fitted]
+    print("\n| members, one view, averaged | ms a chip | MiB | F2 |\n|---|---|---|---|")
+    for choice in budget.front([entry.scores[0] for entry in fitted], examples.truth, costs):
+        names = ", ".join(fitted[place].settings.name for place in choice.places)
+        print(f"| {names} | {choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f} | {choice.f2:.4f} |")
+
+
+def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Namespace) -> None:
+    """The first member trained on fewer chips, measured on the same ones."""
+    print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
+    settings = started(plan, chosen)[0]
+    rng = np.random.default_rng(plan.seed)
+    order = rng.permutation(len(examples.paths))
+    for count in map(int, chosen.counts.split(",")):
+        kept = np.sort(order[:count])
+        few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
+        few = replace(few, fold=folds.stratify(few.truth, folds=plan.folds, seed=plan.seed))
+        entry = fitting.out_of_fold(replace(settings, name=f"{settings.name}_{count}"), few, chosen.work)
+        turned = entry.scores.mean(axis=0)
+        worths = [score.per_chip(few.truth, decide.apply(matrix, decide.FLAT)) for matrix in (entry.scores[0], turned)]
+        print(f"| {count} | {interval(worths[0])} | {interval(worths[1])} | {score.log_loss(few.truth, turned):.4f} |")
+
+
+def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[str], folder: Path) -> None:
+    """The chips that there are as TIF too, scored by the networks of their own folds."""
+    tifs = {naming.name(path.name): path for path in chips.list_chips([folder])}
+    rows = np.array([place for place, name in enumerate(ids) if name in tifs])
+    jpg, tif = (np.zeros((len(rows), examples.truth.shape[1]), np.float32) for _ in range(2))
+    for entry in fitted:
+        for place, line in enumerate(rows):
+            unit = entry.folder / f"fold_{examples.fold[line]}"
+            shown = replace(examples, paths=[tifs[ids[line]]], views=1)
+            tif[place] += fitting.scores(unit, shown, np.array([0]))[0, 0] / len(fitted)
+            jpg[place] += entry.scores[0, line] / len(fitted)
+    truth = examples.truth[rows]
+    print(f"\n| {len(rows)} chips, one view | F2 |\n|---|---|")
+    for name, matrix in {"JPG": jpg, "TIF": tif, "both": (jpg + tif) / 2}.items():
+        print(f"| {name} | {interval(score.per_chip(truth, decide.apply(matrix, decide.FLAT)))} |")
+
+
+def started(plan: recipe.Recipe, chosen: argparse.Namespace) -> list[recipe.Member]:
+    """The members with the weights that were given."""
+    given = dict(options.pair(text) for text in chosen.weights)
+    return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in plan.members]
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chips", type=Path)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("recipe")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--labels", default="planet")
+    parser.add_argument("--weights", action="append", default=[])
+    parser.add_argument("--counts")
+    parser.add_argument("--tif", type=Path)
+    chosen = parser.parse_args()
+    chosen.work.mkdir(exist_ok=True)
+    plan = recipe.choose(chosen.recipe)
+    examples, ids = gathered(chosen, plan)
+    if chosen.counts:
+        curve(plan, examples, chosen)
+        return
+    print(f"{len(ids)} chips, {plan.folds} folds; cut at {decide.FLAT}\n")
+    fitted = members(plan, examples, chosen)
+    if len(fitted) > 1:
+        together(fitted, examples)
+    if chosen.tif:
+        pairs(fitted, examples, ids, chosen.tif)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
