@@ -167,7 +167,13 @@ def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit
         buffer = io.BytesIO()
         np.savez(buffer, **state)  # type: ignore[arg-type]
         files.write_bytes(kept, buffer.getvalue())
-        progress.say(f"{title}: epoch {epochs} of {nets.epochs(settings, source)}, loss {loss:.4f}")
+        last = nets.epochs(settings, source)
+        progress.say(f"{title}: epoch {epochs} of {last}, loss {loss:.4f}")
+        if epochs == last and loss >= (ignorance := nets.ignorance(settings, source, examples.groups)):
+            progress.say(
+                f"{title}: WARNING: it has learnt nothing; one answer for all chips has the loss {ignorance:.4f}. "
+                f"Lower its rate ({settings.rate:g})"
+            )
 
     try:
         return nets.fit(settings, source, examples.groups, seed=examples.seed, state=state, after_epoch=after_epoch)

@@ -127,6 +127,17 @@ def epochs(settings: member.Tuned, source: feed.Source) -> int:
     return -(-rule.steps[-1] * settings.accumulate // -(-source.shown // settings.batch))
 
 
+def ignorance(settings: member.Tuned, source: feed.Source, groups: losses.Groups = ()) -> float:
+    """The mean loss of one answer for all chips, the labels' rates: a network that ends no lower has learnt nothing."""
+    rates = _rates(source.targets)
+    columns = _groups(settings, len(rates), groups)
+    for group in columns:
+        rates[list(group)] /= rates[list(group)].sum()
+    targets = (_normalised(source) if settings.output == "softmax" else source).targets
+    answer = np.broadcast_to(rates, targets.shape).astype(np.float32)
+    return float(ops.mean(_loss(settings, columns)(ops.convert_to_tensor(targets), ops.convert_to_tensor(answer))))
+
+
 def absorb_statistics(model: keras.Model) -> None:
     """Move the fixed mean and variance of what batch norms are left into their trained scale and offset, in place.
 
@@ -151,12 +162,7 @@ def compiled(
         shares.update({id(variable): settings.falloff ** (1 - place) for variable in layer.trainable_variables})
     optimizer = _optimizer(settings, source)
     optimizer.shares = [shares.get(id(variable), 1.0) for variable in model.trainable_variables]
-    loss = losses.make(
-        settings.loss,
-        groups=_groups(settings, len(rates), groups),
-        positive=settings.positive,
-        smoothing=settings.smoothing,
-    )
+    loss = _loss(settings, _groups(settings, len(rates), groups))
     tensorflow = keras.backend.backend() == "tensorflow"
     slow = tensorflow and not devices.accelerators()  # there XLA makes convolutions several times slower
     model.compile(optimizer, loss=loss, jit_compile=False if slow else "auto")
@@ -184,6 +190,10 @@ def _optimizer(settings: member.Tuned, source: feed.Source) -> Any:
         0.0, max(1, total - warmup), warmup_target=settings.rate, warmup_steps=warmup
     )
     return schedules.PacedAdamW(schedule, weight_decay=settings.decay, **options)
+
+
+def _loss(settings: member.Tuned, groups: losses.Groups) -> losses.Loss:
+    return losses.make(settings.loss, groups=groups, positive=settings.positive, smoothing=settings.smoothing)
 
 
 def _groups(settings: member.Tuned, labels: int, groups: losses.Groups) -> losses.Groups:

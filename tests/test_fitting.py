@@ -106,6 +106,15 @@ def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_p
     )
 
 
+def test_a_network_that_learnt_nothing_is_told(examples, tmp_path, capsys):
+    fitting._unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0, ())
+    fitting._unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0, ())
+    told = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
+    assert len(told) == 1
+    assert "asleep fold_0: WARNING: it has learnt nothing; one answer for all chips has the loss 0.69" in told[0]
+    assert "Lower its rate (1e-08)" in told[0]
+
+
 def test_another_error_is_handed_on(examples, monkeypatch, tmp_path):
     def fail(*_rest, **_options):
         raise RuntimeError("the cable was pulled")

@@ -168,6 +168,14 @@ def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
         assert np.ptp(np.array(variable)) == 0
 
 
+@pytest.mark.parametrize(
+    ("output", "expected"), [("sigmoid", 2 * np.log(2) / 3), ("grouped", np.log(2) / 3), ("softmax", np.log(2) / 3)]
+)
+def test_who_knows_nothing_but_the_rates_has_their_entropy_for_a_loss(source, output, expected):
+    settings = replace(SETTINGS, output=output)
+    assert nets.ignorance(settings, source, GROUPS) == pytest.approx(expected, abs=0.01)
+
+
 def test_a_state_of_another_network_is_refused(source):
     with pytest.raises(ValueError, match=r"the state has 1 variables, but the model"):
         nets.fit(SETTINGS, source, state={"epochs": np.array(1), "0": np.zeros(3)})
