@@ -19,7 +19,7 @@ from features import chips
 def main(folder: Path, bundle: Path) -> None:
     """Print a submission for the chips of a folder, by the fine-tuned members of a bundle."""
     manifest = json.loads((bundle / "manifest.json").read_text())
-    _, made = decision.read(bundle / "decision.json")
+    space, made = decision.read(bundle / "decision.json")
     side, names = manifest["chips"]["side"], manifest["labels"]["labels"]
     paths = sorted(path for path in folder.iterdir() if path.suffix == ".jpg")
     images = [keras.utils.load_img(path, target_size=(side, side)) for path in paths]
@@ -28,7 +28,7 @@ def main(folder: Path, bundle: Path) -> None:
     for place, settings in enumerate(manifest["recipe"]["members"]):
         values = {key: value for key, value in settings.items() if key != "kind"}
         tuned = member.Tuned(**{**values, "weights": "none"})
-        model = nets.build(tuned, chips.ChipSpec(side=side), np.full(len(names), 0.5))
+        model = nets.build(tuned, chips.ChipSpec(side=side), np.full(len(names), 0.5), decision.rules(space).groups)
         model.load_weights(bundle / "members" / f"{place:02}-{tuned.name}" / "network.weights.h5")
         scores.append(model.predict(pixels, verbose=0))
     tags = decoders.tags(made, np.mean(scores, axis=0))
