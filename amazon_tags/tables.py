@@ -5,7 +5,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,14 +13,12 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import files, labels, rows
+from amazon_tags import files, labels, parquet, rows
 from amazon_tags.labels import LabelSpace
 from features import naming
 
 Scores = NDArray[np.float32]  # (chips, labels), in [0, 1]
 Tags = NDArray[np.bool_]  # (chips, labels)
-
-PART = 1 << 16  # rows of a Parquet file held at a time
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def write_scores(path: Path, ids: Sequence[str], scores: Scores, space: LabelSpa
     _refuse_range("The scores to write", ids, matrix, space.names)
     header = ("image_name", *space.names)
     if path.suffix.lower() == ".parquet":
-        files.write_bytes(path, _parquet(header, ids, matrix))
+        files.write_bytes(path, parquet.pack(header, ids, matrix))
         return
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -196,7 +194,7 @@ def _parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[str], Sc
         with path.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
     empty = True
-    for ids, matrix, columns in _parquet_parts(path) if is_parquet else iter([_from_csv(path, path.read_bytes())]):
+    for ids, matrix, columns in parquet.parts(path) if is_parquet else iter([_from_csv(path, path.read_bytes())]):
         if space is None:
             try:
                 space = LabelSpace(path.stem, columns)
@@ -309,45 +307,3 @@ def _from_csv(path: Path, content: bytes) -> tuple[list[str], Scores, tuple[str,
         except ValueError as error:
             raise ValueError(f"{path} line {table.lines[row]}: {error}; needed a score in [0, 1].") from error
     return ids, matrix, columns
-
-
-def _parquet(header: Iterable[str], ids: Sequence[str], scores: Scores) -> bytes:
-    import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with Parquet should pay
-    from pyarrow import parquet  # noqa: PLC0415
-
-    columns = [pa.array(list(ids), pa.string()), *(pa.array(column, pa.float32()) for column in scores.T)]
-    sink = pa.BufferOutputStream()
-    parquet.write_table(pa.table(columns, names=list(header)), sink)
-    return bytes(sink.getvalue().to_pybytes())
-
-
-def _parquet_parts(path: Path) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:
-    import pyarrow as pa  # noqa: PLC0415  as in `_parquet`
-    from pyarrow import parquet  # noqa: PLC0415
-
-    try:
-        with parquet.ParquetFile(path, pre_buffer=False) as table:  # or all that was read is kept
-            columns = _parquet_columns(path, table.schema_arrow)
-            for batch in table.iter_batches(PART):
-                names = batch.column("image_name").to_pylist()
-                if not all(isinstance(name, str) and name.strip() for name in names):
-                    raise ValueError(f"{path}: image_name has rows that are empty or no text; name each chip.")
-                matrix = np.empty((len(names), len(columns)), dtype=np.float32)
-                for place, name in enumerate(columns):
-                    matrix[:, place] = batch.column(name).to_numpy(zero_copy_only=False)
-                yield [naming.name(name) for name in names], matrix, columns
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is damaged: {error}; write it again.") from error
-
-
-def _parquet_columns(path: Path, schema: Any) -> tuple[str, ...]:
-    import pyarrow as pa  # noqa: PLC0415  as in `_parquet`
-
-    columns = tuple(name for name in schema.names if name != "image_name")
-    if schema.names.count("image_name") != 1 or len(set(columns)) < len(columns):
-        raise ValueError(f"{path} has the columns {', '.join(schema.names)}; needed image_name and each label once.")
-    for name in columns:
-        kind = schema.field(name).type
-        if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-            raise ValueError(f"{path}: the column {name!r} is of {kind}, needed numbers in [0, 1].")
-    return columns

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from amazon_tags import decide, decision, page, tables, tune
+from amazon_tags import decide, decision, page, parquet, tables, tune
 from amazon_tags.labels import PLANET, LabelSpace
 from ensemble import decoders, score
 
@@ -104,7 +104,7 @@ def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outco
 
 
 def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, outcome, drawn, monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "PART", 64)
+    monkeypatch.setattr(parquet, "PART", 64)
     path = tmp_path / "decision.json"
     decision.write(path, outcome.space, outcome.tuned.decision)
     _, parts = decide.run(folder / "scores.parquet", path)
@@ -112,10 +112,10 @@ def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, ou
     assert [len(part.ids) for part in parts] == [64, 64, 64, 64, 44]
     assert [name for part in parts for name in part.ids] == drawn[0]
     import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet as pq  # noqa: PLC0415
 
-    whole = parquet.read_table(folder / "scores.parquet")
-    parquet.write_table(pa.concat_tables([whole, whole.slice(3, 2)]), tmp_path / "repeated.parquet")
+    whole = pq.read_table(folder / "scores.parquet")
+    pq.write_table(pa.concat_tables([whole, whole.slice(3, 2)]), tmp_path / "repeated.parquet")
     with pytest.raises(ValueError, match="2 of 302 images are repeated"):
         list(decide.run(tmp_path / "repeated.parquet", path)[1])
 
