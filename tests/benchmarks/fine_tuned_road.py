@@ -4,8 +4,8 @@
 
 Prints a table of the members, each with one view and with eight, and its gain over the first; then every way of the
 second level, with the choice itself. Finished folds are kept in the work folder, so a killed run goes on.
-`--counts 100,200,400` draws a learning curve of the first member instead: each fold's network is trained on so many
-of its chips. `--tif FOLDER` tells what JPG and 4-band TIF of one chip say alone and together.
+`--counts 100,200,400` draws a learning curve of the first member instead: trained on four fifths of so many chips,
+measured on all that the fold holds out. `--tif FOLDER` tells what JPG and TIF of one chip say alone and together.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def together(fitted: list[fitting.Fitted], examples: fitting.Examples) -> None:
 
 
 def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Namespace) -> None:
-    """The first member trained on fewer chips, measured on the same ones."""
+    """The first member trained on fewer chips, measured on all of them."""
     print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
     settings = started(plan, chosen)[0]
     rng = np.random.default_rng(plan.seed)
@@ -94,11 +94,15 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
     for count in map(int, chosen.counts.split(",")):
         kept = np.sort(order[:count])
         few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
-        few = replace(few, fold=folds.stratify(few.truth, folds=plan.folds, seed=plan.seed))
+        few = replace(few, fold=examples.fold[kept])
         entry = fitting.out_of_fold(replace(settings, name=f"{settings.name}_{count}"), few, chosen.work)
-        turned = entry.scores.mean(axis=0)
-        worths = [score.per_chip(few.truth, decide.apply(matrix, decide.FLAT)) for matrix in (entry.scores[0], turned)]
-        print(f"| {count} | {interval(worths[0])} | {interval(worths[1])} | {score.log_loss(few.truth, turned):.4f} |")
+        scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
+        for number in range(plan.folds):
+            held = np.flatnonzero(examples.fold == number)
+            scores[:, held] = fitting.scores(entry.folder / f"fold_{number}", examples, held)
+        turned, truth = scores.mean(axis=0), examples.truth
+        worths = [score.per_chip(truth, decide.apply(matrix, decide.FLAT)) for matrix in (scores[0], turned)]
+        print(f"| {count} | {interval(worths[0])} | {interval(worths[1])} | {score.log_loss(truth, turned):.4f} |")
 
 
 def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[str], folder: Path) -> None:
