@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import decision, files, labels
-from ensemble import blend, decoders, fitted, second
+from ensemble import blend, decoders, fitted, joined
 from features import chips, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
@@ -67,7 +67,7 @@ class Bundle:
     space: labels.LabelSpace
     spec: chips.ChipSpec
     members: tuple[Member, ...]
-    second: second.Second
+    second: joined.Second
     decision: decoders.Decision
     common: NDArray[np.bool_]
     manifest: dict[str, Any]
@@ -168,9 +168,9 @@ def write_decision(folder: Path, space: labels.LabelSpace, made: decoders.Decisi
     files.write_json(folder / "decision.json", values)
 
 
-def write_second(folder: Path, made: second.Second) -> None:
+def write_second(folder: Path, made: joined.Second) -> None:
     """`second.npz` or `second.json` of a bundle in the making."""
-    name, content = second.pack(made)
+    name, content = joined.pack(made)
     files.write_bytes(folder / name, content)
 
 
@@ -224,12 +224,12 @@ def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -
     return Member(name, network, head)
 
 
-def _load_second(folder: Path, manifest: dict[str, Any]) -> second.Second:
+def _load_second(folder: Path, manifest: dict[str, Any]) -> joined.Second:
     count = len(manifest["members"])
     if manifest["format"] == 1:
         return blend.Blend("mean", np.full((count, len(manifest["labels"]["labels"])), 1 / count), np.zeros((0, 0, 0)))
-    name = next(name for name in second.FILES if name in manifest["files"])
-    return second.parse(name, _bytes(folder, manifest, name), count)
+    name = next(name for name in joined.FILES if name in manifest["files"])
+    return joined.parse(name, _bytes(folder, manifest, name), count)
 
 
 def _load_decision(content: bytes, space: labels.LabelSpace) -> tuple[decoders.Decision, NDArray[np.bool_]]:

@@ -158,6 +158,7 @@ def _joined(story: dict[str, Any]) -> str:
             f"| {'taken' if entry['taken'] else ''} |"
             for entry in front
         ]
+        lines += ["", "The members were picked by F2 on the very chips of the figures below, which flatters them."]
     return "\n".join(lines)
 
 

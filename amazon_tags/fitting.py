@@ -161,11 +161,13 @@ def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit
     if kept.exists():
         with np.load(kept, allow_pickle=False) as archive:
             state = dict(archive)
+        batch, accumulate = (int(number) for number in state.pop("pace"))  # smaller than the member's on a full device
+        settings = replace(settings, batch=batch, accumulate=accumulate)
         progress.say(f"{title}: going on after epoch {int(state['epochs'])}")
 
     def after_epoch(epochs: int, loss: float, state: nets.State) -> None:
         buffer = io.BytesIO()
-        np.savez(buffer, **state)  # type: ignore[arg-type]
+        np.savez(buffer, pace=np.array([settings.batch, settings.accumulate]), **state)  # type: ignore[arg-type]
         files.write_bytes(kept, buffer.getvalue())
         last = nets.epochs(settings, source)
         progress.say(f"{title}: epoch {epochs} of {last}, loss {loss:.4f}")

@@ -53,6 +53,7 @@ RANGES = {  # least and most
     "progressive": (0, 1),
     "trust": (0, 1),
 }
+HYPERRULE = ("epochs", "rate", "warmup", "decay", "mixup")  # what the rule knows by itself
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -162,9 +163,26 @@ def _member(entry: Mapping[str, Any]) -> Member:
     for key, (low, high) in RANGES.items():
         if key in known:
             _check_range(f"{key} of a member", getattr(settings, key), low, high)
-    if isinstance(settings, member.Tuned) and settings.output == "softmax" and settings.loss != "cross_entropy":
-        raise ValueError(f"{settings.name} joins {settings.loss} with a softmax over all labels; use cross_entropy.")
+    if isinstance(settings, member.Tuned):
+        _check_together(settings, values)
     return settings
+
+
+def _check_together(settings: member.Tuned, given: Mapping[str, Any]) -> None:
+    """Refuse keys that another key leaves without a meaning."""
+    if settings.output == "softmax" and settings.loss != "cross_entropy":
+        raise ValueError(f"{settings.name} joins {settings.loss} with a softmax over all labels; use cross_entropy.")
+    idle = {
+        "schedule hyperrule": HYPERRULE if settings.schedule == "hyperrule" else (),
+        f"loss {settings.loss}": ("positive",) if settings.loss != "cross_entropy" else (),
+        "output softmax": ("positive",) if settings.output == "softmax" else (),
+        "no teachers": ("trust",) if not settings.teachers else (),
+    }
+    plain = member.Tuned(settings.name, settings.backbone)
+    for reason, keys in idle.items():
+        for key in keys:
+            if key in given and getattr(settings, key) != getattr(plain, key):
+                raise ValueError(f"{settings.name} has {reason}, to which {key} means nothing; remove {key}.")
 
 
 def _check_teachers(members: tuple[Member, ...]) -> None:

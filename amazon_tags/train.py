@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import bank, bundle, card, decision, files, fitting, labels, progress, recipe, sample, tables
-from ensemble import blend, budget, decide, decoders, folds, heads, member, second, tuning
+from ensemble import blend, budget, decide, decoders, folds, heads, joined, member, second, tuning
 from features import backbones, chips, inputs, naming, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
@@ -95,12 +96,12 @@ def run(
             labelled.truth,
             spec,
             fold,
-            views,
-            plan.seed,
-            jobs,
-            groups,
-            labelled.others,
-            labelled.doubts,
+            views=views,
+            seed=plan.seed,
+            jobs=jobs,
+            groups=groups,
+            others=labelled.others,
+            doubts=labelled.doubts,
         )
         fitted: list[fitting.Fitted] = []
         for settings in plan.members:
@@ -108,7 +109,9 @@ def run(
             fitted.append(fitting.out_of_fold(started, examples, unit, _teachers(started, fitted)))
         shipped, front = _shipped(plan, labelled.truth, fitted)
         single, made_of, trials = _join(plan, labelled.truth, [entry.scores[0] for entry in shipped], fold)
-        turned, _, _ = _join(plan, labelled.truth, [_averaged(plan, entry.scores) for entry in shipped], fold)
+        averaged = [blend.equal(list(entry.scores), plan.view_mean).scores(list(entry.scores)) for entry in shipped]
+        name = made_of.name  # chosen on single views, and not anew on these
+        turned = second.compare(averaged, labelled.truth, fold, names=[name], seed=plan.seed)[name].scores
         for path in score_tables:
             tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
         made, tags = _decide(plan, labelled, single, fold)
@@ -174,9 +177,10 @@ def _check(plan: recipe.Recipe, weights: dict[str, Path], source: Source) -> Non
         _known("backbone", settings.backbone, backbones.BACKBONES)
         _known(f"cut of {settings.backbone}", settings.cut, ["top", *backbones.BACKBONES[settings.backbone].cuts])
         missing = [band for band in inputs.NEEDED[settings.sees] if band not in plan.bands]
-        if missing or plan.side % settings.shrink:
+        least = settings.shrink * (2 if isinstance(settings, member.Tuned) and settings.progressive else 1)
+        if missing or plan.side % least:
             raise ValueError(
-                f"{settings.name} sees {settings.sees} shrunk {settings.shrink} times, but the recipe's chips have the "
+                f"{settings.name} sees {settings.sees} shrunk {least} times, but the recipe's chips have the "
                 f"bands {', '.join(plan.bands)} and side {plan.side}; give it the bands that it lacks ({missing}), or "
                 "another shrink."
             )
@@ -215,32 +219,37 @@ def _gather(source: Source, jobs: int) -> Labelled:
     rows = tables.select(table.ids, [naming.name(path.name) for path in paths])
     truth, doubts = table.truth[rows], table.doubts[rows]
     others = chips.list_chips(source.unlabelled) if source.unlabelled else []
-    pixels = bank.combine(bank.fingerprints([*paths, *others], jobs=jobs))
+    hashes = bank.fingerprints([*paths, *others], jobs=jobs)
+    seen = {hashes[path] for path in paths}
+    apart = [path for path in others if hashes[path] not in seen]
+    if len(apart) < len(others):
+        progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
+    pixels = bank.combine({path: hashes[path] for path in [*paths, *apart]})
     tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
     fingerprint = hashlib.sha256(pixels.encode() + tags).hexdigest()
-    return Labelled(paths, truth, doubts, table.space, fingerprint, others)
+    return Labelled(paths, truth, doubts, table.space, fingerprint, apart)
 
 
 @dataclass(frozen=True)
-class _Joined:
+class _Second:
     """A second level that was fitted, and its name."""
 
-    second: second.Second
+    second: joined.Second
     name: str
 
 
 def _join(
     plan: recipe.Recipe, truth: NDArray[np.bool_], matrices: list[Scores], fold: NDArray[np.int64]
-) -> tuple[Scores, _Joined, dict[str, Any]]:
+) -> tuple[Scores, _Second, dict[str, Any]]:
     """Scores that the recipe's second level gives chips which its fit has not seen, itself, and what it was held to."""
     if plan.second == "chosen" and len(matrices) > 1:
         chosen = second.choose(matrices, truth, fold, seed=plan.seed)
         trials = {**chosen.trials, "the choice itself": chosen.choice}
-        return chosen.choice.scores, _Joined(chosen.second, chosen.name), {n: _told(t) for n, t in trials.items()}
+        return chosen.choice.scores, _Second(chosen.second, chosen.name), {n: _told(t) for n, t in trials.items()}
     name = plan.second if len(matrices) > 1 else second.KEEP
     trials = second.compare(matrices, truth, fold, names=[name], seed=plan.seed)
     made = second.SECONDS[name](matrices, truth, plan.seed)
-    return trials[name].scores, _Joined(made, name), {n: _told(t) for n, t in trials.items()}
+    return trials[name].scores, _Second(made, name), {n: _told(t) for n, t in trials.items()}
 
 
 def _told(trial: second.Trial) -> dict[str, Any]:
@@ -272,10 +281,6 @@ def _shipped(
     return [pool[place] for place in best.places], told
 
 
-def _averaged(plan: recipe.Recipe, scores: NDArray[np.float32]) -> Scores:
-    return blend.equal(list(scores), plan.view_mean).scores(list(scores))
-
-
 def _teachers(settings: recipe.Member, fitted: list[fitting.Fitted]) -> list[fitting.Fitted]:
     names = settings.teachers if isinstance(settings, member.Tuned) else ()
     return [entry for entry in fitted if entry.settings.name in names]
@@ -287,5 +292,6 @@ def _started(settings: recipe.Member, weights: dict[str, Path]) -> recipe.Member
 
 def _key(plan: recipe.Recipe, labelled: Labelled, starts: dict[str, str], views: int) -> str:
     """Unfinished work is taken up again only by a run that would do the same."""
-    values = [recipe.to_values(plan), labels.to_json(labelled.space), labelled.fingerprint, starts, views]
+    backend = keras.backend.backend()
+    values = [recipe.to_values(plan), labels.to_json(labelled.space), labelled.fingerprint, starts, views, backend]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -10,18 +10,19 @@ import albumentations
 from features import chips
 
 
-def pipeline(seed: int) -> albumentations.Compose:
-    """The transforms of one batch; the same seed makes the same choices."""
-    return albumentations.Compose(
-        [
-            albumentations.D4(p=1.0),
-            albumentations.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
-        ],
-        seed=seed,
+def pipeline(seed: int, dtype: str = "uint8") -> albumentations.Compose:
+    """The transforms of one batch; the same seed makes the same choices.
+
+    Light changes by up to a tenth of 255, but of a 16-bit chip, whose sensor fills a small part of its range, by a
+    tenth of the chip's mean.
+    """
+    light = albumentations.RandomBrightnessContrast(
+        brightness_limit=0.1, contrast_limit=0.1, brightness_by_max=dtype == "uint8", p=0.5
     )
+    return albumentations.Compose([albumentations.D4(p=1.0), light], seed=seed)
 
 
 def augment(batch: list[chips.Chip], seed: int) -> list[chips.Chip]:
     """Each chip transformed by itself, in its own integer type."""
-    transform = pipeline(seed)
+    transform = pipeline(seed, str(batch[0].dtype))
     return [np.ascontiguousarray(transform(image=chip)["image"]) for chip in batch]

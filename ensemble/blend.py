@@ -46,11 +46,18 @@ class Blend:
         total = np.zeros(matrices[0].shape)
         for label in range(len(self.weights[0])):
             ranks = [
-                share[label] * np.interp(matrix[:, label], knots[label], steps)
+                share[label] * _rank(matrix[:, label], knots[label])
                 for share, matrix, knots in zip(self.weights, matrices, self.knots[:-1], strict=True)
             ]
             total[:, label] = np.interp(np.sum(ranks, axis=0), steps, self.knots[-1, label])
         return total
+
+
+def _rank(values: NDArray[np.float32], knots: Floats) -> Floats:
+    """Where values lie among a distribution's quantiles, 0 to 1; of several places, the middle."""
+    steps = np.linspace(0, 1, len(knots))
+    rank: Floats = (np.interp(values, knots, steps) + 1 - np.interp(-values, -knots[::-1], steps)) / 2
+    return rank
 
 
 def mean(matrices: Sequence[Scores]) -> Scores:

@@ -18,6 +18,7 @@ def spread(batch: int) -> int:
     """Share batches out to all devices, where the backend can (jax) and the batch divides; returns how many."""
     devices = keras.distribution.list_devices() if keras.backend.backend() == "jax" else []
     if len(devices) < 2 or batch % len(devices):
+        keras.distribution.set_distribution(None)  # which a larger batch may have set
         return 1
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
     return len(devices)

@@ -33,6 +33,10 @@ def cross_entropy(targets: Any, probabilities: Any, *, groups: Groups = (), posi
     """
     targets, mask = known(targets)
     sure = _logarithm(probabilities)
+    for group in groups:  # what a group's unknown labels are given is no matter: the known ones share the rest
+        inside = ops.convert_to_tensor([float(column in group) for column in range(targets.shape[-1])], targets.dtype)
+        unknown = ops.sum(inside * (1 - mask) * probabilities, axis=-1, keepdims=True)
+        sure = sure - inside * _logarithm(1 - unknown)
     grouped = [column for group in groups for column in group]
     count = targets.shape[-1]
     binary = ops.convert_to_tensor([0.0 if column in grouped else 1.0 for column in range(count)], targets.dtype)

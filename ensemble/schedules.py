@@ -74,14 +74,28 @@ class Stairs(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
 
 
 def _paced(base: type) -> Any:
-    """An optimizer whose variables have shares of the learning rate, and which leaves averaged weights to `settle`."""
+    """An optimizer whose variables have shares of the learning rate, and which leaves averaged weights to `settle`.
+
+    Its rate goes by steps, where Keras' own would go by batches, of which a step may gather several.
+    """
 
     class Paced(base):  # type: ignore[misc]
         shares: Sequence[float] = ()  # one a trainable variable, or none: then all have the whole rate
 
+        def _get_current_learning_rate(self) -> Any:
+            return self._learning_rate(self.iterations)
+
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            share = self.shares[self._get_variable_index(variable)] if self.shares else 1.0
-            super().update_step(gradient, variable, learning_rate * share)
+            super().update_step(gradient, variable, learning_rate * self._share(variable))
+
+        def _apply_weight_decay(self, variables: Any) -> None:
+            """As Keras has it, but that a variable with a share of the rate has that share of the decay."""
+            for variable in variables if self.weight_decay else ():
+                rate = ops.cast(self.learning_rate * self._share(variable), variable.dtype)
+                variable.assign(variable - variable * self.weight_decay * rate)
+
+        def _share(self, variable: Any) -> float:
+            return self.shares[self._get_variable_index(variable)] if self.shares else 1.0
 
         def finalize_variable_values(self, var_list: Any) -> None:
             """Keras would put the averages in at the end of each `fit`, hence of each epoch."""

@@ -29,7 +29,7 @@ def _darkest(image: Any) -> Any:
     """The dark channel (batch, height, width, 1): the least value of any colour in the patch around each pixel."""
     least = -ops.min(image, axis=-1, keepdims=True)
     for window in ((PATCH, 1), (1, PATCH)):
-        least = layers.MaxPooling2D(window, strides=1, padding="same")(least)
+        least = layers.MaxPooling2D(window, strides=1, padding="same", dtype="float32")(least)
     return -least
 
 
@@ -55,5 +55,5 @@ def _guided(guide: Any, values: Any) -> Any:
 
 def _mean(image: Any) -> Any:
     for window in ((RADIUS, 1), (1, RADIUS)):
-        image = layers.AveragePooling2D(window, strides=1, padding="same")(image)
+        image = layers.AveragePooling2D(window, strides=1, padding="same", dtype="float32")(image)
     return image

@@ -11,7 +11,7 @@ NIR_GAIN, NIR_OFFSET = 15.0, -20.0  # grey levels per 1000, and at 0: of 50 real
 
 
 def bytelike(pixels: Any, spec: chips.ChipSpec) -> Any:
-    """The bands as floats, 0..255.
+    """The bands as floats, 0..255, in 32 bits also where a network computes in fewer.
 
     The four of a 16-bit sensor are scaled by the line under the curve of `features.visual`; other 16-bit values use
     their whole range.
@@ -20,9 +20,9 @@ def bytelike(pixels: Any, spec: chips.ChipSpec) -> Any:
         lines = dict(zip(visual.COLOURS, zip(visual.GAINS, visual.OFFSETS, strict=True), strict=True))
         lines["nir"] = (NIR_GAIN, NIR_OFFSET)
         gains, offsets = zip(*(lines[band] for band in spec.bands), strict=True)
-        scaled = layers.Rescaling([gain / 1000 for gain in gains], offset=list(offsets))(pixels)
+        scaled = layers.Rescaling([gain / 1000 for gain in gains], offset=list(offsets), dtype="float32")(pixels)
         return ops.clip(scaled, 0.0, 255.0)
-    return layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0)(pixels)  # 65535 / 257 = 255
+    return layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0, dtype="float32")(pixels)  # 65535 / 257 = 255
 
 
 def _bands(image: Any, spec: chips.ChipSpec) -> list[Any]:
@@ -66,7 +66,7 @@ def see(name: str, pixels: Any, spec: chips.ChipSpec, *, shrink: int = 1) -> lis
         raise ValueError(f"chips of side {spec.side} cannot be shrunk {shrink} times; choose a divisor.")
     image = bytelike(pixels, spec)
     if shrink > 1:
-        image = layers.AveragePooling2D(shrink)(image)
+        image = layers.AveragePooling2D(shrink, dtype="float32")(image)
     return INPUTS[name](image, spec)
 
 

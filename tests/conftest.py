@@ -19,7 +19,7 @@ kind = "tuned"
 name = "net"
 backbone = "toy"
 weights = "none"
-epochs = 1
+epochs = 2
 rate = 1e-3
 [[members]]
 kind = "frozen"

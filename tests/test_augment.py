@@ -17,6 +17,13 @@ def test_the_same_seed_shows_the_same_chips():
     assert not np.array_equal(first, other)
 
 
+def test_a_sensors_chip_that_fills_little_of_its_range_keeps_its_light():
+    whole = np.random.default_rng(0).integers(2500, 6500, (24, 24, 4)).astype(np.uint16)
+    for shown in augment.augment([whole] * 100, seed=3):
+        assert abs(shown.mean() / whole.mean() - 1) < 0.25
+        assert shown.min() > 1000
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_a_chip_keeps_its_type_and_becomes_each_of_its_views_with_a_little_light(dtype):
     whole = chip(dtype)

@@ -57,6 +57,13 @@ def test_the_rank_mean_sees_only_the_order_of_a_members_scores():
         assert np.corrcoef(ours, theirs)[0, 1] > 0.98
 
 
+def test_a_member_that_says_one_thing_of_all_chips_moves_no_mean_of_the_rank_mean():
+    given = list(np.random.default_rng(0).random((2, 2000, 1)).astype(np.float32))
+    given[1][:] = 0.25
+    found = blend.ranked(given).scores(given)
+    assert found.mean() == pytest.approx(np.mean(given), abs=0.02)
+
+
 def test_the_rank_mean_keeps_the_distribution_of_the_mean():
     given = list(np.random.default_rng(0).random((3, 2000, 2)).astype(np.float32))
     quantiles = np.linspace(0, 1, 9)

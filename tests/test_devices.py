@@ -32,6 +32,7 @@ def test_every_backends_word_for_a_full_memory_is_known(text):
 def test_a_batch_is_shared_out_to_all_devices():
     script = (
         "import keras, numpy; from ensemble import devices; assert devices.spread(8) == 2, devices.spread(8); "
+        "assert devices.spread(3) == 1; assert keras.distribution.distribution() is None; devices.spread(8); "
         "assert keras.distribution.distribution() is not None; model = keras.Sequential([keras.layers.Dense(1)]); "
         "model.compile('sgd', 'mse'); model.fit(numpy.ones((16, 3)), numpy.ones((16, 1)), batch_size=8, verbose=0)"
     )

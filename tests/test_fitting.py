@@ -106,6 +106,35 @@ def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_p
     )
 
 
+def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, tmp_path):
+    """Killed after the first of three epochs, it starts with the smaller batch, and ends in the same bytes."""
+    settings = replace(TUNED, epochs=3)
+    tried = []
+    fit = nets.fit
+
+    def small(settings, *rest, after_epoch, **options):
+        tried.append(settings.batch)
+        if settings.batch > 4:
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.")
+
+        def killed(epoch, loss, state):
+            after_epoch(epoch, loss, state)
+            if len(tried) == 2:
+                raise KeyboardInterrupt
+
+        return fit(settings, *rest, after_epoch=killed, **options)
+
+    monkeypatch.setattr(nets, "fit", small)
+    with pytest.raises(KeyboardInterrupt):
+        fitting._unit(settings, examples, tmp_path, 0, ())
+    unit = fitting._unit(settings, examples, tmp_path, 0, ())
+    assert tried == [8, 4, 4]
+    (tmp_path / "whole").mkdir()
+    monkeypatch.setattr(nets, "fit", fit)
+    whole = fitting._unit(replace(settings, batch=4, accumulate=2), examples, tmp_path / "whole", 0, ())
+    assert (unit / "network.bin").read_bytes() == (whole / "network.bin").read_bytes()
+
+
 def test_a_network_that_learnt_nothing_is_told(examples, tmp_path, capsys):
     fitting._unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0, ())
     fitting._unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0, ())

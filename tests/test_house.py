@@ -53,6 +53,11 @@ def test_predicting_imports_neither_keras_nor_tensorflow():
     assert not modules_after(statement) & {"keras", "tensorflow", "albumentations"}
 
 
+def test_predicting_imports_nothing_that_fits_models():
+    statement = "from amazon_tags import bundle, predict, submission; bundle.load(bundle.DEFAULT)"
+    assert not modules_after(statement) & {"sklearn", "scipy", "xgboost"}
+
+
 def test_openvino_is_imported_without_its_telemetry():
     statement = "from features import runtime; assert sys.modules.pop('openvino_telemetry') is None"
     assert "openvino_telemetry" not in modules_after(statement)

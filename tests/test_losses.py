@@ -91,6 +91,13 @@ def test_what_nobody_knows_moves_no_loss(name):
     assert np.isfinite(told(loss, np.full_like(targets, np.nan), probabilities)).all()
 
 
+def test_a_groups_known_labels_share_what_its_unknown_one_is_not_given():
+    loss = losses.make("cross_entropy", groups=((0, 1, 2),))
+    targets = np.array([[1, np.nan, 0]], np.float32)
+    given = [told(loss, targets, np.array([[0.9 * (1 - doubt), doubt, 0.1 * (1 - doubt)]])) for doubt in (0.1, 0.8)]
+    np.testing.assert_allclose(given, -np.log(0.9) / 2, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", losses.LOSSES)
 def test_the_truth_is_better_than_its_opposite(name):
     truth, _ = examples(chips=20)

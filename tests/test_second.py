@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from amazon_tags import card, recipe
-from ensemble import decide, folds, score, second
+from ensemble import blend, decide, folds, joined, score, second
 from tests.test_blend import noisy
 
 
@@ -26,10 +26,10 @@ def test_every_way_has_one_face_and_comes_back_from_its_file_bit_for_bit(truth, 
     assert (found.shape, found.dtype) == (truth.shape, np.float32)
     assert 0 <= found.min() <= found.max() <= 1
     assert score.f2(truth, decide.apply(found, 0.2)) > 0.9
-    file, content = second.pack(made)
-    assert file in second.FILES
-    np.testing.assert_array_equal(second.parse(file, content, 3).scores(given), found)
-    assert second.pack(made)[1] == content
+    file, content = joined.pack(made)
+    assert file in joined.FILES
+    np.testing.assert_array_equal(joined.parse(file, content, 3).scores(given), found)
+    assert joined.pack(made)[1] == content
 
 
 @pytest.mark.parametrize("name", second.SECONDS)
@@ -45,7 +45,7 @@ def test_among_equals_the_mean_stays(truth, fold):
     chosen = second.choose(given, truth, fold)
     assert chosen.name == "mean"
     assert chosen.trials["mean"].gain == 0
-    np.testing.assert_array_equal(chosen.second.scores(given), second.blend.mean(given))
+    np.testing.assert_array_equal(chosen.second.scores(given), blend.mean(given))
 
 
 def test_a_member_that_misleads_is_left_out_by_whatever_is_chosen(truth, fold):

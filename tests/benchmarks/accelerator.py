@@ -46,7 +46,7 @@ def product(side: int) -> float:
         def call(self, given):
             return given @ given
 
-    layer = Product()
+    layer = Product(dtype=kind)
     seconds = clock(lambda: np.asarray(keras.ops.sum(layer(left))))
     return 2 * side**3 / seconds
 

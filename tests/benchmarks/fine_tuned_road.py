@@ -9,6 +9,7 @@ measured on all that the fold holds out. `--tif FOLDER` tells what JPG and TIF o
 """
 
 import argparse
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 from amazon_tags import decision, fitting, labels, options, recipe, tables
 from ensemble import blend, budget, decide, folds, score, second
 from features import chips, naming, views
+from tests.benchmarks import visual_mapping
+from tests.benchmarks.tif_agreement import NEAR
 
 
 def gathered(chosen: argparse.Namespace, plan: recipe.Recipe) -> tuple[fitting.Examples, list[str]]:
@@ -61,7 +64,7 @@ def members(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Na
     first = np.zeros(0)
     for settings in started(plan, chosen):
         teachers = [entry for entry in fitted if entry.settings.name in getattr(settings, "teachers", ())]
-        entry = fitting.out_of_fold(settings, examples, chosen.work, teachers)
+        entry = fitting.out_of_fold(settings, examples, folder_of(chosen, examples, settings), teachers)
         if not fitted:
             turned = entry.scores.mean(axis=0)
             first = score.per_chip(examples.truth, decide.apply(turned, decide.FLAT))
@@ -95,7 +98,9 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
         kept = np.sort(order[:count])
         few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
         few = replace(few, fold=examples.fold[kept])
-        entry = fitting.out_of_fold(replace(settings, name=f"{settings.name}_{count}"), few, chosen.work)
+        entry = fitting.out_of_fold(
+            replace(settings, name=f"{settings.name}_{count}"), few, place(chosen, few, settings)
+        )
         scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
         for number in range(plan.folds):
             held = np.flatnonzero(examples.fold == number)
@@ -106,9 +111,13 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
 
 
 def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[str], folder: Path) -> None:
-    """The chips that there are as TIF too, scored by the networks of their own folds."""
+    """The chips that there are as TIF of the same place too, scored by the networks of their own folds."""
     tifs = {naming.name(path.name): path for path in chips.list_chips([folder])}
-    rows = np.array([place for place, name in enumerate(ids) if name in tifs])
+    both = [place for place, name in enumerate(ids) if name in tifs]
+    found = {place: visual_mapping.align(examples.paths[place], tifs[ids[place]]) for place in both}
+    rows = np.array(
+        [place for place, pair in found.items() if pair.correlation >= visual_mapping.ALIKE and abs(pair.shift) <= NEAR]
+    )
     jpg, tif = (np.zeros((len(rows), examples.truth.shape[1]), np.float32) for _ in range(2))
     for entry in fitted:
         for place, line in enumerate(rows):
@@ -120,6 +129,14 @@ def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[st
     print(f"\n| {len(rows)} chips, one view | F2 |\n|---|---|")
     for name, matrix in {"JPG": jpg, "TIF": tif, "both": (jpg + tif) / 2}.items():
         print(f"| {name} | {interval(score.per_chip(truth, decide.apply(matrix, decide.FLAT)))} |")
+
+
+def folder_of(chosen: argparse.Namespace, examples: fitting.Examples, settings: recipe.Member) -> Path:
+    """The folder of what was trained by these settings on these chips."""
+    said = repr((settings, [path.name for path in examples.paths], examples.truth.tobytes(), examples.fold.tobytes()))
+    folder = Path(chosen.work, hashlib.sha256(said.encode()).hexdigest()[:16])
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def started(plan: recipe.Recipe, chosen: argparse.Namespace) -> list[recipe.Member]:
@@ -140,7 +157,6 @@ def main() -> None:
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
     chosen = parser.parse_args()
-    chosen.work.mkdir(exist_ok=True)
     plan = recipe.choose(chosen.recipe)
     examples, ids = gathered(chosen, plan)
     if chosen.counts:
