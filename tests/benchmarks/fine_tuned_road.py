@@ -99,7 +99,7 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
         few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
         few = replace(few, fold=examples.fold[kept])
         entry = fitting.out_of_fold(
-            replace(settings, name=f"{settings.name}_{count}"), few, place(chosen, few, settings)
+            replace(settings, name=f"{settings.name}_{count}"), few, folder_of(chosen, few, settings)
         )
         scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
         for number in range(plan.folds):
