@@ -6,7 +6,7 @@ import pytest
 
 from amazon_tags import bundle, files
 from amazon_tags.labels import PLANET
-from ensemble import blend, second
+from ensemble import blend, joined
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_bundle_of_the_first_format_averages_its_members(model, copy):
 @pytest.mark.parametrize("weights", [[[0.5]], [[0.7] * 17, [0.7] * 17], [[-1.0] * 17, [2.0] * 17], [[np.nan] * 17] * 2])
 def test_a_second_level_that_does_not_fit_is_refused_even_under_a_fitting_hash(copy, weights):
     made = blend.Blend("mean", np.array(weights), np.zeros((0, 17, 0)))
-    (copy / "second.npz").write_bytes(second.pack(made)[1])
+    (copy / "second.npz").write_bytes(joined.pack(made)[1])
     reseal(copy, "second.npz")
     with pytest.raises(bundle.BundleError, match="do not fit together"):
         bundle.load(copy)
