@@ -3,7 +3,8 @@
 manifest.json     format number, label space, chip spec, members, sha256 and size of every other file, provenance
 decision.json     how scores become tags, and the constant answer that `predict --on-error fill` gives
 second.npz        how the members' scores become one; second.json for trees
-members/NN-name/  network.xml, network.bin (OpenVINO IR), network.weights.h5 (to train on), head.npz or head.json
+members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (the same, quantised), network.weights.h5
+                  (to train on), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
 card.md           what it is for, what was measured, its limits
 """
@@ -31,7 +32,14 @@ Values = NDArray[np.float32]  # (views, chips, dim)
 
 FORMAT, READ = 2, (1, 2)  # 1 knew no second level: its members were averaged
 DEFAULT = Path(__file__).parent / "default_model"
-TOLERANCE = 1e-3  # of golden scores: other processors sum in another order, which moves a score by some 1e-5
+HINTS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}  # precisions, and what their networks compute floats in
+NETWORK = {
+    "f32": ("network.xml", "network.bin"),
+    "bf16": ("network.xml", "network.bin"),
+    "int8": ("int8.xml", "int8.bin"),
+}
+# Of golden scores: other processors sum in another order, which moves a score by some 1e-5, in fewer bits by some 1e-2.
+TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 NONSENSE = (
     AttributeError,
     EOFError,
@@ -71,6 +79,7 @@ class Bundle:
     decision: decoders.Decision
     common: NDArray[np.bool_]
     manifest: dict[str, Any]
+    precision: str = "f32"
 
     @property
     def networks(self) -> list[runtime.Network]:
@@ -93,23 +102,31 @@ def _member_scores(member: Member, values: Values, kind: str) -> Scores:
     return blend.equal(scores, kind).scores(scores)
 
 
-def load(folder: Path, *, jobs: int = 1) -> Bundle:
+def load(folder: Path, *, jobs: int = 1, precision: str = "f32") -> Bundle:
     """Read and compile a bundle, then let it score its golden chips.
+
+    Args:
+        folder: the bundle.
+        jobs: threads.
+        precision: a key of `HINTS`, or `auto`: the fastest whose measured price is within the manifest's limit, of
+            those that this processor computes in.
 
     Raises:
         BundleError: for a file that is missing, changed or of another format, or scores that are not reproduced.
+        ValueError: for a precision that the bundle was not measured in, or that this processor lacks.
     """
     manifest = read_manifest(folder)
+    precision = _precision(folder, manifest, precision)
     try:
         space = labels.from_json(manifest["labels"])
         spec = chips.ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
-        members = tuple(_load_member(folder, manifest, name, jobs) for name in manifest["members"])
+        members = tuple(_load_member(folder, manifest, name, jobs, precision) for name in manifest["members"])
         _check_networks(spec, members)
         made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
         if manifest.get("view_mean", "mean") not in blend.KINDS[:2]:
             raise ValueError(f"views are averaged by {manifest['view_mean']}")
-        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest)
-        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
+        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest, precision)
+        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"), precision)
     except BundleError:
         raise
     except NONSENSE as error:
@@ -128,7 +145,9 @@ def verify(folder: Path) -> int:
     strange = sorted(present - {*names, "manifest.json"})
     if strange:
         raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
-    load(folder)
+    for precision in _prices(manifest):
+        if runtime.computes(HINTS[precision]):
+            load(folder, precision=precision)
     return len(names)
 
 
@@ -191,11 +210,13 @@ def seal(
         **story,
         "files": _held(folder),
     }
-    members = [_load_member(folder, manifest, name, jobs=1) for name in names]
-    first = [_member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
-    scores = _load_second(folder, manifest).scores(first)
+    scores: dict[str, Any] = {}
+    for precision in _prices(manifest):
+        members = [_load_member(folder, manifest, name, 1, precision) for name in names]
+        first = [_member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
+        scores["scores" if precision == "f32" else precision] = _load_second(folder, manifest).scores(first)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, chips=golden, scores=scores)
+    np.savez_compressed(buffer, chips=golden, **scores)
     files.write_bytes(folder / "golden.npz", buffer.getvalue())
     manifest["files"] = _held(folder)
     files.write_json(folder / "manifest.json", {**manifest, "sha256": _digest(manifest)})
@@ -215,10 +236,30 @@ def _held(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int) -> Member:
+def _prices(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each precision costs that the bundle was measured in, f32 first; bundles of older versions know no other."""
+    prices: dict[str, dict[str, Any]] = manifest.get("precision", {}).get("prices", {"f32": {"loss": 0.0, "ms": 0.0}})
+    return prices
+
+
+def _precision(folder: Path, manifest: dict[str, Any], wanted: str) -> str:
+    """The precision to compute in."""
+    prices = _prices(manifest)
+    here = [name for name in prices if runtime.computes(HINTS[name])]
+    if wanted == "auto":
+        limit = manifest.get("precision", {}).get("limit", 0.0)
+        return min((name for name in here if prices[name]["loss"] <= limit), key=lambda name: prices[name]["ms"])
+    if wanted not in prices:
+        raise ValueError(f"{folder} was not measured in {wanted}, only in {', '.join(prices)}; name one of these.")
+    if wanted not in here:
+        raise ValueError(f"this processor does not compute in {wanted}; use --precision {' or '.join(here)}.")
+    return wanted
+
+
+def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int, precision: str) -> Member:
     inside = f"members/{name}"
-    xml, weights = (_bytes(folder, manifest, f"{inside}/network.{suffix}") for suffix in ("xml", "bin"))
-    network = runtime.load(xml, weights, jobs=jobs)
+    xml, weights = (_bytes(folder, manifest, f"{inside}/{part}") for part in NETWORK[precision])
+    network = runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision])
     held = [kind for kind in fitted.FILES if f"{inside}/{kind}" in manifest["files"]]
     head = fitted.parse(held[0], _bytes(folder, manifest, f"{inside}/{held[0]}")) if held else None
     return Member(name, network, head)
@@ -247,17 +288,18 @@ def _check_networks(spec: chips.ChipSpec, members: Sequence[Member]) -> None:
             raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
 
 
-def _check_golden(bundle: Bundle, content: bytes) -> None:
+def _check_golden(bundle: Bundle, content: bytes, precision: str) -> None:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        pixels, expected = archive["chips"], archive["scores"]
+        pixels, expected = archive["chips"], archive["scores" if precision == "f32" else precision]
     scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
     if scores.shape != expected.shape:
         raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")
     worst = float(np.abs(scores - expected).max())
-    if not worst <= TOLERANCE:
+    if not worst <= TOLERANCE[precision]:
         raise BundleError(
             f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
-            f"(allowed {TOLERANCE}); this machine or its OpenVINO computes wrong, or the bundle was put together wrong."
+            f"(allowed {TOLERANCE[precision]}); this machine or its OpenVINO computes wrong, or the bundle was put "
+            "together wrong."
         )
 
 

@@ -79,18 +79,32 @@ def whole(entry: Fitted, examples: Examples) -> Path:
     return _unit(entry.settings, examples, entry.folder, ALL, entry.teachers)
 
 
+def unit_of(entry: Fitted, number: int) -> Path:
+    """The folder of what was fitted on all chips but those of fold `number`."""
+    return entry.folder / _name(number)
+
+
 def cost(entry: Fitted) -> budget.Cost:
-    """What the member takes: one core's time for a chip, the best of some batches, and its files' size."""
-    unit = entry.folder / _name(0)
-    network = runtime.load((unit / "network.xml").read_bytes(), (unit / "network.bin").read_bytes())
+    """What the member takes: one core's time for a chip, and its files' size."""
+    unit = unit_of(entry, 0)
+    return budget.Cost(milliseconds(unit), sum(path.stat().st_size for path in unit.iterdir()))
+
+
+def milliseconds(folder: Path, hint: str = "f32") -> float:
+    """One core's time for a chip by the network in a folder, the best of some batches."""
+    network = runtime.load(*network_of(folder), hint=hint)
     batch = np.zeros((runtime.BATCH, *network.chip_shape), network.dtype)
     times = []
     for _ in range(TIMED):
         start = time.perf_counter()
         network(batch)
         times.append(time.perf_counter() - start)
-    size = sum(path.stat().st_size for path in unit.iterdir())
-    return budget.Cost(1000 * min(times) / runtime.BATCH, size)
+    return 1000 * min(times) / runtime.BATCH
+
+
+def network_of(folder: Path) -> tuple[bytes, bytes]:
+    """The bytes of the network in a folder."""
+    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
 def lesson(entry: Fitted, examples: Examples, number: int) -> tuple[Targets, Targets]:
@@ -192,9 +206,15 @@ def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit
     return _train(smaller, source, examples, unit)
 
 
-def scores(unit: Path, examples: Examples, rows: NDArray[np.intp]) -> Values:
-    """What a unit's exported network and head, not those in memory, say of chips: that is what users will run."""
-    values = _outputs(unit, examples, [examples.paths[row] for row in rows], examples.views)
+def scores(
+    unit: Path, examples: Examples, rows: NDArray[np.intp], *, network: Path | None = None, hint: str = "f32"
+) -> Values:
+    """What a unit's exported network and head, not those in memory, say of chips: that is what users will run.
+
+    `network` is a folder with another network in place of the unit's; `hint` is that of `runtime.load`.
+    """
+    paths = [examples.paths[row] for row in rows]
+    values = _outputs(network or unit, examples, paths, examples.views, hint)
     if not any((unit / name).exists() for name in fitted.FILES):
         return values
     head = fitted.load(unit)
@@ -238,9 +258,8 @@ def _write_network(model: keras.Model, folder: Path) -> None:
     model.save_weights(folder / "network.weights.h5")
 
 
-def _outputs(folder: Path, examples: Examples, paths: Sequence[Path], views: int) -> Values:
-    xml, weights = ((folder / name).read_bytes() for name in ("network.xml", "network.bin"))
-    network = runtime.load(xml, weights, jobs=examples.jobs)
+def _outputs(folder: Path, examples: Examples, paths: Sequence[Path], views: int, hint: str = "f32") -> Values:
+    network = runtime.load(*network_of(folder), jobs=examples.jobs, hint=hint)
     values = np.zeros((views, len(paths), network.dim), np.float32)
     with progress.bar(folder.parent.name, len(paths)) as advance:
         for outputs in extract.stream(paths, [network], examples.spec, turns=views, jobs=examples.jobs):

@@ -12,7 +12,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import bank, bundle, card, decision, files, fitting, labels, progress, recipe, sample, tables
+from amazon_tags import (
+    bank,
+    bundle,
+    card,
+    decision,
+    files,
+    fitting,
+    labels,
+    precision,
+    progress,
+    recipe,
+    sample,
+    tables,
+)
 from ensemble import blend, budget, decide, decoders, folds, heads, joined, member, second, tuning
 from features import backbones, chips, inputs, naming, runtime
 
@@ -115,6 +128,9 @@ def run(
         for path in score_tables:
             tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
         made, tags = _decide(plan, labelled, single, fold)
+        prices = precision.measure(
+            shipped, examples, lambda matrices: decoders.tags(made, made_of.second.scores(matrices))
+        )
         measured = card.measure(labelled.truth, single, turned, fold, labelled.space, tags)
         story = {
             "recipe": recipe.to_values(plan),
@@ -131,11 +147,14 @@ def run(
             "second": {"chosen": made_of.name, "trials": trials},
             "shipped": [entry.settings.name for entry in shipped],
             "front": front,
+            "precision": prices,
             "scores": measured,
         }
         with files.atomic_folder(out) as part:
             for number, entry in enumerate(shipped):
-                shutil.copytree(fitting.whole(entry, examples), part / "members" / f"{number:02}-{entry.settings.name}")
+                inside = part / "members" / f"{number:02}-{entry.settings.name}"
+                shutil.copytree(fitting.whole(entry, examples), inside)
+                precision.add_int8(entry, examples, inside)
             bundle.write_second(part, made_of.second)
             bundle.write_decision(part, labelled.space, made, decide.common(labelled.truth))
             files.write_text(part / "card.md", card.text(labelled.space, story))

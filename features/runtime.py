@@ -61,8 +61,19 @@ class Network:
         return finish
 
 
-def load(xml: bytes, weights: bytes, *, jobs: int = 1) -> Network:
+def computes(hint: str) -> bool:
+    """Whether this processor computes in `bf16` by itself; every one does in `f32`."""
+    return hint == "f32" or hint.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32") -> Network:
     """Compile a network from the bytes of its OpenVINO files, for `jobs` threads.
+
+    Args:
+        xml: the graph.
+        weights: its numbers.
+        jobs: threads.
+        hint: what floats are computed in, `f32` or `bf16`; integers of a quantised network stay what they are.
 
     Raises:
         ValueError: if the bytes are no OpenVINO network from one batch of chips to one row of floats a chip.
@@ -72,7 +83,7 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1) -> Network:
         model = core.read_model(xml, weights)
         _, *chip = model.input(0).partial_shape
         model.reshape([BATCH, *chip])
-        options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": "f32"}
+        options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
         return Network(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a network that OpenVINO can run: {error}") from error

@@ -1,0 +1,90 @@
+"""What computing in fewer bits costs in F2, out of fold, and which precision `auto` therefore means.
+
+f32   as trained
+bf16  the same networks in floats of 16 bits, where the processor has them
+int8  networks quantised after training, the scales set by some of the chips that each fold was trained on
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import bundle, files, fitting, progress
+from ensemble import score
+from features import chips, quantise, runtime
+
+Scores = NDArray[np.float32]  # (chips, labels)
+Tags = NDArray[np.bool_]  # (chips, labels)
+
+LIMIT = 0.001  # of the F2 that `auto` may cost
+
+
+def measure(
+    entries: Sequence[fitting.Fitted], examples: fitting.Examples, give: Callable[[list[Scores]], Tags]
+) -> dict[str, Any]:
+    """The price of each precision that this processor computes in, and the fastest whose price is within the limit.
+
+    Args:
+        entries: the members of the bundle.
+        examples: the chips that they were fitted on.
+        give: the bundle's tags for the members' scores.
+    """
+    plain = score.per_chip(examples.truth, give([entry.scores[0] for entry in entries]))
+    prices: dict[str, dict[str, Any]] = {}
+    for name, hint in bundle.HINTS.items():
+        if not runtime.computes(hint):
+            continue
+        matrices = [entry.scores[0] if name == "f32" else _out_of_fold(entry, examples, name) for entry in entries]
+        loss = plain - score.per_chip(examples.truth, give(matrices))
+        prices[name] = {
+            "loss": float(loss.mean()),
+            "interval": list(score.interval(loss)),
+            "ms": sum(fitting.milliseconds(_network(entry, examples, 0, name), hint) for entry in entries),
+        }
+        progress.say(f"{name}: costs {prices[name]['loss']:+.4f} of F2, takes {prices[name]['ms']:.2f} ms a chip")
+    within = [name for name in prices if prices[name]["loss"] <= LIMIT]
+    return {"auto": min(within, key=lambda name: prices[name]["ms"]), "limit": LIMIT, "prices": prices}
+
+
+def add_int8(entry: fitting.Fitted, examples: fitting.Examples, folder: Path) -> None:
+    """Put the quantised network of the member fitted on all chips into its folder of a bundle."""
+    made = _network(entry, examples, fitting.ALL, "int8")
+    for source, target in zip(bundle.NETWORK["f32"], bundle.NETWORK["int8"], strict=True):
+        files.write_bytes(folder / target, (made / source).read_bytes())
+
+
+def _out_of_fold(entry: fitting.Fitted, examples: fitting.Examples, name: str) -> Scores:
+    given = np.zeros(examples.truth.shape, np.float32)
+    one_view = replace(examples, views=1)
+    for number in range(examples.folds):
+        held = np.flatnonzero(examples.fold == number)
+        unit, network = fitting.unit_of(entry, number), _network(entry, examples, number, name)
+        given[held] = fitting.scores(unit, one_view, held, network=network, hint=bundle.HINTS[name])[0]
+    return given
+
+
+def _network(entry: fitting.Fitted, examples: fitting.Examples, number: int, name: str) -> Path:
+    """The folder that holds one unit's network for a precision; quantised first, if need be."""
+    unit = fitting.unit_of(entry, number)
+    if name != "int8":
+        return unit
+    made = unit.with_suffix(".int8")
+    if made.exists():
+        return made
+    xml, weights = fitting.network_of(unit)
+    rows = np.flatnonzero(examples.fold != number)
+    picked = rows[np.linspace(0, len(rows) - 1, min(quantise.ENOUGH, len(rows))).astype(int)]
+    shown: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in picked])
+    ladder = entry.folder / "kept.npy"  # found once, on the first unit
+    if not ladder.exists():
+        np.save(ladder, quantise.kept(xml, weights, shown))
+    content = quantise.int8(xml, weights, shown, keep=int(np.load(ladder)))
+    with files.atomic_folder(made) as part:
+        for target, written in zip(bundle.NETWORK["f32"], content, strict=True):
+            files.write_bytes(part / target, written)
+    progress.say(f"{entry.settings.name} {unit.name}: quantised but for the first {int(np.load(ladder))} convolutions")
+    return made
