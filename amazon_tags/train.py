@@ -237,7 +237,7 @@ def _gather(source: Source, jobs: int) -> Labelled:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
     rows = tables.select(table.ids, [naming.name(path.name) for path in paths])
     truth, doubts = table.truth[rows], table.doubts[rows]
-    others = chips.list_chips(source.unlabelled) if source.unlabelled else []
+    others = [path for folder in source.unlabelled for path in chips.list_chips([folder])]  # whose names are no matter
     hashes = bank.fingerprints([*paths, *others], jobs=jobs)
     seen = {hashes[path] for path in paths}
     apart = [path for path in others if hashes[path] not in seen]
