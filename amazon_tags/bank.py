@@ -19,7 +19,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from amazon_tags import files
-from features import chips, extract, naming, runtime
+from features import chips, extract, listing, runtime
 
 Vectors = NDArray[np.float32]  # (chips, dim)
 
@@ -48,21 +48,21 @@ class Bank:
     key: Key
 
 
-def fingerprints(paths: Sequence[Path], *, jobs: int = 1) -> dict[Path, str]:
+def fingerprints(paths: Sequence[listing.Place], *, jobs: int = 1) -> dict[listing.Place, str]:
     """SHA-256 of each chip file's bytes, in the order of `paths`."""
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(paths, pool.map(files.sha256, paths), strict=True))
+        return dict(zip(paths, pool.map(lambda path: files.sha256_bytes(chips.bytes_of(path)), paths), strict=True))
 
 
-def combine(hashes: Mapping[Path, str]) -> str:
+def combine(hashes: Mapping[listing.Place, str]) -> str:
     """One fingerprint of chips in order, by name and content."""
-    lines = "".join(f"{naming.name(path.name)} {digest}\n" for path, digest in hashes.items())
+    lines = "".join(f"{listing.name(path)} {digest}\n" for path, digest in hashes.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def write(
     folder: Path,
-    hashes: Mapping[Path, str],
+    hashes: Mapping[listing.Place, str],
     network: runtime.Network,
     key: Key,
     *,
@@ -94,7 +94,7 @@ def write(
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(("image_name", "sha256"))
-        rows.writerows((naming.name(path.name), digest) for path, digest in hashes.items())
+        rows.writerows((listing.name(path), digest) for path, digest in hashes.items())
         files.write_text(part / "chips.csv", table.getvalue())
         files.write_json(part / "bank.json", asdict(key))
 

@@ -69,7 +69,7 @@ def predict(
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
     paths = predict.find(chips, like)
-    places.refuse([*paths, *filter(None, [like])])
+    places.refuse(paths.files(), [like] if like else [])
     loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs, precision=precision)
     tagged = predict.run(paths, loaded, views=views, on_error=on_error, jobs=jobs)
     bad = submission.write(tagged, loaded.space, places, total=len(paths))

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from amazon_tags import bank, files, labels, progress
-from features import backbones, chips, convert, runtime
+from features import backbones, chips, convert, listing, runtime
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def run(inputs: Sequence[Path], out: Path, trunk: Trunk, *, views: int = 1, jobs
             f"there is no backbone {name}{labels.did_you_mean(name, backbones.BACKBONES)}; "
             f"choose one of {', '.join(backbones.BACKBONES)}."
         )
-    paths = chips.list_chips(inputs)
+    paths = listing.chips(inputs)
     hashes = bank.fingerprints(paths, jobs=jobs)
     origin = files.sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
     spec = chips.ChipSpec(side=trunk.side or backbones.BACKBONES[name].side)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from amazon_tags import files, progress
 from ensemble import budget, devices, feed, fitted, heads, losses, member, nets
-from features import backbones, chips, convert, extract, runtime
+from features import backbones, chips, convert, extract, listing, runtime
 
 Values = NDArray[np.float32]  # (views, chips, labels or dim)
 Targets = NDArray[np.float32]  # (chips, labels)
@@ -33,7 +33,7 @@ class Examples:
     that nobody knows: to a network they are no target, to a classical head they do not hold.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[listing.Place]
     truth: NDArray[np.bool_]
     spec: chips.ChipSpec
     fold: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Examples:
     seed: int
     jobs: int
     groups: losses.Groups = ()
-    others: Sequence[Path] = ()
+    others: Sequence[listing.Place] = ()
     doubts: NDArray[np.bool_] | None = None
 
     @property
@@ -258,7 +258,7 @@ def _write_network(model: keras.Model, folder: Path) -> None:
     model.save_weights(folder / "network.weights.h5")
 
 
-def _outputs(folder: Path, examples: Examples, paths: Sequence[Path], views: int, hint: str = "f32") -> Values:
+def _outputs(folder: Path, examples: Examples, paths: Sequence[listing.Place], views: int, hint: str = "f32") -> Values:
     network = runtime.load(*network_of(folder), jobs=examples.jobs, hint=hint)
     values = np.zeros((views, len(paths), network.dim), np.float32)
     with progress.bar(folder.parent.name, len(paths)) as advance:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from amazon_tags import bundle, tables
 from ensemble import decoders
-from features import chips, extract, naming
+from features import chips, extract, listing
 
 ON_ERROR = ("fail", "skip", "fill")
 
@@ -25,24 +25,23 @@ class Tagged:
     scores: NDArray[np.float32]  # (chips, labels)
     tags: NDArray[np.bool_]  # (chips, labels)
     expected: NDArray[np.float64]  # (chips,)
-    failures: list[tuple[Path, chips.ChipError | OSError]]
+    failures: list[tuple[listing.Place, chips.ChipError | OSError]]
 
 
-def find(inputs: Sequence[Path], like: Path | None = None) -> list[Path]:
+def find(inputs: Sequence[Path], like: Path | None = None) -> listing.Listing:
     """The chips in natural order or, with a sample submission, exactly its rows in its order.
 
     Raises:
         ValueError: if there are no chips, or the sample submission names chips that are missing.
     """
-    paths = chips.list_chips(inputs)
+    paths = listing.chips(inputs)
     if like is None:
         return paths
-    rows = tables.select([naming.name(path.name) for path in paths], tables.read_ids(like))
-    return [paths[row] for row in rows]
+    return paths.take(tables.select(paths.names(), tables.read_ids(like)))
 
 
 def run(
-    paths: Sequence[Path], model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+    paths: Sequence[listing.Place], model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
 ) -> Iterator[Tagged]:
     """Tags of chips, in their order, a batch at a time.
 
@@ -64,4 +63,4 @@ def run(
         tags = np.where(good[:, None], model.decide(scores), model.common)
         failures = [(paths[row], error) for row, error in outputs.failures]
         expected = np.where(good, decoders.forecast(model.decision, scores, tags), 0)
-        yield Tagged([naming.name(paths[row].name) for row in rows], scores, tags, expected, failures)
+        yield Tagged([listing.name(paths[row]) for row in rows], scores, tags, expected, failures)

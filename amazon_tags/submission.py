@@ -4,9 +4,10 @@ import errno
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +25,7 @@ class Places:
     scores: Path | None = None
     errors: Path | None = None
 
-    def refuse(self, inputs: Sequence[Path] = ()) -> None:
+    def refuse(self, *inputs: Iterable[Path]) -> None:
         """Raise what writing would end in, before any chip is read.
 
         Raises:
@@ -36,7 +37,7 @@ class Places:
         if self.scores:
             tables.refuse_score_path(self.scores)
         places = [self.tags or Path("/dev/stdout"), self.scores, self.errors]
-        files.refuse_outputs([path for path in places if path], inputs)
+        files.refuse_outputs([path for path in places if path], chain(*inputs))
 
 
 def write(

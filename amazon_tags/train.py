@@ -27,7 +27,7 @@ from amazon_tags import (
     tables,
 )
 from ensemble import blend, budget, decide, decoders, folds, heads, joined, member, second, tuning
-from features import backbones, chips, inputs, naming, runtime
+from features import backbones, chips, inputs, listing, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
 
@@ -55,12 +55,12 @@ class Source:
 class Labelled:
     """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags."""
 
-    paths: list[Path]
+    paths: list[listing.Place]
     truth: NDArray[np.bool_]
     doubts: NDArray[np.bool_]
     space: labels.LabelSpace
     fingerprint: str
-    others: list[Path]
+    others: list[listing.Place]
 
 
 def run(
@@ -126,7 +126,7 @@ def run(
         name = made_of.name  # chosen on single views, and not anew on these
         turned = second.compare(averaged, labelled.truth, fold, names=[name], seed=plan.seed)[name].scores
         for path in score_tables:
-            tables.write_scores(path, [naming.name(path.name) for path in labelled.paths], single, labelled.space)
+            tables.write_scores(path, [listing.name(path) for path in labelled.paths], single, labelled.space)
         made, tags = _decide(plan, labelled, single, fold)
         prices = precision.measure(
             shipped, examples, lambda matrices: decoders.tags(made, made_of.second.scores(matrices))
@@ -222,7 +222,7 @@ def _gather(source: Source, jobs: int) -> Labelled:
         progress.say(f"{source.table}: {table.doubts.sum()} tags are in doubt (tag?): no fine-tuned member learns them")
     for remark in table.remarks:
         progress.say(f"{source.table}: {remark}")
-    named = {naming.name(path.name): path for path in chips.list_chips([source.chips])}
+    named = {listing.name(path): path for path in listing.chips([source.chips])}
     missing = [name for name in table.ids if name not in named]
     if missing and not source.skip_missing:
         raise ValueError(
@@ -235,9 +235,9 @@ def _gather(source: Source, jobs: int) -> Labelled:
         progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
     if len(paths) < 2:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
-    rows = tables.select(table.ids, [naming.name(path.name) for path in paths])
+    rows = tables.select(table.ids, [listing.name(path) for path in paths])
     truth, doubts = table.truth[rows], table.doubts[rows]
-    others = [path for folder in source.unlabelled for path in chips.list_chips([folder])]  # whose names are no matter
+    others = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
     hashes = bank.fingerprints([*paths, *others], jobs=jobs)
     seen = {hashes[path] for path in paths}
     apart = [path for path in others if hashes[path] not in seen]

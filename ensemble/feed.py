@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import augment
-from features import chips
+from features import chips, listing
 
 Targets = NDArray[np.float32]  # (chips, labels) in [0, 1], NaN where nobody knows
 
@@ -23,10 +22,10 @@ class Source:
     them as there are labelled ones. `workers` threads make batches.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[listing.Place]
     targets: Targets
     spec: chips.ChipSpec
-    others: Sequence[Path] = ()
+    others: Sequence[listing.Place] = ()
     other_targets: Targets | None = None
     workers: int = 2
 

@@ -4,21 +4,17 @@ A 3-band chip is red, green, blue; a 4-band one blue, green, red, near infrared.
 """
 
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from features import decode, naming, visual
+from features import archives, decode, listing, visual
 
 Chip = NDArray[np.uint8] | NDArray[np.uint16]  # (H, W, C)
 Header = decode.Header
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 FILE = 2 * decode.SIDE**2 * decode.BANDS + (1 << 20)  # bytes: every pixel uncompressed, and room for tags
 RGB = ("red", "green", "blue")
 OWN_BANDS = {  # what bands are taken to be, by count and type, for files do not say; 4 of uint8 may hold alpha
@@ -41,66 +37,30 @@ class ChipSpec:
     side: int = 256
 
 
-def list_chips(paths: Sequence[Path]) -> list[Path]:
-    """The chip files in folders (not in theirs) and among files, in natural order: train_2 before train_10.
-
-    Raises:
-        FileNotFoundError: a path is not there.
-        ValueError: no chips, two of one name, or a name that a table cannot hold.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and entry.name[0] != "."]
-            inside = [entry for entry in inside if not entry.is_dir()]
-            if not inside:
-                raise ValueError(
-                    f"{path} holds no chips; needed are files named {', '.join(SUFFIXES)} in the folder itself."
-                )
-            found += inside
-        elif path.exists():
-            found.append(path)
-        else:
-            raise FileNotFoundError(f"{path} is neither a file nor a folder; name chips that exist.")
-    found.sort(key=naming.natural)
-    for first, second in pairwise(found):
-        if naming.name(first.name) == naming.name(second.name):
-            raise ValueError(
-                f"{first} and {second} have one name, {naming.name(first.name)}; a name may stand for one chip only."
-            )
-    unwritable = [path for path in found if not naming.writable(path.name)]
-    if unwritable:
-        raise ValueError(
-            f"{len(unwritable)} of {len(found)} chips have names with control characters or not in UTF-8 "
-            f"(first: {unwritable[0].name!r}), which no table can hold; rename them."
-        )
-    return found
-
-
-def header(path: Path) -> Header:
+def header(path: listing.Place) -> Header:
     """What the file holds, by its content.
 
     Raises:
         ChipError: no JPG, PNG or TIF, damaged, or larger than 4096 x 4096 x 16.
         OSError: the file cannot be read.
     """
-    content = _content(path)
+    content = bytes_of(path)
     try:
         return decode.header(content)
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
 
 
-def read(path: Path) -> Chip:
+def read(path: listing.Place) -> Chip:
     """The chip as it is stored, (H, W, C); raises like `header`."""
-    content = _content(path)
+    content = bytes_of(path)
     try:
         return decode.pixels(content)
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
 
 
-def load(path: Path, spec: ChipSpec) -> Chip:
+def load(path: listing.Place, spec: ChipSpec) -> Chip:
     """The chip as a network eats it: (side, side, bands) of the spec's type; raises like `header`.
 
     A 16-bit PNG, which uses the whole range by definition, is divided by 257 for a network of 8 bits.
@@ -111,7 +71,7 @@ def load(path: Path, spec: ChipSpec) -> Chip:
     return resize(conform(chip, spec, path), spec.side)
 
 
-def conform(chip: Chip, spec: ChipSpec, path: Path) -> Chip:
+def conform(chip: Chip, spec: ChipSpec, path: listing.Place) -> Chip:
     """The chip with the spec's bands and type.
 
     Given to an 8-bit RGB spec, a 4-band uint16 chip becomes the visual product.
@@ -147,7 +107,13 @@ def resize(chip: Chip, side: int) -> Chip:
     return rounded
 
 
-def _content(path: Path) -> bytes:
+def bytes_of(path: listing.Place) -> bytes:
+    """The file as it is stored; raises like `header`."""
+    if isinstance(path, archives.Inside):
+        try:
+            return path.archive.read(path.place, FILE)
+        except ValueError as error:
+            raise ChipError(f"{path} {error}") from error
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would wait for ever, a device never end

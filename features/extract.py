@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features import chips, runtime, views
+from features import chips, listing, runtime, views
 
 Failure = tuple[int, chips.ChipError | OSError]  # a position in the list of paths, and what is wrong there
 
@@ -30,7 +29,7 @@ class Outputs:
 
 
 def stream(
-    paths: Sequence[Path],
+    paths: Sequence[listing.Place],
     networks: Sequence[runtime.Network],
     spec: chips.ChipSpec,
     *,
@@ -69,7 +68,7 @@ def _finish(rows: list[int], started: list[list[Callable[[], runtime.Floats]]], 
 
 
 def _decode(
-    pool: ThreadPoolExecutor, paths: Sequence[Path], spec: chips.ChipSpec, tolerant: bool
+    pool: ThreadPoolExecutor, paths: Sequence[listing.Place], spec: chips.ChipSpec, tolerant: bool
 ) -> Iterator[tuple[list[int], runtime.Batch, list[Failure]]]:
     """Batches of decoded chips, in order."""
     waiting: deque[Future[chips.Chip]] = deque()

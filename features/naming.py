@@ -1,9 +1,9 @@
 """What chips are called: names in tables, and their natural order."""
 
 import re
-from pathlib import Path
 
 IMAGE_SUFFIX = re.compile(r"(\.(jpe?g|png|tiff?))+$", re.IGNORECASE)
+NUMBER = re.compile(r"\d{1,4000}")  # Python makes no number of more digits
 UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are no UTF-8
 
 
@@ -22,10 +22,18 @@ def writable(file_name: str) -> bool:
     return not UNWRITABLE.search(file_name)
 
 
-def natural(path: Path) -> tuple[list[str | int], str, str]:
-    """A key that sorts train_2 before train_10."""
-    # Text and numbers take turns in every key, so that like is compared with like.
-    # The whole name follows, or a/1, a/01 and b/1 would stand in this order, and the two 1 would not meet.
-    whole = name(path.name)
-    parts = re.split(r"(\d+)", whole)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], whole, path.as_posix()
+def natural(file_name: str) -> str:
+    """A key that sorts train_2 before train_10, and brings together what has one name in tables.
+
+    Example:
+        >>> sorted(["b.jpg", "a10.jpg", "a9.jpg", "a09.jpg"], key=natural)
+        ['a09.jpg', 'a9.jpg', 'a10.jpg', 'b.jpg']
+    """
+    whole = name(file_name)
+    return "\0".join((NUMBER.sub(_by_length, whole), whole, file_name))
+
+
+def _by_length(found: re.Match[str]) -> str:
+    """A number as text that sorts by its value: first how many digits it has, in signs that sort before all others."""
+    digits = str(int(found[0]))
+    return chr(1 + len(digits) // 30) + chr(1 + len(digits) % 30) + digits

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from amazon_tags import bank, embed
-from features import backbones, chips, views
+from features import backbones, chips, listing, views
 
 TRUNK = embed.Trunk("toy", weights="none")
 
@@ -24,7 +24,7 @@ def test_a_bank_holds_each_chips_vector_in_natural_order(folder, tmp_path):
     assert held.ids == [f"test_{number}" for number in range(10)]
     keras.utils.set_random_seed(0)
     model = backbones.build("toy", chips.ChipSpec(side=64))
-    pixels = np.stack([chips.read(path) for path in chips.list_chips([folder])])
+    pixels = np.stack([chips.read(path) for path in listing.chips([folder])])
     np.testing.assert_allclose(held.vectors, model.predict_on_batch(pixels), atol=1e-5)
 
 
@@ -32,7 +32,7 @@ def test_views_are_averaged(folder, tmp_path):
     embed.run([folder], tmp_path / "bank", TRUNK, views=3)
     keras.utils.set_random_seed(0)
     model = backbones.build("toy", chips.ChipSpec(side=64))
-    pixels = np.stack([chips.read(path) for path in chips.list_chips([folder])])
+    pixels = np.stack([chips.read(path) for path in listing.chips([folder])])
     expected = np.mean([model.predict_on_batch(views.view(pixels, number)) for number in range(3)], axis=0)
     np.testing.assert_allclose(bank.read(tmp_path / "bank").vectors, expected, atol=1e-5)
 

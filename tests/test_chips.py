@@ -11,7 +11,7 @@ import rasterio
 from PIL import Image
 from rasterio.io import MemoryFile
 
-from features import chips, decode, naming, visual
+from features import chips, decode, listing, visual
 
 RGB = chips.ChipSpec(side=16)
 
@@ -32,74 +32,6 @@ def save_tif(path, pixels):
 def touch(folder, *names):
     for name in names:
         (folder / name).touch()
-
-
-# listing
-
-
-def test_chips_are_listed_in_natural_order(tmp_path):
-    touch(tmp_path, "train_10.jpg", "train_2.JPG", "train_1.png", "file_3.tiff", "10.tif", "9.jpeg", "a.jpg")
-    names = [chip.name for chip in chips.list_chips([tmp_path])]
-    assert names == ["9.jpeg", "10.tif", "a.jpg", "file_3.tiff", "train_1.png", "train_2.JPG", "train_10.jpg"]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_given_does_not_matter(tmp_path, seed):
-    stems = ["a1", "a01", "a001", "a1b2", "a1b10", "b", "1", "01", "x²", "A1", "a", "-1"]
-    touch(tmp_path, *(f"{stem}.jpg" for stem in stems))
-    shuffled = [tmp_path / f"{stem}.jpg" for stem in np.random.default_rng(seed).permutation(stems)]
-    assert chips.list_chips(shuffled) == chips.list_chips([tmp_path])
-
-
-def test_a_folder_is_not_searched_for_what_is_no_chip(tmp_path):
-    touch(tmp_path, "a.jpg", ".hidden.jpg", "._a.jpg", "labels.csv", "a.jpg.part", "jpg")
-    (tmp_path / "folder.jpg").mkdir()
-    touch(tmp_path / "folder.jpg", "b.jpg")
-    assert chips.list_chips([tmp_path]) == [tmp_path / "a.jpg"]
-
-
-def test_files_are_taken_whatever_they_are_called(tmp_path):
-    touch(tmp_path, "a", ".b.jpg", "c.webp")
-    files = [tmp_path / name for name in (".b.jpg", "a", "c.webp")]
-    assert chips.list_chips(files[::-1]) == files
-
-
-def test_a_chip_behind_a_broken_link_is_not_passed_over(tmp_path):
-    (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
-    (listed,) = chips.list_chips([tmp_path])
-    with pytest.raises(FileNotFoundError):
-        chips.read(listed)
-
-
-def test_a_path_that_does_not_exist_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere is neither a file nor a folder"):
-        chips.list_chips([tmp_path / "nowhere"])
-
-
-def test_a_folder_without_chips_is_an_error(tmp_path):
-    touch(tmp_path, "labels.csv")
-    with pytest.raises(ValueError, match=r"holds no chips; needed are files named \.jpg"):
-        chips.list_chips([tmp_path])
-
-
-def test_two_chips_of_one_name_are_an_error(tmp_path):
-    touch(tmp_path, "a.jpg", "b.jpg", "a.tif")
-    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.tif have one name, a;"):
-        chips.list_chips([tmp_path])
-
-
-def test_two_chips_of_one_name_are_found_past_a_lookalike(tmp_path):
-    for folder, names in (("a", ["1.jpg", "01.jpg"]), ("b", ["1.jpg"])):
-        (tmp_path / folder).mkdir()
-        touch(tmp_path / folder, *names)
-    with pytest.raises(ValueError, match="have one name, 1;"):
-        chips.list_chips([tmp_path / "a", tmp_path / "b"])
-
-
-def test_one_file_given_twice_is_an_error(tmp_path):
-    touch(tmp_path, "a.jpg")
-    with pytest.raises(ValueError, match="have one name, a;"):
-        chips.list_chips([tmp_path, tmp_path / "a.jpg"])
 
 
 # reading
@@ -212,27 +144,6 @@ def test_pipes_and_devices_are_no_chips(tmp_path):
             chips.read(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a\rb.jpg", "a\nb.jpg", os.fsdecode(b"a\xffb.jpg"), "a\x85b.jpg"])
-def test_a_name_that_no_table_can_hold_is_refused(tmp_path, name):
-    touch(tmp_path, "good.jpg", name)
-    with pytest.raises(ValueError, match=r"1 of 2 chips have names .*first: 'a.*rename"):
-        chips.list_chips([tmp_path])
-
-
-def test_names_lose_every_image_suffix_and_must_differ_after_that(tmp_path):
-    touch(tmp_path, "photo.tif.jpg", "other.PNG")
-    assert [naming.name(path.name) for path in chips.list_chips([tmp_path])] == ["other", "photo"]
-    touch(tmp_path, "photo.jpeg")
-    with pytest.raises(ValueError, match="have one name, photo;"):
-        chips.list_chips([tmp_path])
-
-
-def test_a_folder_of_folders_holds_no_chips(tmp_path):
-    (tmp_path / "a.jpg").mkdir()
-    with pytest.raises(ValueError, match="holds no chips"):
-        chips.list_chips([tmp_path])
-
-
 def test_bands_without_known_names_pass_where_the_model_has_as_many():
     for count, dtype in ((1, np.uint8), (4, np.uint8), (13, np.uint16)):
         chip = noise(4, 4, count, dtype=dtype)
@@ -318,7 +229,7 @@ def test_files_beside_a_tif_are_not_read(tmp_path):
 
 @pytest.mark.real
 def test_all_competition_jpgs_are_what_pillow_says(real):
-    paths = chips.list_chips([real / "planet" / "train-jpg", real / "planet" / "test-jpg"])
+    paths = listing.chips([real / "planet" / "train-jpg", real / "planet" / "test-jpg"])
     assert len(paths) == 771
     for path in paths:
         with Image.open(path) as image:
@@ -327,7 +238,7 @@ def test_all_competition_jpgs_are_what_pillow_says(real):
 
 @pytest.mark.real
 def test_competition_tifs_are_four_bands_of_sixteen_bits(real):
-    paths = chips.list_chips([real / "planet" / "train-tif-v2", real / "planet" / "test-tif-v2"])
+    paths = listing.chips([real / "planet" / "train-tif-v2", real / "planet" / "test-tif-v2"])
     assert len(paths) == 50
     for path in paths:
         assert chips.header(path) == decode.Header("tif", 256, 256, 4, "uint16")

@@ -15,7 +15,7 @@ import click
 import pytest
 
 from amazon_tags import bundle, cli
-from features import chips
+from features import listing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -80,7 +80,7 @@ def few(world, tmp_path):
     """Three good chips in a folder of one's own."""
     folder = tmp_path / "few"
     folder.mkdir()
-    for path in chips.list_chips([world.test_jpg])[:3]:
+    for path in listing.chips([world.test_jpg])[:3]:
         shutil.copy(path, folder)
     return folder
 
@@ -244,7 +244,7 @@ def test_a_sample_submission_gives_its_rows_in_its_order(world, model, run, tmp_
 
 
 def test_the_same_bytes_for_any_jobs_order_place_and_locale(world, model, run, tmp_path):
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     expected = run("predict", world.train_jpg, "--model", model).stdout
     assert len(expected.splitlines()) == len(paths) + 1
     for jobs in (1, 3):
@@ -260,7 +260,7 @@ def many(world, tmp_path):
     """Chips enough to be still at work when somebody interrupts."""
     folder = tmp_path / "many"
     folder.mkdir()
-    source = chips.list_chips([world.test_jpg])[0]
+    source = listing.chips([world.test_jpg])[0]
     for number in range(20_000):
         (folder / f"chip_{number}.jpg").symlink_to(source)
     return folder

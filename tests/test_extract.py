@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from features import backbones, chips, convert, extract, runtime, views
+from features import backbones, chips, convert, extract, listing, runtime, views
 
 SPEC = chips.ChipSpec(side=64)
 
@@ -22,7 +22,7 @@ def whole(paths, networks, **options):
 
 
 def test_outputs_come_in_order_and_alike_for_any_jobs(world, network):
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     expected = network(np.stack([chips.load(path, SPEC) for path in paths]))
     for jobs in (1, 2, 5):
         values, _ = whole(paths, [network], jobs=jobs)
@@ -30,7 +30,7 @@ def test_outputs_come_in_order_and_alike_for_any_jobs(world, network):
 
 
 def test_each_view_is_that_of_the_chip_itself(world, network):
-    paths = chips.list_chips([world.test_jpg])
+    paths = listing.chips([world.test_jpg])
     values, _ = whole(paths, [network], turns=8)
     batch = np.stack([chips.load(path, SPEC) for path in paths])
     for turn in range(8):
@@ -38,7 +38,7 @@ def test_each_view_is_that_of_the_chip_itself(world, network):
 
 
 def test_several_networks_see_the_same_chips(world, network):
-    paths = chips.list_chips([world.test_jpg])
+    paths = listing.chips([world.test_jpg])
     for part in extract.stream(paths, [network, network], SPEC):
         np.testing.assert_array_equal(part.values[0], part.values[1])
 
@@ -47,7 +47,7 @@ def test_several_networks_see_the_same_chips(world, network):
 def spoilt(world, tmp_path):
     """Forty chips, of which the first, two in the middle and the last three are damaged."""
     paths = []
-    sources = chips.list_chips([world.train_jpg])
+    sources = listing.chips([world.train_jpg])
     for number in range(40):
         path = tmp_path / f"chip_{number}.jpg"
         content = sources[number % len(sources)].read_bytes()
@@ -76,6 +76,6 @@ def test_only_damaged_chips_give_only_failures(spoilt, network):
 
 
 def test_stopping_early_leaves_no_thread_behind(world, network):
-    stream = extract.stream(chips.list_chips([world.train_jpg]), [network], SPEC, jobs=2)
+    stream = extract.stream(listing.chips([world.train_jpg]), [network], SPEC, jobs=2)
     next(stream)
     stream.close()

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from ensemble import feed
-from features import chips
+from features import chips, listing
 
 SPEC = chips.ChipSpec(side=64)
 
 
 @pytest.fixture
 def source(world):
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     targets = np.eye(len(paths), dtype=np.float32)
     return feed.Source(paths, targets, SPEC)
 

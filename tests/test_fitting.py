@@ -8,7 +8,7 @@ from PIL import Image
 
 from amazon_tags import fitting
 from ensemble import folds, member, nets, score
-from features import chips
+from features import chips, listing
 
 TUNED = member.Tuned("net", "toy", weights="none", epochs=1, batch=8)
 FROZEN = member.Frozen("vectors", "toy", weights="none", head="ridge")
@@ -16,11 +16,11 @@ FROZEN = member.Frozen("vectors", "toy", weights="none", head="ridge")
 
 @pytest.fixture(scope="module")
 def examples(world):
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     light = np.array([chips.read(path).mean() for path in paths])
     truth = np.stack([light > np.median(light), light <= np.median(light)], axis=1)
     fold = folds.stratify(truth, folds=3)
-    others = chips.list_chips([world.test_jpg])
+    others = listing.chips([world.test_jpg])
     return fitting.Examples(paths, truth, chips.ChipSpec(side=64), fold, 2, 0, 1, others=others)
 
 
@@ -54,7 +54,7 @@ def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
     for number in range(len(truth)):
         mark = np.kron(rng.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
         Image.fromarray(mark).save(tmp_path / f"chip_{number}.png")
-    paths = chips.list_chips([tmp_path])
+    paths = listing.chips([tmp_path])
     fold = folds.stratify(truth, folds=5)
     examples = fitting.Examples(paths, truth, chips.ChipSpec(side=64), fold, 1, 0, 1)
     entry = fitting.out_of_fold(replace(FROZEN, head="neighbours"), examples, tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ensemble import feed, member, nets
-from features import backbones, chips
+from features import backbones, chips, listing
 
 SPEC = chips.ChipSpec(side=64)
 SETTINGS = member.Tuned("net", "toy", weights="none", epochs=3, batch=8, rate=3e-3)
@@ -15,7 +15,7 @@ GROUPS = ((0, 1),)
 @pytest.fixture(scope="module")
 def source(world):
     """Chips of the world and whether they are brighter than most: easy to learn."""
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     light = np.array([chips.load(path, SPEC).mean() for path in paths])
     bright = light > np.median(light)
     return feed.Source(paths, np.stack([bright, ~bright, np.zeros_like(bright)], axis=1).astype(np.float32), SPEC)

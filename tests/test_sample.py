@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from amazon_tags import labels, sample
-from features import chips
+from features import chips, listing
 from tests import world as worlds
 
 
@@ -55,7 +55,7 @@ def test_files_say_that_they_are_rendered_and_carry_their_tags(tmp_path):
     assert "no satellite image" in (tmp_path / "chips/README.txt").read_text()
     with (tmp_path / "chips/labels.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["image_name"] for row in rows] == [path.stem for path in chips.list_chips([tmp_path / "chips"])]
+    assert [row["image_name"] for row in rows] == [path.stem for path in listing.chips([tmp_path / "chips"])]
     assert all(labels.encode(labels.PLANET, row["tags"].split()).any() for row in rows)
 
 
@@ -76,7 +76,7 @@ def test_an_unknown_tag_is_refused():
 
 
 def test_the_world_is_like_the_competitions(world):
-    paths = chips.list_chips([world.train_jpg])
+    paths = listing.chips([world.train_jpg])
     shown, rendered = chips.read(paths[0]).astype(int), sample.render(worlds.tags(0), seed=0, side=worlds.SIDE)
     assert np.abs(shown - rendered).mean() < 8  # what JPG takes
     assert [path.stem for path in paths] == [f"train_{number}" for number in range(worlds.TRAIN)]
@@ -85,7 +85,7 @@ def test_the_world_is_like_the_competitions(world):
             assert image.mode == "CMYK"
             assert not {"jfif", "adobe"} & set(image.info)
             np.testing.assert_array_equal(chips.read(path), np.asarray(image.convert("RGB")))
-    for path in chips.list_chips([world.train_tif]):
+    for path in listing.chips([world.train_tif]):
         assert chips.header(path) == chips.Header("tif", worlds.SIDE, worlds.SIDE, 4, "uint16")
     with world.labels.open() as stream:
         tags = list(itertools.chain(*(row["tags"].split() for row in csv.DictReader(stream))))

@@ -20,7 +20,7 @@ import numpy as np
 
 from amazon_tags import sample
 from ensemble import devices, feed, member, nets
-from features import chips
+from features import chips, listing
 
 BACKBONES = ("resnet50", "efficientnet_v2_s", "convnext_tiny")
 MULTIPLICATIONS = {"resnet50": 4.1e9, "efficientnet_v2_s": 2.9e9, "convnext_tiny": 4.5e9}  # a chip of 224 x 224
@@ -67,7 +67,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         sample.write(Path(folder, "chips"), 2 * chosen.batch, seed=0)
-        paths = chips.list_chips([Path(folder, "chips")])
+        paths = listing.chips([Path(folder, "chips")])
         targets = np.zeros((len(paths), 17), np.float32)
         source = feed.Source(paths, targets, spec)
         fed = feed.Feed(source, chosen.batch, seed=0)

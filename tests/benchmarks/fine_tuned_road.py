@@ -18,7 +18,7 @@ import numpy as np
 
 from amazon_tags import decision, fitting, labels, options, recipe, tables
 from ensemble import blend, budget, decide, folds, score, second
-from features import chips, naming, views
+from features import chips, listing, naming, views
 from tests.benchmarks import visual_mapping
 from tests.benchmarks.tif_agreement import NEAR
 
@@ -26,7 +26,7 @@ from tests.benchmarks.tif_agreement import NEAR
 def gathered(chosen: argparse.Namespace, plan: recipe.Recipe) -> tuple[fitting.Examples, list[str]]:
     """The labelled chips, in the folds that `train` makes of them."""
     table = tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
-    named = {naming.name(path.name): path for path in chips.list_chips([chosen.chips])}
+    named = {naming.name(path.name): path for path in listing.chips([chosen.chips])}
     ids = [name for name in named if name in set(table.ids)]
     truth = table.truth[tables.select(table.ids, ids)]
     fold = folds.stratify(truth, folds=plan.folds, seed=plan.seed)
@@ -112,7 +112,7 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
 
 def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[str], folder: Path) -> None:
     """The chips that there are as TIF of the same place too, scored by the networks of their own folds."""
-    tifs = {naming.name(path.name): path for path in chips.list_chips([folder])}
+    tifs = {naming.name(path.name): path for path in listing.chips([folder])}
     both = [place for place, name in enumerate(ids) if name in tifs]
     found = {place: visual_mapping.align(examples.paths[place], tifs[ids[place]]) for place in both}
     rows = np.array(

@@ -14,7 +14,7 @@ import numpy as np
 
 from amazon_tags import bank, embed, labels, tables
 from ensemble import blend, decide, folds, heads, score
-from features import chips, naming
+from features import listing, naming
 
 SIDE = 256
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--heads", default=",".join(heads.HEADS))
     chosen = parser.parse_args()
     table = tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
-    ids = [naming.name(path.name) for path in chips.list_chips([chosen.chips])]
+    ids = [naming.name(path.name) for path in listing.chips([chosen.chips])]
     truth = table.truth[tables.select(table.ids, ids)]
     fold = folds.stratify(truth, folds=5, seed=0)
     print(f"{len(truth)} chips, five folds; F2 at a flat {decide.FLAT} and by nested cuts, F1 at 0.5\n")

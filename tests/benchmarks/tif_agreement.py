@@ -11,7 +11,7 @@ import numpy as np
 
 from amazon_tags import bundle, labels, predict, tables
 from ensemble import score
-from features import chips
+from features import listing
 from tests.benchmarks import visual_mapping
 
 NEAR = 2  # pixels that two resamplings of one place may differ by
@@ -20,7 +20,7 @@ NEAR = 2  # pixels that two resamplings of one place may differ by
 def main() -> None:
     """Print one line for each kind of pair, and the pairs."""
     planet = Path(os.environ["AMAZON_TAGS_DATA"]) / "planet"
-    tifs = chips.list_chips([planet / "train-tif-v2"])
+    tifs = listing.chips([planet / "train-tif-v2"])
     jpgs = [planet / "train-jpg" / f"{path.stem}.jpg" for path in tifs]
     model = bundle.load(bundle.DEFAULT)
     of_tifs, of_jpgs = (np.concatenate([part.tags for part in predict.run(paths, model)]) for paths in (tifs, jpgs))

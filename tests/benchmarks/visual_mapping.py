@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from features import chips, visual
+from features import chips, listing, visual
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats, Floats], Floats]  # (constants, levels of the sensor) -> grey levels
@@ -98,7 +98,7 @@ def main() -> None:
     named = [
         (planet / f"{part}-jpg" / f"{tif.stem}.jpg", tif)
         for part in ("train", "test")
-        for tif in chips.list_chips([planet / f"{part}-tif-v2"])
+        for tif in listing.chips([planet / f"{part}-tif-v2"])
     ]
     pairs = [align(jpg, tif) for jpg, tif in named if jpg.exists()]
     used = [pair for pair in pairs if pair.correlation >= ALIKE]

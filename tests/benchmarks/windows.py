@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from features import chips
+from features import listing
 
 LIGHT = np.array([200.0, 205.0, 212.0])  # what haze adds: a white with some blue in it
 
@@ -53,7 +53,7 @@ def main() -> None:
                 shown = veil(window, rng) if rng.random() < chosen.veiled else window
                 Image.fromarray(shown).save(chosen.out / f"{scene.stem}_{top:05}_{left:05}.png")
                 written += 1
-    assert len(chips.list_chips([chosen.out])) == written
+    assert len(listing.chips([chosen.out])) == written
     print(f"{chosen.out}: {written} windows of {len(chosen.scenes)} scenes")
 
 
