@@ -1,8 +1,9 @@
 """Score tables as Parquet: an `image_name` and a column of float32 for each label."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +12,38 @@ from features import naming
 
 Scores = NDArray[np.float32]  # (chips, labels), in [0, 1]
 
+Write = Callable[[Sequence[str], Scores], None]
+
 PART = 1 << 16  # rows held at a time
 
 
-def pack(header: Iterable[str], ids: Sequence[str], scores: Scores) -> bytes:
-    """The bytes of a table, a row a chip."""
+@contextmanager
+def writer(stream: BinaryIO, header: Sequence[str]) -> Iterator[Write]:
+    """Writes a table to a stream, a row a chip; the same rows give the same bytes, in whatever parts they come."""
     import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with Parquet should pay
     from pyarrow import parquet as pq  # noqa: PLC0415
 
-    columns = [pa.array(list(ids), pa.string()), *(pa.array(column, pa.float32()) for column in scores.T)]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns, names=list(header)), sink)
-    return bytes(sink.getvalue().to_pybytes())
+    schema = pa.schema([(header[0], pa.string()), *((name, pa.float32()) for name in header[1:])])
+    names: list[str] = []
+    matrices: list[Scores] = []
+
+    def flush(table: Any, count: int) -> None:
+        matrix = np.concatenate(matrices)
+        columns = [pa.array(names[:count], pa.string()), *(pa.array(column[:count]) for column in matrix.T)]
+        table.write_table(pa.table(columns, schema=schema), row_group_size=PART)
+        names[:], matrices[:] = names[count:], [matrix[count:]]
+
+    with pq.ParquetWriter(stream, schema) as table:
+
+        def write(ids: Sequence[str], scores: Scores) -> None:
+            names.extend(ids)
+            matrices.append(scores)
+            while len(names) >= PART:
+                flush(table, PART)
+
+        yield write
+        if names:
+            flush(table, len(names))
 
 
 def parts(path: Path) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:

@@ -5,13 +5,11 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
-
-import numpy as np
 
 from amazon_tags import files, labels, predict, progress, tables
 from features import naming
@@ -47,22 +45,17 @@ def write(
 
     Says at the end what the tags may be expected to be worth.
     """
-    ids: list[str] = []
-    scores = [np.zeros((0, len(space.names)), np.float32)]
     failures: list[dict[str, str]] = []
     count, worth = 0, 0.0
-    with _stream(places.tags) as stream, progress.bar("tagging", total) as advance:
+    table = tables.score_writer(places.scores, space) if places.scores else nullcontext(lambda ids, scores: None)
+    with _stream(places.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
         for number, part in enumerate(tagged):
             tables.write_tags(stream, part.ids, part.tags, space, header=number == 0)
             stream.flush()
-            if places.scores:
-                ids += part.ids
-                scores.append(part.scores)
+            write_scores(part.ids, part.scores)
             count, worth = count + len(part.ids), worth + float(part.expected.sum())
             failures += [{"file": str(path), "error": str(error)} for path, error in part.failures]
             advance(len({*part.ids, *(naming.name(path.name) for path, _ in part.failures)}))
-    if places.scores:
-        tables.write_scores(places.scores, ids, np.concatenate(scores), space)
     if places.errors:  # an empty list too, or that of a former run would stand
         files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
     if count:

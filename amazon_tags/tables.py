@@ -6,9 +6,10 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,20 +142,36 @@ def refuse_score_path(path: Path) -> None:
 
 def write_scores(path: Path, ids: Sequence[str], scores: Scores, space: LabelSpace) -> None:
     """Writes `image_name` and one column for each label, as CSV or Parquet by the suffix; no bit is lost in either."""
+    with score_writer(path, space) as write:
+        write(ids, scores)
+
+
+@contextmanager
+def score_writer(path: Path, space: LabelSpace) -> Iterator[parquet.Write]:
+    """As `write_scores`, a part of the chips at a time; the file stands once the block ends well."""
     refuse_score_path(path)
-    matrix = np.asarray(scores, dtype=np.float32)
-    _refuse_shape("scores", matrix, ids, space)
-    _refuse_repeats("The chips to write", ids)
-    _refuse_range("The scores to write", ids, matrix, space.names)
     header = ("image_name", *space.names)
-    if path.suffix.lower() == ".parquet":
-        files.write_bytes(path, parquet.pack(header, ids, matrix))
-        return
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows((name, *row) for name, row in zip(ids, _decimals(matrix), strict=True))
-    files.write_text(path, text.getvalue())
+    packed = path.suffix.lower() == ".parquet"
+    with files.atomic(path) as stream, (parquet.writer if packed else _csv_writer)(stream, header) as put:
+
+        def write(ids: Sequence[str], scores: Scores) -> None:
+            matrix = np.asarray(scores, dtype=np.float32)
+            _refuse_shape("scores", matrix, ids, space)
+            _refuse_repeats("The chips to write", ids)
+            _refuse_range("The scores to write", ids, matrix, space.names)
+            put(ids, matrix)
+
+        yield write
+
+
+@contextmanager
+def _csv_writer(stream: BinaryIO, header: Sequence[str]) -> Iterator[parquet.Write]:
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    yield lambda ids, scores: table.writerows((name, *row) for name, row in zip(ids, _decimals(scores), strict=True))
+    text.flush()
+    text.detach()
 
 
 def read_scores(path: Path, space: LabelSpace | None = None) -> tuple[list[str], Scores, tuple[str, ...]]:

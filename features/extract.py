@@ -50,10 +50,9 @@ def stream(
     flying: deque[Callable[[], Outputs]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for rows, batch, failures in _decode(pool, paths, spec, tolerant):
-                turned = [views.view(batch, turn) for turn in range(turns)]
-                started = [[network.start(view) for view in turned] for network in networks]
-                flying.append(partial(_finish, rows, started, failures))
+            for decoded in _decode(pool, paths, spec, turns, tolerant):
+                started = [[network.start(view) for view in decoded.turned] for network in networks]
+                flying.append(partial(_finish, decoded, started))
                 if len(flying) > jobs:  # one batch a thread, and one to go on with
                     yield flying.popleft()()
             while flying:
@@ -62,29 +61,45 @@ def stream(
             pool.shutdown(cancel_futures=True)
 
 
-def _finish(rows: list[int], started: list[list[Callable[[], runtime.Floats]]], failures: list[Failure]) -> Outputs:
+@dataclass(frozen=True)
+class _Decoded:
+    """The good chips among the next ones, in each view, and the others."""
+
+    rows: list[int]
+    turned: list[runtime.Batch]
+    failures: list[Failure]
+
+
+def _finish(decoded: _Decoded, started: list[list[Callable[[], runtime.Floats]]]) -> Outputs:
     values = [np.stack([finish() for finish in flights]) for flights in started]
-    return Outputs(np.array(rows, np.intp), values, failures)
+    return Outputs(np.array(decoded.rows, np.intp), values, decoded.failures)
 
 
 def _decode(
-    pool: ThreadPoolExecutor, paths: Sequence[listing.Place], spec: chips.ChipSpec, tolerant: bool
-) -> Iterator[tuple[list[int], runtime.Batch, list[Failure]]]:
+    pool: ThreadPoolExecutor, paths: Sequence[listing.Place], spec: chips.ChipSpec, turns: int, tolerant: bool
+) -> Iterator[_Decoded]:
     """Batches of decoded chips, in order."""
-    waiting: deque[Future[chips.Chip]] = deque()
-    rows: list[int] = []
+    waiting: deque[Future[_Decoded]] = deque()
+    for first in range(0, len(paths), runtime.BATCH):
+        rows = range(first, min(first + runtime.BATCH, len(paths)))
+        waiting.append(pool.submit(_load, paths, rows, spec, turns, tolerant))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _load(paths: Sequence[listing.Place], rows: range, spec: chips.ChipSpec, turns: int, tolerant: bool) -> _Decoded:
+    batch = np.empty((len(rows), spec.side, spec.side, len(spec.bands)), spec.dtype)
+    good: list[int] = []
     failures: list[Failure] = []
-    batch = np.zeros((runtime.BATCH, spec.side, spec.side, len(spec.bands)), spec.dtype)
-    for row in range(len(paths)):
-        for ahead in range(row + len(waiting), min(len(paths), row + AHEAD * runtime.BATCH)):
-            waiting.append(pool.submit(chips.load, paths[ahead], spec))
+    for row in rows:
         try:
-            batch[len(rows)] = waiting.popleft().result()
-            rows.append(row)
+            batch[len(good)] = chips.load(paths[row], spec)
+            good.append(row)
         except (chips.ChipError, OSError) as error:
             if not tolerant:
                 raise
             failures.append((row, error))
-        if len(rows) == runtime.BATCH or row + 1 == len(paths):
-            yield rows, batch[: len(rows)], failures
-            rows, failures = [], []
+    chosen = batch[: len(good)]
+    return _Decoded(good, [chosen if turn == 0 else views.view(chosen, turn) for turn in range(turns)], failures)

@@ -47,8 +47,10 @@ class Network:
                 f"got a batch of {batch.dtype} {batch.shape}, but the network eats {self.dtype} of at most {BATCH} "
                 f"chips {self.chip_shape}; conform the chips to its chip spec."
             )
-        padded = np.zeros((BATCH, *self.chip_shape), self.dtype)
-        padded[: len(batch)] = batch
+        padded = batch
+        if len(batch) < BATCH or not batch.flags.c_contiguous:
+            padded = np.zeros((BATCH, *self.chip_shape), self.dtype)
+            padded[: len(batch)] = batch
         request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
         request.start_async({0: padded}, share_inputs=True)
 
