@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import click
@@ -45,6 +46,12 @@ def root() -> None:
 @click.option(
     "--errors", type=options.OUT, default=Path("errors.jsonl"), show_default=True, help="Where skip and fill report."
 )
+@click.option(
+    "--journal",
+    "journal_folder",
+    type=options.OUT,
+    help="Keep what is done in this folder: the same command goes on from it after a kill.",
+)
 @options.JOBS
 def predict(
     chips: tuple[Path, ...],
@@ -56,13 +63,14 @@ def predict(
     precision: str,
     on_error: str,
     errors: Path,
+    journal_folder: Path | None,
     jobs: int,
 ) -> None:
-    """Tag CHIPS (a folder, or files): one row of image_name,tags a chip, on stdout.
+    """Tag CHIPS (a folder, files, a zip or tar): one row of image_name,tags a chip, on stdout.
 
     Example: amazon_tags predict chips/ > submission.csv
     """
-    from amazon_tags import bundle, predict, submission
+    from amazon_tags import bundle, journal, predict, submission
 
     process.catch_signals()
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
@@ -71,7 +79,8 @@ def predict(
     paths = predict.find(chips, like)
     places.refuse(paths.files(), [like] if like else [])
     loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs, precision=precision)
-    tagged = predict.run(paths, loaded, views=views, on_error=on_error, jobs=jobs)
+    tag = partial(journal.run, journal_folder) if journal_folder else predict.run
+    tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
     bad = submission.write(tagged, loaded.space, places, total=len(paths))
     if bad:
         verb = "skipped" if on_error == "skip" else "filled"

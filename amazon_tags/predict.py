@@ -1,6 +1,6 @@
 """What `amazon_tags predict` does: chips in, one row of tags a chip out, as they are decided."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,18 @@ from numpy.typing import NDArray
 
 from amazon_tags import bundle, tables
 from ensemble import decoders
-from features import chips, extract, listing
+from features import extract, listing
 
 ON_ERROR = ("fail", "skip", "fill")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The next chips in order, their scores, and what is wrong with each, whose scores are then 0."""
+
+    places: list[listing.Place]
+    scores: NDArray[np.float32]  # (chips, labels)
+    errors: list[str | None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Tagged:
     scores: NDArray[np.float32]  # (chips, labels)
     tags: NDArray[np.bool_]  # (chips, labels)
     expected: NDArray[np.float64]  # (chips,)
-    failures: list[tuple[listing.Place, chips.ChipError | OSError]]
+    failures: list[tuple[listing.Place, str]]
 
 
 def find(inputs: Sequence[Path], like: Path | None = None) -> listing.Listing:
@@ -41,26 +50,41 @@ def find(inputs: Sequence[Path], like: Path | None = None) -> listing.Listing:
 
 
 def run(
-    paths: Sequence[listing.Place], model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+    paths: listing.Listing, model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
 ) -> Iterator[Tagged]:
     """Tags of chips, in their order, a batch at a time.
 
     Args:
-        paths: chip files, as `find` lists them.
+        paths: chips, as `find` lists them.
         model: an open bundle.
         views: dihedral views, 1 to 8, whose scores are averaged.
         on_error: what becomes of a chip that cannot be used: `fail` raises its error, `skip` leaves it out,
             `fill` gives it the tags that over a fifth of the training chips carry, with scores of 0.
         jobs: threads that decode.
     """
-    tolerant = on_error != "fail"
+    return decide(score(paths, model, views=views, tolerant=on_error != "fail", jobs=jobs), model, on_error=on_error)
+
+
+def score(
+    paths: Sequence[listing.Place], model: bundle.Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
+) -> Iterator[Scored]:
+    """Scores of chips, in their order, a batch at a time; `tolerant` tells of chips that cannot be used."""
     for outputs in extract.stream(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):
-        failed = [row for row, _ in outputs.failures] if on_error == "fill" else []
-        rows = np.array(sorted([*outputs.rows, *failed]), np.intp)
-        good = np.isin(rows, outputs.rows)
+        wrong = {row: str(error) for row, error in outputs.failures}
+        rows = sorted([*outputs.rows.tolist(), *wrong])
         scores = np.zeros((len(rows), len(model.space.names)), np.float32)
-        scores[good] = model.scores(outputs.values)
+        scores[[row not in wrong for row in rows]] = model.scores(outputs.values)
+        yield Scored([paths[row] for row in rows], scores, [wrong.get(row) for row in rows])
+
+
+def decide(parts: Iterable[Scored], model: bundle.Bundle, *, on_error: str = "fail") -> Iterator[Tagged]:
+    """Tags for scores; chips that could not be used are left out unless `on_error` is `fill`."""
+    for part in parts:
+        good = np.array([error is None for error in part.errors], np.bool_)
+        kept = good | (on_error == "fill")
+        places = [place for place, keep in zip(part.places, kept, strict=True) if keep]
+        scores, good = part.scores[kept], good[kept]
         tags = np.where(good[:, None], model.decide(scores), model.common)
-        failures = [(paths[row], error) for row, error in outputs.failures]
         expected = np.where(good, decoders.forecast(model.decision, scores, tags), 0)
-        yield Tagged([listing.name(paths[row]) for row in rows], scores, tags, expected, failures)
+        failures = [(place, error) for place, error in zip(part.places, part.errors, strict=True) if error is not None]
+        yield Tagged([listing.name(place) for place in places], scores, tags, expected, failures)

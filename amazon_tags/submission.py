@@ -54,7 +54,7 @@ def write(
             stream.flush()
             write_scores(part.ids, part.scores)
             count, worth = count + len(part.ids), worth + float(part.expected.sum())
-            failures += [{"file": str(path), "error": str(error)} for path, error in part.failures]
+            failures += [{"file": str(path), "error": error} for path, error in part.failures]
             advance(len({*part.ids, *(naming.name(path.name) for path, _ in part.failures)}))
     if places.errors:  # an empty list too, or that of a former run would stand
         files.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))

@@ -1,0 +1,160 @@
+"""A journal of a long run: a run that was killed goes on from it, and ends in the same bytes.
+
+The chips in their order are cut into shards of 1,024. Of each that is done the journal holds the scores, in a Parquet
+file that is named by the shard's number and by its chips' names and contents; `journal.json` says what was asked.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from amazon_tags import bundle, files, predict
+from features import chips, listing
+
+SHARD = 1024  # chips; a multiple of a network's batch
+SAID = {
+    "version": "was written by version {} of amazon_tags, and this is {}",
+    "model": "holds scores of a model with the hash {}, and this one has {}",
+    "precision": "holds scores in {}, and this run computes in {}",
+    "views": "holds scores of {} views, and this run takes {}",
+    "tolerant": "is of a run whose --on-error is skip or fill: {}, of this one: {}",
+    "chips": "is of chips with names of the hash {}, and these have {}",
+}
+UNFINISHED = ".amazon_tags-*.part"  # what `files.atomic` leaves of a run that was killed
+ADVICE = "name another folder, or delete this one."
+
+
+@dataclass(frozen=True)
+class Key:
+    """What must be the same for a run to go on: values of `journal.json`."""
+
+    version: str
+    model: str
+    precision: str
+    views: int
+    tolerant: bool
+    chips: str  # SHA-256 of their names in order
+
+
+def run(
+    folder: Path, paths: listing.Listing, model: bundle.Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+) -> Iterator[predict.Tagged]:
+    """As `predict.run`, a shard at a time, with a journal in `folder`, which is made if it is not there.
+
+    Raises:
+        BlockingIOError: another run holds the journal.
+        ValueError: it is of another run, or of chips that have changed. No tag has been given then.
+    """
+    tolerant = on_error != "fail"
+    names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
+    asked = Key(version("amazon-tags"), model.manifest["sha256"], model.precision, views, tolerant, names)
+    folder.mkdir(exist_ok=True)
+    with files.lock(folder / "lock"), ThreadPoolExecutor(jobs) as pool:
+        _refuse_other(folder, asked)
+        for part in folder.glob(UNFINISHED):
+            part.unlink()
+        files.write_json(folder / "journal.json", asdict(asked))
+        held = _held(folder, paths, pool)
+        missing = (row for row in range(len(paths)) if row // SHARD not in held)
+        made = predict.score(paths.take(missing), model, views=views, tolerant=tolerant, jobs=jobs)
+        yield from predict.decide(_shards(folder, paths, made, held, pool, model.space.names), model, on_error=on_error)
+
+
+def _shards(
+    folder: Path,
+    paths: listing.Listing,
+    made: Iterator[predict.Scored],
+    held: dict[int, Path],
+    pool: ThreadPoolExecutor,
+    labels: Sequence[str],
+) -> Iterator[predict.Scored]:
+    """The scores of all shards in order: those that the journal holds, and those that are made and put into it."""
+    for number in range(-(-len(paths) // SHARD)):
+        shard = paths[number * SHARD : (number + 1) * SHARD]
+        if number in held:
+            yield _read(held[number], shard, labels)
+        else:
+            scored = _joined(made, len(shard))
+            _write(folder / _name(number, shard, pool), scored, labels)
+            yield scored
+
+
+def _held(folder: Path, paths: listing.Listing, pool: ThreadPoolExecutor) -> dict[int, Path]:
+    """The journal's shards by number, their chips being what they were."""
+    held = {int(path.name[:6]): path for path in folder.glob("[0-9]*-*.parquet")}
+    for number, path in sorted(held.items()):
+        if path.name != _name(number, paths[number * SHARD : (number + 1) * SHARD], pool):
+            raise ValueError(f"{folder}: the chips of {path.name} are not what they were when it was written; {ADVICE}")
+    return held
+
+
+def _joined(parts: Iterator[predict.Scored], count: int) -> predict.Scored:
+    """The next parts that hold so many chips."""
+    taken: list[predict.Scored] = []
+    while sum(len(part.places) for part in taken) < count:
+        taken.append(next(parts))
+    return predict.Scored(
+        [place for part in taken for place in part.places],
+        np.concatenate([part.scores for part in taken]),
+        [error for part in taken for error in part.errors],
+    )
+
+
+def _name(number: int, shard: listing.Listing, pool: ThreadPoolExecutor) -> str:
+    digest = hashlib.sha256()
+    for place, content in zip(shard, pool.map(_fingerprint, shard), strict=True):
+        digest.update(f"{listing.name(place)} {content}\n".encode())
+    return f"{number:06}-{digest.hexdigest()[:32]}.parquet"
+
+
+def _fingerprint(place: listing.Place) -> str:
+    try:
+        return files.sha256_bytes(chips.bytes_of(place))
+    except (chips.ChipError, OSError) as error:
+        return f"{type(error).__name__}"
+
+
+def _write(path: Path, scored: predict.Scored, labels: Sequence[str]) -> None:
+    import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with a journal should pay
+    from pyarrow import parquet as pq  # noqa: PLC0415
+
+    columns = {name: pa.array(column) for name, column in zip(labels, scored.scores.T, strict=True)}
+    with files.atomic(path) as stream:
+        pq.write_table(pa.table({**columns, " error": pa.array(scored.errors, pa.string())}), stream)
+
+
+def _read(path: Path, shard: listing.Listing, labels: Sequence[str]) -> predict.Scored:
+    import pyarrow as pa  # noqa: PLC0415  as in `_write`
+    from pyarrow import parquet as pq  # noqa: PLC0415
+
+    try:
+        table = pq.read_table(path)
+        scores = np.stack([table.column(name).to_numpy() for name in labels], axis=1)
+        errors = table.column(" error").to_pylist()
+        if scores.shape != (len(shard), len(labels)) or scores.dtype != np.float32:
+            raise ValueError(f"scores {scores.shape} of {scores.dtype}")
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, and its chips are scored again.") from error
+    return predict.Scored(list(shard), scores, errors)
+
+
+def _refuse_other(folder: Path, asked: Key) -> None:
+    path = folder / "journal.json"
+    if not path.exists():
+        if any(entry.name != "lock" and not entry.match(UNFINISHED) for entry in folder.iterdir()):
+            raise ValueError(f"{folder} holds files and is no journal; {ADVICE}")
+        return
+    try:
+        found = Key(**json.loads(path.read_bytes()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no journal's ({error}); {ADVICE}") from error
+    for name, words in SAID.items():
+        there, here = (str(getattr(key, name))[:12] for key in (found, asked))
+        if getattr(found, name) != getattr(asked, name):
+            raise ValueError(f"{folder} {words.format(there, here)}; {ADVICE}")
