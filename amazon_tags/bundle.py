@@ -61,7 +61,7 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """A compiled network and, for a frozen backbone, the head on its vectors."""
+    """A compiled network and, where it gives vectors, the head on these; a linear head is the network's last layer."""
 
     name: str
     network: runtime.Network
@@ -259,10 +259,10 @@ def _precision(folder: Path, manifest: dict[str, Any], wanted: str) -> str:
 def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int, precision: str) -> Member:
     inside = f"members/{name}"
     xml, weights = (_bytes(folder, manifest, f"{inside}/{part}") for part in NETWORK[precision])
-    network = runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision])
     held = [kind for kind in fitted.FILES if f"{inside}/{kind}" in manifest["files"]]
     head = fitted.parse(held[0], _bytes(folder, manifest, f"{inside}/{held[0]}")) if held else None
-    return Member(name, network, head)
+    last, rest = (head.layer(), None) if isinstance(head, fitted.Linear) else (None, head)
+    return Member(name, runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision], last=last), rest)
 
 
 def _load_second(folder: Path, manifest: dict[str, Any]) -> joined.Second:

@@ -177,11 +177,11 @@ def train(
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
     _need_train()
-    from amazon_tags import recipe, train
+    from amazon_tags import labelled, recipe, train
 
     process.catch_signals()
     given = dict(options.pair(text) for text in weights)
-    source = train.Source(chips, table, space, skip_missing, note, unlabelled)
+    source = labelled.Source(chips, table, space, skip_missing, note, unlabelled)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
 
@@ -343,6 +343,11 @@ def _need_train() -> None:
         raise click.ClickException(
             f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
             "pip install '.[train]'"
+        )
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax", "torch") or find_spec(backend) is None:
+        raise click.ClickException(
+            f"KERAS_BACKEND is {backend}, which is not installed or cannot train; use tensorflow, jax or torch."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 

@@ -39,8 +39,10 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         if target.exists():
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
-    except BaseException:  # KeyboardInterrupt too
+    except BaseException as error:  # KeyboardInterrupt too
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:  # which says nothing of where
+            raise _refusal(path, error) from error
         raise
     _sync(target.parent)
 
@@ -135,6 +137,13 @@ def refuse_unwritable(path: Path) -> None:
         raise _refusal(path, error) from error
 
 
+def refuse_full(folder: Path, needed: int) -> None:
+    """Raises the OSError that writing so many bytes into the folder would end in."""
+    if shutil.disk_usage(folder).free < needed:
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise _refusal(folder, error)
+
+
 def refuse_outputs(outputs: Sequence[Path], inputs: Iterable[Path] = ()) -> None:
     """`refuse_unwritable` for all outputs of a run, none of which may be an input or another output.
 
@@ -226,6 +235,8 @@ def _refusal(path: Path, error: OSError) -> OSError:
     if isinstance(error, FileNotFoundError):
         reason = f"the folder {path.parent} does not exist"
         advice = "create it first"
+    if error.errno == errno.ENOSPC:
+        advice = "make room and start it again"
     refusal = type(error)(f"{path} cannot be written: {reason}; {advice}.")
     refusal.errno = error.errno
     return refusal

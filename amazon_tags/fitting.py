@@ -6,10 +6,12 @@ network goes on from the last epoch that it saved.
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -144,11 +146,11 @@ def _unit(
     source = feed.Source(paths, targets, examples.spec, workers=max(2, examples.jobs))
     if teachers:
         source = _taught(source, settings, examples, rows, [lesson(entry, examples, number) for entry in teachers])
+    keras.utils.clear_session()  # or layers would be named by what was built before
     model = _train(settings, source, examples, unit)
     with files.atomic_folder(unit) as part:
         _write_network(model, part)
     unit.with_suffix(".npz").unlink(missing_ok=True)
-    keras.utils.clear_session()
     return unit
 
 
@@ -173,11 +175,12 @@ def _train(settings: member.Tuned, source: feed.Source, examples: Examples, unit
     kept = unit.with_suffix(".npz")
     state = None
     if kept.exists():
-        with np.load(kept, allow_pickle=False) as archive:
+        with _sound(kept), np.load(kept, allow_pickle=False) as archive:
             state = dict(archive)
-        batch, accumulate = (int(number) for number in state.pop("pace"))  # smaller than the member's on a full device
+            batch, accumulate = (int(number) for number in state.pop("pace"))  # smaller where a device was full
+            done = int(state["epochs"])
         settings = replace(settings, batch=batch, accumulate=accumulate)
-        progress.say(f"{title}: going on after epoch {int(state['epochs'])}")
+        progress.say(f"{title}: going on after epoch {done}")
 
     def after_epoch(epochs: int, loss: float, state: nets.State) -> None:
         buffer = io.BytesIO()
@@ -214,16 +217,16 @@ def scores(
     `network` is a folder with another network in place of the unit's; `hint` is that of `runtime.load`.
     """
     paths = [examples.paths[row] for row in rows]
-    values = _outputs(network or unit, examples, paths, examples.views, hint)
-    if not any((unit / name).exists() for name in fitted.FILES):
-        return values
-    head = fitted.load(unit)
-    return np.stack([head.scores(view) for view in values])
+    head = fitted.load(unit) if any((unit / name).exists() for name in fitted.FILES) else None
+    last, rest = (head.layer(), None) if isinstance(head, fitted.Linear) else (None, head)
+    values = _outputs(network or unit, examples, paths, examples.views, hint=hint, last=last)
+    return values if rest is None else np.stack([rest.scores(view) for view in values])
 
 
 def _vectors(settings: member.Frozen, examples: Examples, folder: Path) -> Values:
     network = folder / "network"
     if not network.exists():
+        keras.utils.clear_session()
         keras.utils.set_random_seed(examples.seed)
         frame = backbones.Frame(settings.sees, settings.shrink, settings.pool)
         model = backbones.build(
@@ -240,8 +243,18 @@ def _kept(path: Path, make: Callable[[], Values]) -> Values:
         buffer = io.BytesIO()
         np.save(buffer, make())
         files.write_bytes(path, buffer.getvalue())
-    known: Values = np.load(path, allow_pickle=False)
+    with _sound(path):
+        known: Values = np.load(path, allow_pickle=False)
     return known
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """What a former run left unfinished may be damaged; says which file, and what to do."""
+    try:
+        yield
+    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{path}, of a former run, is damaged; delete {path.parent} and start again.") from error
 
 
 def _name(number: int) -> str:
@@ -254,12 +267,21 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _write_network(model: keras.Model, folder: Path) -> None:
+    files.refuse_full(folder, 3 * 4 * model.count_params())  # HDF5 crashes on a full disk
     convert.export(model, folder)
     model.save_weights(folder / "network.weights.h5")
 
 
-def _outputs(folder: Path, examples: Examples, paths: Sequence[listing.Place], views: int, hint: str = "f32") -> Values:
-    network = runtime.load(*network_of(folder), jobs=examples.jobs, hint=hint)
+def _outputs(
+    folder: Path,
+    examples: Examples,
+    paths: Sequence[listing.Place],
+    views: int,
+    *,
+    hint: str = "f32",
+    last: runtime.Dense | None = None,
+) -> Values:
+    network = runtime.load(*network_of(folder), jobs=examples.jobs, hint=hint, last=last)
     values = np.zeros((views, len(paths), network.dim), np.float32)
     with progress.bar(folder.parent.name, len(paths)) as advance:
         for outputs in extract.stream(paths, [network], examples.spec, turns=views, jobs=examples.jobs):

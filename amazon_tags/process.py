@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 FAILURE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 3, 4, 74, 75
+PATIENCE = 3.0  # seconds that a run has to unwind, before a signal is raised in it again
 FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
 
 
@@ -22,16 +23,20 @@ def emit(text: str) -> None:
 
 
 def catch_signals() -> None:
-    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _terminate)
+    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process.
+
+    What is raised inside of a destructor or a callback of the garbage collector is lost. So it is raised again every
+    few seconds, until the run has ended.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup, or where a shell has it ignored
+            signal.signal(number, _stop)
 
 
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def main(root: click.Group) -> None:
@@ -55,6 +60,7 @@ def _run(root: click.Group, arguments: list[str]) -> int:
             ended.show()
         return ended.exit_code
     except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
         return _say("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:  # whoever read our rows has seen enough

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import (
-    bank,
     bundle,
     card,
     decision,
     files,
     fitting,
+    labelled,
     labels,
     precision,
     progress,
@@ -34,37 +35,8 @@ Scores = NDArray[np.float32]  # (chips, labels)
 GOLDEN = ("clear primary", "agriculture clear primary road", "haze primary water", "cloudy")  # rendered, so anybody's
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where labelled chips come from.
-
-    `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
-    chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
-    terms. `unlabelled` are folders of chips for members that have teachers.
-    """
-
-    chips: Path
-    table: Path
-    space: str = "planet"
-    skip_missing: bool = False
-    note: str = ""
-    unlabelled: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags."""
-
-    paths: list[listing.Place]
-    truth: NDArray[np.bool_]
-    doubts: NDArray[np.bool_]
-    space: labels.LabelSpace
-    fingerprint: str
-    others: list[listing.Place]
-
-
 def run(
-    source: Source,
+    source: labelled.Source,
     out: Path,
     *,
     plan: recipe.Recipe,
@@ -94,51 +66,54 @@ def run(
         files.refuse_unwritable(path)
     _check(plan, weights or {}, source)
     source.note.encode()  # what no card can hold is refused before the work
-    labelled = _gather(source, jobs)
-    fold = folds.stratify(labelled.truth, folds=plan.folds, seed=plan.seed)
+    given = labelled.gather(source, jobs)
+    fold = folds.stratify(given.truth, folds=plan.folds, seed=plan.seed)
     spec = chips.ChipSpec(plan.bands, "uint8" if len(plan.bands) == 3 else "uint16", plan.side)
     starts = {name: files.sha256(path) for name, path in (weights or {}).items()}
     work = out.with_name(f"{out.name}.work")
-    unit = work / _key(plan, labelled, starts, views)
-    unit.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
     with files.lock(work / "lock"):
         files.refuse_existing(out)  # by a run that has ended since
-        groups = decision.rules(labelled.space).groups
+        groups = decision.rules(given.space).groups
         examples = fitting.Examples(
-            labelled.paths,
-            labelled.truth,
+            given.paths,
+            given.truth,
             spec,
             fold,
             views=views,
             seed=plan.seed,
             jobs=jobs,
             groups=groups,
-            others=labelled.others,
-            doubts=labelled.doubts,
+            others=given.others,
+            doubts=given.doubts,
         )
         fitted: list[fitting.Fitted] = []
         for settings in plan.members:
-            started = _started(settings, weights or {})
-            fitted.append(fitting.out_of_fold(started, examples, unit, _teachers(started, fitted)))
-        shipped, front = _shipped(plan, labelled.truth, fitted)
-        single, made_of, trials = _join(plan, labelled.truth, [entry.scores[0] for entry in shipped], fold)
+            teachers = _teachers(settings, fitted)
+            origin = starts.get(settings.backbone, settings.weights)
+            key = _key(plan, given, settings, origin, [views, *(entry.folder.parent.name for entry in teachers)])
+            (work / key).mkdir(exist_ok=True)
+            started = replace(settings, weights=str((weights or {}).get(settings.backbone, settings.weights)))
+            fitted.append(fitting.out_of_fold(started, examples, work / key, teachers))
+        shipped, front = _shipped(plan, given.truth, fitted)
+        single, made_of, trials = _join(plan, given.truth, [entry.scores[0] for entry in shipped], fold)
         averaged = [blend.equal(list(entry.scores), plan.view_mean).scores(list(entry.scores)) for entry in shipped]
         name = made_of.name  # chosen on single views, and not anew on these
-        turned = second.compare(averaged, labelled.truth, fold, names=[name], seed=plan.seed)[name].scores
+        turned = second.compare(averaged, given.truth, fold, names=[name], seed=plan.seed)[name].scores
         for path in score_tables:
-            tables.write_scores(path, [listing.name(path) for path in labelled.paths], single, labelled.space)
-        made, tags = _decide(plan, labelled, single, fold)
+            tables.write_scores(path, [listing.name(path) for path in given.paths], single, given.space)
+        made, tags = _decide(plan, given, single, fold)
         prices = precision.measure(
             shipped, examples, lambda matrices: decoders.tags(made, made_of.second.scores(matrices))
         )
-        measured = card.measure(labelled.truth, single, turned, fold, labelled.space, tags)
+        measured = card.measure(given.truth, single, turned, fold, given.space, tags)
         story = {
             "recipe": recipe.to_values(plan),
             "started_from": starts,
             "data": {
-                "chips": len(labelled.paths),
-                "unlabelled": len(labelled.others),
-                "fingerprint": labelled.fingerprint,
+                "chips": len(given.paths),
+                "unlabelled": len(given.others),
+                "fingerprint": given.fingerprint,
                 "note": source.note,
             },
             "views": views,
@@ -156,25 +131,25 @@ def run(
                 shutil.copytree(fitting.whole(entry, examples), inside)
                 precision.add_int8(entry, examples, inside)
             bundle.write_second(part, made_of.second)
-            bundle.write_decision(part, labelled.space, made, decide.common(labelled.truth))
-            files.write_text(part / "card.md", card.text(labelled.space, story))
-            bundle.seal(part, labelled.space, spec, _golden(spec), story)
+            bundle.write_decision(part, given.space, made, decide.common(given.truth))
+            files.write_text(part / "card.md", card.text(given.space, story))
+            bundle.seal(part, given.space, spec, _golden(spec), story)
     shutil.rmtree(work)
     progress.say(f"{out}: F2 {measured['f2']:.4f} out of fold")
     return bundle.read_manifest(out)
 
 
 def _decide(
-    plan: recipe.Recipe, labelled: Labelled, scores: NDArray[np.float32], fold: NDArray[np.int64]
+    plan: recipe.Recipe, given: labelled.Labelled, scores: NDArray[np.float32], fold: NDArray[np.int64]
 ) -> tuple[decoders.Decision, NDArray[np.bool_]]:
     """The recipe's decision, and the tags that it gives chips which its fit has not seen."""
-    flat = decoders.plain(scores.shape[1], rules=decision.rules(labelled.space))
+    flat = decoders.plain(scores.shape[1], rules=decision.rules(given.space))
     if plan.decision == "flat":
         return flat, decoders.tags(flat, scores)
     if plan.decision == "cuts":
-        made = decoders.fit("cuts", flat.calibration, scores, labelled.truth, flat)
-        return made, decide.nested(scores, labelled.truth, fold)
-    tuned = tuning.tune(tuning.Problem(scores, labelled.truth, flat, {}, seed=plan.seed))
+        made = decoders.fit("cuts", flat.calibration, scores, given.truth, flat)
+        return made, decide.nested(scores, given.truth, fold)
+    tuned = tuning.tune(tuning.Problem(scores, given.truth, flat, {}, seed=plan.seed))
     return tuned.decision, tuned.choice.tags
 
 
@@ -187,7 +162,7 @@ def _golden(spec: chips.ChipSpec) -> runtime.Batch:
     return (2000 + 30 * pixels[..., [shown[band] for band in spec.bands]].astype(np.uint16)).astype(np.uint16)
 
 
-def _check(plan: recipe.Recipe, weights: dict[str, Path], source: Source) -> None:
+def _check(plan: recipe.Recipe, weights: dict[str, Path], source: labelled.Source) -> None:
     """Refuse names that stand in no table, and chips that nobody asked for, before any work."""
     taught = [entry.name for entry in plan.members if isinstance(entry, member.Tuned) and entry.teachers]
     if source.unlabelled and not taught:
@@ -197,11 +172,12 @@ def _check(plan: recipe.Recipe, weights: dict[str, Path], source: Source) -> Non
         _known(f"cut of {settings.backbone}", settings.cut, ["top", *backbones.BACKBONES[settings.backbone].cuts])
         missing = [band for band in inputs.NEEDED[settings.sees] if band not in plan.bands]
         least = settings.shrink * (2 if isinstance(settings, member.Tuned) and settings.progressive else 1)
-        if missing or plan.side % least:
+        if not missing and plan.side % least:
+            raise ValueError(f"side {plan.side} cannot be shrunk {least} times for {settings.name}; choose a multiple.")
+        if missing:
             raise ValueError(
-                f"{settings.name} sees {settings.sees} shrunk {least} times, but the recipe's chips have the "
-                f"bands {', '.join(plan.bands)} and side {plan.side}; give it the bands that it lacks ({missing}), or "
-                "another shrink."
+                f"{settings.name} sees {settings.sees}, but the recipe's chips have the bands {', '.join(plan.bands)}; "
+                f"give it the bands that it lacks, {', '.join(missing)}."
             )
         if isinstance(settings, member.Frozen):
             _known("head", settings.head, heads.HEADS)
@@ -214,39 +190,6 @@ def _known(what: str, name: str, names: Iterable[str]) -> None:
     if name not in known:
         near = labels.did_you_mean(name, known)
         raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(known)}.")
-
-
-def _gather(source: Source, jobs: int) -> Labelled:
-    table = tables.read_labels(source.table, labels.choose(source.space, source.table), doubting=True)
-    if table.doubts.any():
-        progress.say(f"{source.table}: {table.doubts.sum()} tags are in doubt (tag?): no fine-tuned member learns them")
-    for remark in table.remarks:
-        progress.say(f"{source.table}: {remark}")
-    named = {listing.name(path): path for path in listing.chips([source.chips])}
-    missing = [name for name in table.ids if name not in named]
-    if missing and not source.skip_missing:
-        raise ValueError(
-            f"{len(missing)} of {len(table.ids)} chips named in {source.table} are missing from {source.chips} "
-            f"(first: {missing[0]}); pass --skip-missing to train without them."
-        )
-    wanted = set(table.ids)
-    paths = [path for name, path in named.items() if name in wanted]
-    if len(paths) < len(named):
-        progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
-    if len(paths) < 2:
-        raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
-    rows = tables.select(table.ids, [listing.name(path) for path in paths])
-    truth, doubts = table.truth[rows], table.doubts[rows]
-    others = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
-    hashes = bank.fingerprints([*paths, *others], jobs=jobs)
-    seen = {hashes[path] for path in paths}
-    apart = [path for path in others if hashes[path] not in seen]
-    if len(apart) < len(others):
-        progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
-    pixels = bank.combine({path: hashes[path] for path in [*paths, *apart]})
-    tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
-    fingerprint = hashlib.sha256(pixels.encode() + tags).hexdigest()
-    return Labelled(paths, truth, doubts, table.space, fingerprint, apart)
 
 
 @dataclass(frozen=True)
@@ -305,12 +248,11 @@ def _teachers(settings: recipe.Member, fitted: list[fitting.Fitted]) -> list[fit
     return [entry for entry in fitted if entry.settings.name in names]
 
 
-def _started(settings: recipe.Member, weights: dict[str, Path]) -> recipe.Member:
-    return replace(settings, weights=str(weights.get(settings.backbone, settings.weights)))
-
-
-def _key(plan: recipe.Recipe, labelled: Labelled, starts: dict[str, str], views: int) -> str:
-    """Unfinished work is taken up again only by a run that would do the same."""
-    backend = keras.backend.backend()
-    values = [recipe.to_values(plan), labels.to_json(labelled.space), labelled.fingerprint, starts, views, backend]
+def _key(
+    plan: recipe.Recipe, given: labelled.Labelled, settings: recipe.Member, origin: str, rest: Sequence[Any]
+) -> str:
+    """What a member's fit depends on: unfinished work is taken up again only by a run that would do the same."""
+    chosen = [asdict(replace(settings, weights=origin)), plan.seed, plan.folds, plan.side, plan.bands]
+    data = [labels.to_json(given.space), given.fingerprint]
+    values = [chosen, data, keras.backend.backend(), version("amazon-tags"), *rest]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -51,9 +51,10 @@ def within(choices: Sequence[Choice], *, milliseconds: float = np.inf, size: flo
     fitting = [entry for entry in choices if entry.cost.milliseconds <= milliseconds and entry.cost.size <= size]
     if not fitting:
         least = min(entry.cost.milliseconds for entry in choices), min(entry.cost.size for entry in choices)
+        asked = [f"{milliseconds:g} ms a chip"] * (milliseconds < np.inf) + [f"{size / 2**20:g} MiB"] * (size < np.inf)
         raise ValueError(
-            f"no member fits {milliseconds:g} ms a chip and {size / 2**20:g} MiB; the least there is takes "
-            f"{least[0]:.2f} ms and {least[1] / 2**20:.1f} MiB."
+            f"no member fits {' and '.join(asked)}; the least there is takes {least[0]:.2f} ms and "
+            f"{least[1] / 2**20:.1f} MiB; raise budget_ms or budget_mb."
         )
     return max(fitting, key=lambda entry: entry.f2)
 

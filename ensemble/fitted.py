@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from features import runtime
+
 Vectors = NDArray[np.float32]  # (chips, dim)
 Scores = NDArray[np.float32]  # (chips, labels)
 Tags = NDArray[np.bool_]  # (chips, labels)
@@ -53,6 +55,10 @@ class Linear:
             block = standardise(vectors[first : first + BLOCK], self.mean, self.spread)
             scores[first : first + BLOCK] = sigmoid(block @ weights + self.bias)
         return scores
+
+    def layer(self) -> runtime.Dense:
+        """The head as the last layer of its backbone's network."""
+        return runtime.Dense(self.mean, self.spread, self.weights, self.bias)
 
     def pack(self) -> tuple[str, bytes]:
         """`head.npz`."""

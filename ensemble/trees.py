@@ -50,8 +50,14 @@ class Trees:
         """Scores (chips, labels)."""
         fitted.check_vectors(vectors, self.dim)
         scores = np.empty((len(vectors), len(self.rates)), np.float32)
-        for label, (rate, booster) in enumerate(zip(self.rates, self.boosters, strict=True)):
-            scores[:, label] = rate if booster is None or not len(vectors) else booster.inplace_predict(vectors)
+
+        def one(label: int) -> None:
+            booster = self.boosters[label]
+            scores[:, label] = self.rates[label] if booster is None else booster.inplace_predict(vectors)
+
+        if len(vectors):
+            with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+                list(pool.map(one, range(len(self.rates))))
         return np.clip(scores, 0, 1)
 
     def pack(self) -> tuple[str, bytes]:

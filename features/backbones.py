@@ -301,8 +301,10 @@ def _load(part: keras.Model, whole: keras.Model, path: Path, entry: Backbone) ->
                 + (f" or {whole.count_params():,} in whole; {advice}." if whole is not part else f"; {advice}.")
             )
         fitting[0].load_weights(path)
-    except OSError as error:
+    except (KeyError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is not a readable HDF5 file ({error}); pass a .weights.h5 file.") from error
+    if not all(np.isfinite(value).all() for value in fitting[0].get_weights()):
+        raise ValueError(f"{path} holds weights that are no finite numbers; fetch or make it anew.")
 
 
 def _count_values(path: Path) -> int:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from features import runtime  # noqa: F401  first, for it keeps openvino's telemetry out
+from features import runtime  # first, for it keeps openvino's telemetry out
 
 import keras  # isort: skip
+import openvino  # isort: skip
 
 
 def export(model: keras.Model, folder: Path) -> None:
@@ -30,7 +31,9 @@ def export(model: keras.Model, folder: Path) -> None:
 
 
 def _convert(model: keras.Model, folder: Path) -> None:
-    model.export(str(folder / "network.xml"), format="openvino", verbose=False)
+    path = folder / "network.xml"
+    model.export(str(path), format="openvino", verbose=False)
+    runtime.save(openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes()), path)
 
 
 def main(folder: Path) -> None:

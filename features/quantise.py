@@ -55,5 +55,5 @@ def int8(xml: bytes, weights: bytes, shown: runtime.Batch, *, keep: int) -> tupl
             ignored_scope=nncf.IgnoredScope(names=ordered[:keep]) if ordered[:keep] else None,
         )
     with tempfile.TemporaryDirectory() as folder:
-        openvino.save_model(quantised, Path(folder, "network.xml"), compress_to_fp16=False)
+        runtime.save(quantised, Path(folder, "network.xml"))
         return Path(folder, "network.xml").read_bytes(), Path(folder, "network.bin").read_bytes()

@@ -6,6 +6,8 @@ thread each. So a chip's numbers depend neither on its neighbours, nor on where 
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # importing openvino would send an event
 import openvino  # noqa: E402
+import openvino.opset13  # noqa: E402
 
 Batch = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, side, side, bands)
 Floats = NDArray[np.float32]  # (chips, dim)
@@ -68,7 +71,26 @@ def computes(hint: str) -> bool:
     return hint == "f32" or hint.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32") -> Network:
+def save(graph: Any, path: Path) -> None:
+    """Write a graph as `path` and its weights beside it, in the same bytes whatever was converted before it."""
+    for place, operation in enumerate(graph.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{place}")  # theirs count all that a process converts
+        for output in operation.outputs():
+            output.get_tensor().set_names(set())
+    openvino.save_model(graph, path, compress_to_fp16=False)
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A last layer: sigmoid(((vectors - mean) / spread) @ weights + bias); (dim,), (dim,), (dim, out), (out,)."""
+
+    mean: Floats
+    spread: Floats
+    weights: Floats
+    bias: Floats
+
+
+def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32", last: Dense | None = None) -> Network:
     """Compile a network from the bytes of its OpenVINO files, for `jobs` threads.
 
     Args:
@@ -76,6 +98,7 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32") -> Net
         weights: its numbers.
         jobs: threads.
         hint: what floats are computed in, `f32` or `bf16`; integers of a quantised network stay what they are.
+        last: a layer to put on, so that the network gives scores instead of vectors.
 
     Raises:
         ValueError: if the bytes are no OpenVINO network from one batch of chips to one row of floats a chip.
@@ -85,7 +108,17 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32") -> Net
         model = core.read_model(xml, weights)
         _, *chip = model.input(0).partial_shape
         model.reshape([BATCH, *chip])
+        if last is not None:
+            model = _extended(model, last)
         options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
         return Network(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a network that OpenVINO can run: {error}") from error
+
+
+def _extended(model: Any, last: Dense) -> Any:
+    operations = openvino.opset13
+    vectors = model.output(0).get_node().input_value(0)
+    even = operations.divide(operations.subtract(vectors, operations.constant(last.mean)), last.spread)
+    odds = operations.add(operations.matmul(even, last.weights, False, False), last.bias)
+    return openvino.Model([operations.result(operations.sigmoid(odds))], model.get_parameters())

@@ -221,3 +221,11 @@ def test_bands_that_are_missing_are_named():
         backbones.build("toy", SPEC, frame=backbones.Frame("streams"))
     with pytest.raises(ValueError, match="cannot be shrunk 5 times"):
         backbones.build("toy", SPEC, frame=backbones.Frame(shrink=5))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    network = backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None)
+    network.layers[1].kernel.assign(np.full(network.layers[1].kernel.shape, np.nan))
+    network.save_weights(tmp_path / "nan.weights.h5")
+    with pytest.raises(ValueError, match=r"nan\.weights\.h5 holds weights that are no finite numbers"):
+        backbones.build("toy", chips.ChipSpec(side=64), weights=str(tmp_path / "nan.weights.h5"))

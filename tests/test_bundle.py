@@ -6,7 +6,8 @@ import pytest
 
 from amazon_tags import bundle, files
 from amazon_tags.labels import PLANET
-from ensemble import blend, joined
+from ensemble import blend, fitted, joined, trees
+from features import runtime
 
 
 @pytest.fixture
@@ -151,10 +152,28 @@ def test_views_are_averaged_within_members_and_members_with_equal_weight(model):
     opened = bundle.load(model)
     rng = np.random.default_rng(0)
     net = rng.random((2, 5, 17), dtype=np.float32)
-    vectors = rng.random((2, 5, 16), dtype=np.float32)
-    head = opened.members[1].head
-    expected = (net.mean(axis=0) + (head.scores(vectors[0]) + head.scores(vectors[1])) / 2) / 2
-    np.testing.assert_allclose(opened.scores([net, vectors]), expected, rtol=1e-5)
+    other = rng.random((2, 5, 17), dtype=np.float32)
+    expected = (net.mean(axis=0) + other.mean(axis=0)) / 2
+    np.testing.assert_allclose(opened.scores([net, other]), expected, rtol=1e-5)
+
+
+def test_a_linear_head_is_the_last_layer_of_its_network_and_trees_are_not(model, copy):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    member = bundle.load(model).members[1]
+    assert member.head is None
+    inside = copy / "members" / "01-vectors"
+    head = fitted.load(inside)
+    vectors = runtime.load(*((inside / name).read_bytes() for name in bundle.NETWORK["f32"]))(pixels)
+    np.testing.assert_allclose(member.network(pixels), head.scores(vectors), atol=1e-5)
+    (inside / "head.npz").unlink()
+    name, content = trees.boosted(vectors, head.scores(vectors) > 0.2, 0).pack()
+    (inside / name).write_bytes(content)
+    entry = {"size": len(content), "sha256": files.sha256_bytes(content)}
+    held = json.loads((copy / "manifest.json").read_text())["files"]
+    del held["members/01-vectors/head.npz"]
+    rewrite(copy, files={**held, f"members/01-vectors/{name}": entry})
+    with pytest.raises(bundle.BundleError, match="golden"):  # of another head
+        bundle.load(copy)
 
 
 def test_a_bundle_of_the_first_format_averages_its_members(model, copy):
@@ -179,10 +198,8 @@ def test_a_second_level_that_does_not_fit_is_refused_even_under_a_fitting_hash(c
 def test_views_can_be_averaged_geometrically(copy):
     rewrite(copy, view_mean="geometric")
     opened = bundle.load(copy)
-    values = [np.random.default_rng(0).random((2, 5, width), dtype=np.float32) for width in (17, 16)]
-    head = opened.members[1].head
-    members = [list(values[0]), [head.scores(view) for view in values[1]]]
-    expected = np.mean([np.sqrt(first * second) for first, second in members], axis=0)
+    values = [np.random.default_rng(seed).random((2, 5, 17), dtype=np.float32) for seed in (0, 1)]
+    expected = np.mean([np.sqrt(first * second) for first, second in values], axis=0)
     np.testing.assert_allclose(opened.scores(values), expected, atol=1e-3)  # drawn scores may be 0, which has no log
     rewrite(copy, view_mean="median")
     with pytest.raises(bundle.BundleError, match="do not fit together"):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from ensemble import fitted
 from features import backbones, chips, convert, runtime
 
 SPEC = chips.ChipSpec(side=64)
@@ -48,3 +49,14 @@ def test_chips_of_another_shape_or_type_are_refused(files, wrong):
 def test_bytes_that_are_no_network_are_refused(files, change):
     with pytest.raises(ValueError, match="not a network that OpenVINO can run"):
         runtime.load(*change(*files))
+
+
+def test_a_dense_layer_put_on_is_the_head_that_it_was_made_of(files, batch):
+    vectors = runtime.load(*files)(batch)
+    rng = np.random.default_rng(0)
+    head = fitted.Linear(
+        vectors.mean(axis=0), vectors.std(axis=0) + 1e-3, *(rng.normal(size=size).astype("f4") for size in ((16, 5), 5))
+    )
+    scores = runtime.load(*files, last=head.layer())(batch)
+    np.testing.assert_allclose(scores, head.scores(vectors), atol=1e-5)
+    assert np.ptp(scores) > 0.5

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from amazon_tags import bundle, decision, files, recipe, tables, train
+from amazon_tags import bundle, decision, files, labelled, recipe, tables, train
 from ensemble import decide, decoders, folds, nets, score, tuning
 from features import backbones
 from tests import world as worlds
@@ -23,7 +23,7 @@ def truth(world):
 
 
 def source(world, **options):
-    return train.Source(world.train_jpg, world.labels, **options)
+    return labelled.Source(world.train_jpg, world.labels, **options)
 
 
 def test_out_of_fold_scores_stand_beside_the_bundle_as_csv_and_parquet(model, truth):
@@ -99,10 +99,11 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(model, world
     assert done.returncode == 0, done.stderr
     assert "net fold_1: going on after epoch" in done.stderr
     assert "net fold_0: epoch" not in done.stderr
-    expected, got = (bundle.read_manifest(folder)["files"] for folder in (model, target))
-    assert {name: got[name] for name in got if name.endswith("network.bin")} == {
-        name: expected[name] for name in expected if name.endswith("network.bin")
-    }
+    expected, got = (
+        {name: file for name, file in bundle.read_manifest(folder)["files"].items() if name != "card.md"}
+        for folder in (model, target)
+    )
+    assert got == expected  # but for the times on the card, all files are the same to the byte
     assert tables.read_scores(model.with_name("model.scores.csv"))[1].tobytes() == (
         tables.read_scores(target.with_name("model.scores.csv"))[1].tobytes()
     )
@@ -148,19 +149,19 @@ def test_labels_of_chips_that_are_missing_are_refused_or_left_out(world, tmp_pat
     few.mkdir()
     for number in range(12, 40):
         shutil.copy(world.train_jpg / f"train_{number}.jpg", few)
-    missing = train.Source(few, world.labels)
+    missing = labelled.Source(few, world.labels)
     with pytest.raises(ValueError, match=r"20 of 48 chips named in .* are missing .*first: train_0.*--skip-missing"):
         train.run(missing, tmp_path / "model", plan=recipe.read(recipe_file))
-    labelled = train._gather(train.Source(few, world.labels, skip_missing=True), 1)
-    assert [path.stem for path in labelled.paths] == [f"train_{number}" for number in range(12, 40)]
-    assert labelled.truth.shape == (28, 17)
+    given = labelled.gather(labelled.Source(few, world.labels, skip_missing=True), 1)
+    assert [path.stem for path in given.paths] == [f"train_{number}" for number in range(12, 40)]
+    assert given.truth.shape == (28, 17)
 
 
 def test_chips_without_labels_are_left_out_with_a_word(world, tmp_path, capsys):
     table = tmp_path / "half.csv"
     table.write_text("\n".join(world.labels.read_text().splitlines()[:25]) + "\n")
-    labelled = train._gather(train.Source(world.train_jpg, table), 1)
-    assert len(labelled.paths) == 24
+    given = labelled.gather(labelled.Source(world.train_jpg, table), 1)
+    assert len(given.paths) == 24
     assert "24 of 48 chips have no labels and are left out" in capsys.readouterr().err
 
 
@@ -173,7 +174,7 @@ def test_what_the_chips_are_named_changes_nothing_that_is_learnt(world, tmp_path
         shutil.copy(world.train_jpg / f"{name}.jpg", renamed / f"x{name}.jpg")
     table = tmp_path / "renamed.csv"
     table.write_text("image_name,tags\n" + "".join(f"x{name},{tags}\n" for name, tags in rows[1:]))
-    first, second = (train._gather(entry, 1) for entry in (source(world), train.Source(renamed, table)))
+    first, second = (labelled.gather(entry, 1) for entry in (source(world), labelled.Source(renamed, table)))
     np.testing.assert_array_equal(first.truth, second.truth)
     assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
 
@@ -209,12 +210,12 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
 
 def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     _, scores, _ = tables.read_scores(model.with_name("model.scores.csv"))
-    labelled = train._gather(source(world), 1)
+    given = labelled.gather(source(world), 1)
     plan = recipe.Recipe((), decision="chosen")
-    made, tags = train._decide(plan, labelled, scores, np.zeros(len(scores), np.int64))
-    start = decoders.plain(17, rules=decision.rules(labelled.space))
+    made, tags = train._decide(plan, given, scores, np.zeros(len(scores), np.int64))
+    start = decoders.plain(17, rules=decision.rules(given.space))
     tuned = tuning.tune(tuning.Problem(scores, truth.truth, start, {}))
-    assert decision.to_json(labelled.space, made) == decision.to_json(labelled.space, tuned.decision)
+    assert decision.to_json(given.space, made) == decision.to_json(given.space, tuned.decision)
     np.testing.assert_array_equal(tags, tuned.choice.tags)
 
 
@@ -300,3 +301,45 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     wrong = run("predict", world.train_jpg, "--model", target)
     assert wrong.returncode == 1
     assert "3 bands of uint8, but the model reads uint16 blue, green, red, nir" in wrong.stderr
+
+
+def test_what_does_not_change_a_members_fit_does_not_train_it_anew(world, run, recipe_file, tmp_path):
+    target = tmp_path / "model"
+    arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe"]
+    (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
+    done = run(*arguments, tmp_path / "wrong.toml")
+    assert done.returncode == 1
+    assert "no member fits 1e-06 ms a chip; the least there is takes" in done.stderr
+    (tmp_path / "right.toml").write_text('decision = "flat"\n' + recipe_file.read_text())
+    done = run(*arguments, tmp_path / "right.toml")
+    assert done.returncode == 0, done.stderr
+    assert "net fold_0: epoch" not in done.stderr
+    assert "net all: epoch" in done.stderr
+
+
+def test_a_damaged_file_of_a_former_run_is_named(world, recipe_file, tmp_path):
+    (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
+    with pytest.raises(ValueError, match="no member fits"):
+        train.run(source(world), tmp_path / "model", plan=recipe.read(tmp_path / "wrong.toml"))
+    kept = next((tmp_path / "model.work").glob("*/net/fold_0.scores.npy"))
+    kept.write_bytes(kept.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"fold_0\.scores\.npy, of a former run, is damaged; delete .*net and start"):
+        train.run(source(world), tmp_path / "model", plan=recipe.read(recipe_file))
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "numpy"])
+def test_a_backend_that_cannot_train_is_refused(world, run, recipe_file, tmp_path, backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    arguments = ("train", world.train_jpg, world.labels, "-o", tmp_path / "model", "--recipe", recipe_file)
+    done = run(*arguments, env=environment)
+    assert done.returncode == 1
+    assert f"KERAS_BACKEND is {backend}, which is not installed or cannot train" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_labels_of_which_none_is_sure_teach_nothing(world, recipe_file, tmp_path):
+    table = tmp_path / "doubts.csv"
+    rows = [row.split(",") for row in world.labels.read_text().splitlines()[1:]]
+    table.write_text("image_name,tags\n" + "".join(f"{name},clear? primary?\n" for name, _ in rows))
+    with pytest.raises(ValueError, match=r"no chip of .*doubts\.csv carries a tag that is sure"):
+        train.run(labelled.Source(world.train_jpg, table), tmp_path / "model", plan=recipe.read(recipe_file))

@@ -1,0 +1,80 @@
+"""Labelled chips: a folder or archive and a table, matched and fingerprinted; and chips that nobody has labelled."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import bank, labels, progress, tables
+from features import listing
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where labelled chips come from.
+
+    `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
+    chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
+    terms. `unlabelled` are folders of chips for members that have teachers.
+    """
+
+    chips: Path
+    table: Path
+    space: str = "planet"
+    skip_missing: bool = False
+    note: str = ""
+    unlabelled: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags."""
+
+    paths: list[listing.Place]
+    truth: NDArray[np.bool_]
+    doubts: NDArray[np.bool_]
+    space: labels.LabelSpace
+    fingerprint: str
+    others: list[listing.Place]
+
+
+def gather(source: Source, jobs: int) -> Labelled:
+    """The chips that the table names.
+
+    Raises:
+        ValueError: chips are missing, too few, or nothing is known of them.
+    """
+    table = tables.read_labels(source.table, labels.choose(source.space, source.table), doubting=True)
+    if table.doubts.any():
+        progress.say(f"{source.table}: {table.doubts.sum()} tags are in doubt (tag?): no fine-tuned member learns them")
+    for remark in table.remarks:
+        progress.say(f"{source.table}: {remark}")
+    named = {listing.name(path): path for path in listing.chips([source.chips])}
+    missing = [name for name in table.ids if name not in named]
+    if missing and not source.skip_missing:
+        raise ValueError(
+            f"{len(missing)} of {len(table.ids)} chips named in {source.table} are missing from {source.chips} "
+            f"(first: {missing[0]}); pass --skip-missing to train without them."
+        )
+    wanted = set(table.ids)
+    paths = [path for name, path in named.items() if name in wanted]
+    if len(paths) < len(named):
+        progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
+    if len(paths) < 2:
+        raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
+    rows = tables.select(table.ids, [listing.name(path) for path in paths])
+    truth, doubts = table.truth[rows], table.doubts[rows]
+    if not truth.any():
+        raise ValueError(f"no chip of {source.table} carries a tag that is sure; there is nothing to learn.")
+    others = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
+    hashes = bank.fingerprints([*paths, *others], jobs=jobs)
+    seen = {hashes[path] for path in paths}
+    apart = [path for path in others if hashes[path] not in seen]
+    if len(apart) < len(others):
+        progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
+    pixels = bank.combine({path: hashes[path] for path in [*paths, *apart]})
+    tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
+    fingerprint = hashlib.sha256(pixels.encode() + tags).hexdigest()
+    return Labelled(paths, truth, doubts, table.space, fingerprint, apart)
