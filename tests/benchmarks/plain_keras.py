@@ -25,11 +25,12 @@ def main(folder: Path, bundle: Path) -> None:
     images = [keras.utils.load_img(path, target_size=(side, side)) for path in paths]
     pixels = np.stack([keras.utils.img_to_array(image, dtype="uint8") for image in images])
     scores = []
-    for place, settings in enumerate(manifest["recipe"]["members"]):
-        values = {key: value for key, value in settings.items() if key != "kind"}
+    recipe = {settings["name"]: settings for settings in manifest["recipe"]["members"]}
+    for inside in manifest["members"]:
+        values = {key: value for key, value in recipe[inside.partition("-")[2]].items() if key != "kind"}
         tuned = member.Tuned(**{**values, "weights": "none"})
         model = nets.build(tuned, chips.ChipSpec(side=side), np.full(len(names), 0.5), decision.rules(space).groups)
-        model.load_weights(bundle / "members" / f"{place:02}-{tuned.name}" / "network.weights.h5")
+        model.load_weights(bundle / "members" / inside / "network.weights.h5")
         scores.append(model.predict(pixels, verbose=0))
     tags = decoders.tags(made, np.mean(scores, axis=0))
     rows = csv.writer(sys.stdout, lineterminator="\n")
