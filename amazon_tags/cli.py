@@ -138,7 +138,7 @@ def embed(
     "plan",
     default="default",
     show_default=True,
-    help="A TOML file, or default, ensemble, frozen or hyperrule.",
+    help="A TOML file, or default, distilled, ensemble, frozen or hyperrule.",
 )
 @click.option(
     "--weights",
