@@ -15,6 +15,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import decision, files, labels
-from ensemble import blend, decoders, fitted, joined
-from features import chips, runtime
+from amazon_tags import decision, engine, files, labels
+from ensemble import blend, decoders, joined
+from features import chips, extract, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
 Values = NDArray[np.float32]  # (views, chips, dim)
 
 FORMAT, READ = 2, (1, 2)  # 1 knew no second level: its members were averaged
 DEFAULT = Path(__file__).parent / "default_model"
-HINTS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}  # precisions, and what their networks compute floats in
-NETWORK = {
-    "f32": ("network.xml", "network.bin"),
-    "bf16": ("network.xml", "network.bin"),
-    "int8": ("int8.xml", "int8.bin"),
-}
 # Of golden scores: other processors sum in another order, which moves a score by some 1e-5, in fewer bits by some 1e-2.
 TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 NONSENSE = (
@@ -60,29 +55,20 @@ class BundleError(ValueError):
 
 
 @dataclass(frozen=True)
-class Member:
-    """A compiled network and, where it gives vectors, the head on these; a linear head is the network's last layer."""
-
-    name: str
-    network: runtime.Network
-    head: fitted.Head | None
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A model ready to run; `common` (labels,) is its answer for a chip that cannot be used."""
 
     space: labels.LabelSpace
     spec: chips.ChipSpec
-    members: tuple[Member, ...]
+    members: tuple[engine.Member, ...]
     second: joined.Second
     decision: decoders.Decision
     common: NDArray[np.bool_]
     manifest: dict[str, Any]
-    precision: str = "f32"
+    engine: engine.Engine
 
     @property
-    def networks(self) -> list[runtime.Network]:
+    def networks(self) -> list[extract.Network]:
         """The members' networks, in the order of `scores`' argument."""
         return [member.network for member in self.members]
 
@@ -97,36 +83,42 @@ class Bundle:
         return decoders.tags(self.decision, scores)
 
 
-def _member_scores(member: Member, values: Values, kind: str) -> Scores:
+def _member_scores(member: engine.Member, values: Values, kind: str) -> Scores:
     scores = list(values) if member.head is None else [member.head.scores(view) for view in values]
     return blend.equal(scores, kind).scores(scores)
 
 
-def load(folder: Path, *, jobs: int = 1, precision: str = "f32") -> Bundle:
+def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "cpu") -> Bundle:
     """Read and compile a bundle, then let it score its golden chips.
 
     Args:
         folder: the bundle.
         jobs: threads.
-        precision: a key of `HINTS`, or `auto`: the fastest whose measured price is within the manifest's limit, of
-            those that this processor computes in.
+        precision: of `engine.choose`.
+        device: of `engine.choose`.
 
     Raises:
         BundleError: for a file that is missing, changed or of another format, or scores that are not reproduced.
         ValueError: for a precision that the bundle was not measured in, or that this processor lacks.
     """
     manifest = read_manifest(folder)
-    precision = _precision(folder, manifest, precision)
+    chosen = engine.choose(manifest, device=device, precision=precision)
+    read = partial(_bytes, folder, manifest)
     try:
         space = labels.from_json(manifest["labels"])
         spec = chips.ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
-        members = tuple(_load_member(folder, manifest, name, jobs, precision) for name in manifest["members"])
+        members = tuple(
+            engine.on_gpu(read, folder, manifest, name, chosen.precision)
+            if chosen.device == "gpu"
+            else engine.member(read, set(manifest["files"]), name, chosen.precision, jobs=jobs)
+            for name in manifest["members"]
+        )
         _check_networks(spec, members)
         made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
         if manifest.get("view_mean", "mean") not in blend.KINDS[:2]:
             raise ValueError(f"views are averaged by {manifest['view_mean']}")
-        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest, precision)
-        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"), precision)
+        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest, chosen)
+        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
     except BundleError:
         raise
     except NONSENSE as error:
@@ -145,8 +137,8 @@ def verify(folder: Path) -> int:
     strange = sorted(present - {*names, "manifest.json"})
     if strange:
         raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
-    for precision in _prices(manifest):
-        if runtime.computes(HINTS[precision]):
+    for precision in engine.prices(manifest):
+        if runtime.computes(engine.HINTS[precision]):
             load(folder, precision=precision)
     return len(names)
 
@@ -211,8 +203,9 @@ def seal(
         "files": _held(folder),
     }
     scores: dict[str, Any] = {}
-    for precision in _prices(manifest):
-        members = [_load_member(folder, manifest, name, 1, precision) for name in names]
+    for precision in engine.prices(manifest):
+        read, held = partial(_bytes, folder, manifest), set(manifest["files"])
+        members = [engine.member(read, held, name, precision) for name in names]
         first = [_member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
         scores["scores" if precision == "f32" else precision] = _load_second(folder, manifest).scores(first)
     buffer = io.BytesIO()
@@ -236,35 +229,6 @@ def _held(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _prices(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each precision costs that the bundle was measured in, f32 first; bundles of older versions know no other."""
-    prices: dict[str, dict[str, Any]] = manifest.get("precision", {}).get("prices", {"f32": {"loss": 0.0, "ms": 0.0}})
-    return prices
-
-
-def _precision(folder: Path, manifest: dict[str, Any], wanted: str) -> str:
-    """The precision to compute in."""
-    prices = _prices(manifest)
-    here = [name for name in prices if runtime.computes(HINTS[name])]
-    if wanted == "auto":
-        limit = manifest.get("precision", {}).get("limit", 0.0)
-        return min((name for name in here if prices[name]["loss"] <= limit), key=lambda name: prices[name]["ms"])
-    if wanted not in prices:
-        raise ValueError(f"{folder} was not measured in {wanted}, only in {', '.join(prices)}; name one of these.")
-    if wanted not in here:
-        raise ValueError(f"this processor does not compute in {wanted}; use --precision {' or '.join(here)}.")
-    return wanted
-
-
-def _load_member(folder: Path, manifest: dict[str, Any], name: str, jobs: int, precision: str) -> Member:
-    inside = f"members/{name}"
-    xml, weights = (_bytes(folder, manifest, f"{inside}/{part}") for part in NETWORK[precision])
-    held = [kind for kind in fitted.FILES if f"{inside}/{kind}" in manifest["files"]]
-    head = fitted.parse(held[0], _bytes(folder, manifest, f"{inside}/{held[0]}")) if held else None
-    last, rest = (head.layer(), None) if isinstance(head, fitted.Linear) else (None, head)
-    return Member(name, runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision], last=last), rest)
-
-
 def _load_second(folder: Path, manifest: dict[str, Any]) -> joined.Second:
     count = len(manifest["members"])
     if manifest["format"] == 1:
@@ -281,16 +245,17 @@ def _load_decision(content: bytes, space: labels.LabelSpace) -> tuple[decoders.D
     return made, labels.encode(space, values["common"])
 
 
-def _check_networks(spec: chips.ChipSpec, members: Sequence[Member]) -> None:
+def _check_networks(spec: chips.ChipSpec, members: Sequence[engine.Member]) -> None:
     expected = (spec.side, spec.side, len(spec.bands)), np.dtype(spec.dtype)
     for member in members:
         if (member.network.chip_shape, member.network.dtype) != expected:
             raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
 
 
-def _check_golden(bundle: Bundle, content: bytes, precision: str) -> None:
+def _check_golden(bundle: Bundle, content: bytes) -> None:
+    precision = bundle.engine.precision
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        pixels, expected = archive["chips"], archive["scores" if precision == "f32" else precision]
+        pixels, expected = archive["chips"], archive[precision if precision in archive else "scores"]
     scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
     if scores.shape != expected.shape:
         raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")

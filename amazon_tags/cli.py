@@ -37,6 +37,13 @@ def root() -> None:
     help="What to compute in; auto: the fastest that costs at most 0.001 of F2, by the bundle's own measure.",
 )
 @click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto: on a GPU if there is one and the gpu extra.",
+)
+@click.option(
     "--on-error",
     type=click.Choice(["fail", "skip", "fill"]),
     default="fail",
@@ -61,6 +68,7 @@ def predict(
     like: Path | None,
     views: int,
     precision: str,
+    device: str,
     on_error: str,
     errors: Path,
     journal_folder: Path | None,
@@ -78,7 +86,7 @@ def predict(
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
     paths = predict.find(chips, like)
     places.refuse(paths.files(), [like] if like else [])
-    loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs, precision=precision)
+    loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs, precision=precision, device=device)
     tag = partial(journal.run, journal_folder) if journal_folder else predict.run
     tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
     bad = submission.write(tagged, loaded.space, places, total=len(paths))

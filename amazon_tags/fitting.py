@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import files, progress
-from ensemble import budget, devices, feed, fitted, heads, losses, member, nets
-from features import backbones, chips, convert, extract, listing, runtime
+from ensemble import budget, feed, fitted, heads, losses, member, nets
+from features import backbones, chips, convert, devices, extract, listing, runtime
 
 Values = NDArray[np.float32]  # (views, chips, labels or dim)
 Targets = NDArray[np.float32]  # (chips, labels)

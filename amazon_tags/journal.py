@@ -53,7 +53,14 @@ def run(
     """
     tolerant = on_error != "fail"
     names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
-    asked = Key(version("amazon-tags"), model.manifest["sha256"], model.precision, views, tolerant, names)
+    asked = Key(
+        version("amazon-tags"),
+        model.manifest["sha256"],
+        f"{model.engine.precision} on a {model.engine.device}",
+        views,
+        tolerant,
+        names,
+    )
     folder.mkdir(exist_ok=True)
     with files.lock(folder / "lock"), ThreadPoolExecutor(jobs) as pool:
         _refuse_other(folder, asked)

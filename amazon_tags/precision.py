@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import bundle, files, fitting, progress
+from amazon_tags import engine, files, fitting, progress
 from ensemble import score
 from features import chips, quantise, runtime
 
@@ -35,7 +35,7 @@ def measure(
     """
     plain = score.per_chip(examples.truth, give([entry.scores[0] for entry in entries]))
     prices: dict[str, dict[str, Any]] = {}
-    for name, hint in bundle.HINTS.items():
+    for name, hint in engine.HINTS.items():
         if not runtime.computes(hint):
             continue
         matrices = [entry.scores[0] if name == "f32" else _out_of_fold(entry, examples, name) for entry in entries]
@@ -53,7 +53,7 @@ def measure(
 def add_int8(entry: fitting.Fitted, examples: fitting.Examples, folder: Path) -> None:
     """Put the quantised network of the member fitted on all chips into its folder of a bundle."""
     made = _network(entry, examples, fitting.ALL, "int8")
-    for source, target in zip(bundle.NETWORK["f32"], bundle.NETWORK["int8"], strict=True):
+    for source, target in zip(engine.NETWORK["f32"], engine.NETWORK["int8"], strict=True):
         files.write_bytes(folder / target, (made / source).read_bytes())
 
 
@@ -63,7 +63,7 @@ def _out_of_fold(entry: fitting.Fitted, examples: fitting.Examples, name: str) -
     for number in range(examples.folds):
         held = np.flatnonzero(examples.fold == number)
         unit, network = fitting.unit_of(entry, number), _network(entry, examples, number, name)
-        given[held] = fitting.scores(unit, one_view, held, network=network, hint=bundle.HINTS[name])[0]
+        given[held] = fitting.scores(unit, one_view, held, network=network, hint=engine.HINTS[name])[0]
     return given
 
 
@@ -84,7 +84,7 @@ def _network(entry: fitting.Fitted, examples: fitting.Examples, number: int, nam
         np.save(ladder, quantise.kept(xml, weights, shown))
     content = quantise.int8(xml, weights, shown, keep=int(np.load(ladder)))
     with files.atomic_folder(made) as part:
-        for target, written in zip(bundle.NETWORK["f32"], content, strict=True):
+        for target, written in zip(engine.NETWORK["f32"], content, strict=True):
             files.write_bytes(part / target, written)
     progress.say(f"{entry.settings.name} {unit.name}: quantised but for the first {int(np.load(ladder))} convolutions")
     return made

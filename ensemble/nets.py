@@ -14,8 +14,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from ensemble import devices, feed, losses, member, schedules
-from features import backbones, chips
+from ensemble import feed, losses, member, schedules
+from features import backbones, chips, devices
 
 State = dict[str, NDArray[Any]]  # the epochs done, and every variable of the model and its optimizer
 Rates = NDArray[np.float64]  # (labels,) the share of training chips that carry each label, in (0, 1)

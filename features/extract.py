@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,20 @@ from features import chips, listing, runtime, views
 Failure = tuple[int, chips.ChipError | OSError]  # a position in the list of paths, and what is wrong there
 
 AHEAD = 4  # batches decoded or being decoded while one is inferred
+
+
+class Network(Protocol):
+    """`runtime.Network` on a CPU, `accelerator.Network` on a GPU."""
+
+    batch: int
+    chip_shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    def __call__(self, chips: runtime.Batch) -> runtime.Floats:
+        """The output for any number of chips."""
+
+    def start(self, batch: runtime.Batch) -> Callable[[], runtime.Floats]:
+        """Begin with some chips; the function returned waits for their output."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Outputs:
 
 def stream(
     paths: Sequence[listing.Place],
-    networks: Sequence[runtime.Network],
+    networks: Sequence[Network],
     spec: chips.ChipSpec,
     *,
     turns: int = 1,
@@ -50,7 +65,8 @@ def stream(
     flying: deque[Callable[[], Outputs]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for decoded in _decode(pool, paths, spec, turns, tolerant):
+            size = max((network.batch for network in networks), default=runtime.BATCH)
+            for decoded in _decode(pool, _parts(paths, size), spec, turns, tolerant):
                 started = [[network.start(view) for view in decoded.turned] for network in networks]
                 flying.append(partial(_finish, decoded, started))
                 if len(flying) > jobs:  # one batch a thread, and one to go on with
@@ -75,27 +91,35 @@ def _finish(decoded: _Decoded, started: list[list[Callable[[], runtime.Floats]]]
     return Outputs(np.array(decoded.rows, np.intp), values, decoded.failures)
 
 
+def _parts(paths: Sequence[listing.Place], size: int) -> Iterator[tuple[int, Sequence[listing.Place]]]:
+    """The paths in parts, each with the position of its first."""
+    return ((first, paths[first : first + size]) for first in range(0, len(paths), size))
+
+
 def _decode(
-    pool: ThreadPoolExecutor, paths: Sequence[listing.Place], spec: chips.ChipSpec, turns: int, tolerant: bool
+    pool: ThreadPoolExecutor,
+    parts: Iterator[tuple[int, Sequence[listing.Place]]],
+    spec: chips.ChipSpec,
+    turns: int,
+    tolerant: bool,
 ) -> Iterator[_Decoded]:
     """Batches of decoded chips, in order."""
     waiting: deque[Future[_Decoded]] = deque()
-    for first in range(0, len(paths), runtime.BATCH):
-        rows = range(first, min(first + runtime.BATCH, len(paths)))
-        waiting.append(pool.submit(_load, paths, rows, spec, turns, tolerant))
+    for first, part in parts:
+        waiting.append(pool.submit(_load, first, part, spec, turns, tolerant))
         if len(waiting) > AHEAD:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
-def _load(paths: Sequence[listing.Place], rows: range, spec: chips.ChipSpec, turns: int, tolerant: bool) -> _Decoded:
-    batch = np.empty((len(rows), spec.side, spec.side, len(spec.bands)), spec.dtype)
+def _load(first: int, part: Sequence[listing.Place], spec: chips.ChipSpec, turns: int, tolerant: bool) -> _Decoded:
+    batch = np.empty((len(part), spec.side, spec.side, len(spec.bands)), spec.dtype)
     good: list[int] = []
     failures: list[Failure] = []
-    for row in rows:
+    for row, place in enumerate(part, first):
         try:
-            batch[len(good)] = chips.load(paths[row], spec)
+            batch[len(good)] = chips.load(place, spec)
             good.append(row)
         except (chips.ChipError, OSError) as error:
             if not tolerant:

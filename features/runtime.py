@@ -31,6 +31,7 @@ class Network:
         self.chip_shape: tuple[int, int, int] = (shape[1], shape[2], shape[3])
         self.dtype = np.dtype(compiled.input(0).element_type.to_dtype())
         self.dim = int(compiled.output(0).shape[1])
+        self.batch = BATCH
         self._compiled = compiled
         self._idle: list[Any] = []
 

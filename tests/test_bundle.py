@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from amazon_tags import bundle, files
+from amazon_tags import bundle, engine, files
 from amazon_tags.labels import PLANET
 from ensemble import blend, fitted, joined, trees
 from features import runtime
@@ -163,7 +163,7 @@ def test_a_linear_head_is_the_last_layer_of_its_network_and_trees_are_not(model,
     assert member.head is None
     inside = copy / "members" / "01-vectors"
     head = fitted.load(inside)
-    vectors = runtime.load(*((inside / name).read_bytes() for name in bundle.NETWORK["f32"]))(pixels)
+    vectors = runtime.load(*((inside / name).read_bytes() for name in engine.NETWORK["f32"]))(pixels)
     np.testing.assert_allclose(member.network(pixels), head.scores(vectors), atol=1e-5)
     (inside / "head.npz").unlink()
     name, content = trees.boosted(vectors, head.scores(vectors) > 0.2, 0).pack()

@@ -5,7 +5,7 @@ import sys
 import keras
 import pytest
 
-from ensemble import devices
+from features import devices
 
 
 def test_a_machine_without_a_gpu_has_no_accelerators():
@@ -31,7 +31,7 @@ def test_every_backends_word_for_a_full_memory_is_known(text):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only jax shares a batch out")
 def test_a_batch_is_shared_out_to_all_devices():
     script = (
-        "import keras, numpy; from ensemble import devices; assert devices.spread(8) == 2, devices.spread(8); "
+        "import keras, numpy; from features import devices; assert devices.spread(8) == 2, devices.spread(8); "
         "assert devices.spread(3) == 1; assert keras.distribution.distribution() is None; devices.spread(8); "
         "assert keras.distribution.distribution() is not None; model = keras.Sequential([keras.layers.Dense(1)]); "
         "model.compile('sgd', 'mse'); model.fit(numpy.ones((16, 3)), numpy.ones((16, 1)), batch_size=8, verbose=0)"

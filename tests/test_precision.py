@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from amazon_tags import bundle, tables
+from amazon_tags import bundle, engine, tables
 from features import runtime
 from tests.test_bundle import rewrite
 
-HERE = [name for name, hint in bundle.HINTS.items() if runtime.computes(hint)]
+HERE = [name for name, hint in engine.HINTS.items() if runtime.computes(hint)]
 
 
 @pytest.fixture
@@ -52,18 +52,18 @@ def test_auto_is_the_fastest_that_costs_little(copy):
     cheap, dear = {"loss": 0.0009, "interval": [0, 0]}, {"loss": 0.0011, "interval": [0, 0]}
     full = {"loss": 0.0, "interval": [0, 0], "ms": 3.0}
     reprice(copy, f32=full, int8={**cheap, "ms": 1.0})
-    assert bundle.load(copy, precision="auto").precision == "int8"
+    assert bundle.load(copy, precision="auto").engine.precision == "int8"
     reprice(copy, f32=full, int8={**dear, "ms": 1.0})
-    assert bundle.load(copy, precision="auto").precision == "f32"
+    assert bundle.load(copy, precision="auto").engine.precision == "f32"
     reprice(copy, f32=full, int8={**cheap, "ms": 4.0})
-    assert bundle.load(copy, precision="auto").precision == "f32"
+    assert bundle.load(copy, precision="auto").engine.precision == "f32"
 
 
 def test_what_the_processor_lacks_is_left_by_auto_and_refused_by_name(copy, monkeypatch):
     monkeypatch.setattr(runtime, "computes", lambda hint: hint == "f32")
     price = {"loss": 0.0, "interval": [0, 0]}
     reprice(copy, f32={**price, "ms": 3.0}, bf16={**price, "ms": 1.0}, int8={**price, "ms": 2.0})
-    assert bundle.load(copy, precision="auto").precision == "int8"
+    assert bundle.load(copy, precision="auto").engine.precision == "int8"
     with pytest.raises(ValueError, match="this processor does not compute in bf16; use --precision f32 or int8"):
         bundle.load(copy, precision="bf16")
 
@@ -72,7 +72,7 @@ def test_a_bundle_that_was_measured_in_f32_alone_is_run_so(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     del manifest["precision"]
     bundle.files.write_json(copy / "manifest.json", {**manifest, "sha256": bundle._digest(manifest)})
-    assert bundle.load(copy, precision="auto").precision == "f32"
+    assert bundle.load(copy, precision="auto").engine.precision == "f32"
     with pytest.raises(ValueError, match="was not measured in int8, only in f32; name one of these"):
         bundle.load(copy, precision="int8")
 

@@ -19,8 +19,8 @@ import keras
 import numpy as np
 
 from amazon_tags import sample
-from ensemble import devices, feed, member, nets
-from features import chips, listing
+from ensemble import feed, member, nets
+from features import chips, devices, listing
 
 BACKBONES = ("resnet50", "efficientnet_v2_s", "convnext_tiny")
 MULTIPLICATIONS = {"resnet50": 4.1e9, "efficientnet_v2_s": 2.9e9, "convnext_tiny": 4.5e9}  # a chip of 224 x 224
