@@ -31,6 +31,7 @@ def story(**changes):
         "second": {"chosen": "ridge", "trials": {"mean": told, "ridge": told}},
         "shipped": ["large", "small"],
         "front": [],
+        "precision": {"auto": "f32", "limit": 0.001, "prices": {}},
         **changes,
     }
 

@@ -62,8 +62,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(old, monkeypatch, call
         monkeypatch.setattr(os, "fsync", full)
     else:
         monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"table\.csv cannot be written: no space left on device; make room") as caught:
         files.write_bytes(old, b"new")
+    assert caught.value.errno == errno.ENOSPC
     assert old.read_bytes() == b"old"
     assert names(old.parent) == ["table.csv"]
 
