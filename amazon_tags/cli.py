@@ -1,7 +1,6 @@
 """The command line: parse, one call, echo. Heavy imports stand in the commands, so that `--help` is instant."""
 
 import json
-import os
 import sys
 from contextlib import redirect_stdout
 from functools import partial
@@ -127,7 +126,7 @@ def embed(
 
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o bank
     """
-    _need_train()
+    process.need_train()
     from amazon_tags import embed
 
     process.catch_signals()
@@ -184,7 +183,7 @@ def train(
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
-    _need_train()
+    process.need_train()
     from amazon_tags import labelled, recipe, train
 
     process.catch_signals()
@@ -341,23 +340,6 @@ def sample(folder: Path, count: int, seed: int) -> None:
     process.catch_signals()
     sample.write(folder, count, seed=seed)
     click.echo(f"{folder}: {count} rendered chips and labels.csv", err=True)
-
-
-def _need_train() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("keras", "albumentations") if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(
-            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
-            "pip install '.[train]'"
-        )
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in ("tensorflow", "jax", "torch") or find_spec(backend) is None:
-        raise click.ClickException(
-            f"KERAS_BACKEND is {backend}, which is not installed or cannot train; use tensorflow, jax or torch."
-        )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
 def main() -> None:

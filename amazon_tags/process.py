@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from types import FrameType
 from typing import NoReturn
 
@@ -37,6 +38,22 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def need_train() -> None:
+    """Say what to install, or to set, where training cannot be."""
+    missing = [name for name in ("keras", "albumentations") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
+            "pip install '.[train]'"
+        )
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in ("tensorflow", "jax", "torch") or find_spec(backend) is None:
+        raise click.ClickException(
+            f"KERAS_BACKEND is {backend}, which is not installed or cannot train; use tensorflow, jax or torch."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
 def main(root: click.Group) -> None:
