@@ -162,6 +162,6 @@ def _refuse_other(folder: Path, asked: Key) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is no journal's ({error}); {ADVICE}") from error
     for name, words in SAID.items():
-        there, here = (str(getattr(key, name))[:12] for key in (found, asked))
+        there, here = (str(getattr(key, name))[:16] for key in (found, asked))
         if getattr(found, name) != getattr(asked, name):
             raise ValueError(f"{folder} {words.format(there, here)}; {ADVICE}")
