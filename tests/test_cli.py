@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from amazon_tags import bundle, cli
+from amazon_tags import bundle, cli, process
 from features import listing
 
 ROOT = Path(__file__).parents[1]
@@ -339,9 +339,9 @@ def test_closed_streams_are_no_place_for_rows(few, model):
 
 
 def test_a_command_that_needs_the_train_extra_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(process, "find_spec", lambda name: None)
     with pytest.raises(click.ClickException, match=r"needs keras.*pip install '\.\[train\]'"):
-        cli._need_train()
+        process.need_train()
 
 
 @pytest.mark.real
