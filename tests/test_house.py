@@ -58,8 +58,9 @@ def test_predicting_imports_nothing_that_fits_models():
     assert not modules_after(statement) & {"sklearn", "scipy", "xgboost"}
 
 
-def test_openvino_is_imported_without_its_telemetry():
-    statement = "from features import runtime; assert sys.modules.pop('openvino_telemetry') is None"
+@pytest.mark.parametrize("module", ["runtime", "quantise"])
+def test_openvino_is_imported_without_its_telemetry(module):
+    statement = f"from features import {module}; assert sys.modules.pop('openvino_telemetry') is None"
     assert "openvino_telemetry" not in modules_after(statement)
 
 
