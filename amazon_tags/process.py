@@ -77,7 +77,6 @@ def _run(root: click.Group, arguments: list[str]) -> int:
             ended.show()
         return ended.exit_code
     except KeyboardInterrupt:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
         return _say("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:  # whoever read our rows has seen enough
@@ -86,6 +85,8 @@ def _run(root: click.Group, arguments: list[str]) -> int:
         return IO_ERROR
     except FAILURES as error:
         return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # of a signal that has unwound the run
     return 0
 
 

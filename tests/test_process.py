@@ -1,0 +1,23 @@
+import subprocess
+import sys
+
+import pytest
+
+LOST = """
+import os, time
+from amazon_tags import process
+process.PATIENCE = 0.2
+process.catch_signals()
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0.1)
+Dying()  # what the signal raises in there is lost
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(15, 143), (1, 129)])
+def test_a_signal_that_a_destructor_swallows_ends_the_run_all_the_same(number, code):
+    done = subprocess.run([sys.executable, "-c", LOST.format(number=number)], timeout=15, check=False)
+    assert done.returncode == code
