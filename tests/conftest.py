@@ -75,3 +75,16 @@ def model(world: worlds.World, run: Run, recipe_file: Path, tmp_path_factory: py
     done = run("train", world.train_jpg, world.labels, "-o", bundle, "--recipe", recipe_file, "--views", 2)
     assert done.returncode == 0, done.stderr
     return bundle
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The toy backbone as OpenVINO runs it: graph and weights; it eats chips of side 64."""
+    import keras  # noqa: PLC0415  most tests need none
+
+    from features import backbones, chips, convert  # noqa: PLC0415
+
+    folder = tmp_path_factory.mktemp("toy")
+    keras.utils.set_random_seed(0)
+    convert.export(backbones.build("toy", chips.ChipSpec(side=64)), folder)
+    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()

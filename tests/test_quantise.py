@@ -1,18 +1,9 @@
-import keras
 import numpy as np
 import pytest
 
-from features import backbones, chips, convert, quantise, runtime
+from features import chips, quantise, runtime
 
 SPEC = chips.ChipSpec(side=64)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy")
-    keras.utils.set_random_seed(0)
-    convert.export(backbones.build("toy", SPEC), folder)
-    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -20,26 +11,26 @@ def shown():
     return np.random.default_rng(0).integers(0, 256, (24, 64, 64, 3), dtype=np.uint8)
 
 
-def test_a_quantised_network_is_smaller_and_says_nearly_the_same(files, shown):
-    xml, weights = quantise.int8(*files, shown, keep=0)
+def test_a_quantised_network_is_smaller_and_says_nearly_the_same(toy, shown):
+    xml, weights = quantise.int8(*toy, shown, keep=0)
     assert b'"i8"' in xml
-    assert len(weights) < 0.5 * len(files[1])
-    expected, given = (runtime.load(*part)(shown) for part in (files, (xml, weights)))
+    assert len(weights) < 0.5 * len(toy[1])
+    expected, given = (runtime.load(*part)(shown) for part in (toy, (xml, weights)))
     assert 0 < np.abs(given - expected).mean() < 0.05 * np.abs(expected).mean()
 
 
-def test_what_is_kept_in_floats_loses_less(files, shown):
-    expected = runtime.load(*files)(shown)
-    whole, part = (runtime.load(*quantise.int8(*files, shown, keep=keep))(shown) for keep in (0, 2))
+def test_what_is_kept_in_floats_loses_less(toy, shown):
+    expected = runtime.load(*toy)(shown)
+    whole, part = (runtime.load(*quantise.int8(*toy, shown, keep=keep))(shown) for keep in (0, 2))
     assert np.abs(part - expected).mean() < 0.7 * np.abs(whole - expected).mean()
 
 
-def test_as_few_are_kept_as_it_takes_to_stay_near(files, shown, monkeypatch):
+def test_as_few_are_kept_as_it_takes_to_stay_near(toy, shown, monkeypatch):
     monkeypatch.setattr(quantise, "NEAR", 0.5)
-    assert quantise.kept(*files, shown) == 0
+    assert quantise.kept(*toy, shown) == 0
     monkeypatch.setattr(quantise, "NEAR", 1e-9)
-    assert quantise.kept(*files, shown) == quantise.LADDER[-1]
+    assert quantise.kept(*toy, shown) == quantise.LADDER[-1]
 
 
-def test_the_same_chips_give_the_same_bytes(files, shown):
-    assert quantise.int8(*files, shown, keep=1)[1] == quantise.int8(*files, shown, keep=1)[1]
+def test_the_same_chips_give_the_same_bytes(toy, shown):
+    assert quantise.int8(*toy, shown, keep=1)[1] == quantise.int8(*toy, shown, keep=1)[1]

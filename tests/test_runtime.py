@@ -1,19 +1,10 @@
-import keras
 import numpy as np
 import pytest
 
 from ensemble import fitted
-from features import backbones, chips, convert, runtime
+from features import chips, runtime
 
 SPEC = chips.ChipSpec(side=64)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy")
-    keras.utils.set_random_seed(0)
-    convert.export(backbones.build("toy", SPEC), folder)
-    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -21,42 +12,42 @@ def batch():
     return np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
 
 
-def test_a_chips_vector_depends_neither_on_its_neighbours_nor_on_jobs(files, batch):
-    expected = runtime.load(*files)(batch)
+def test_a_chips_vector_depends_neither_on_its_neighbours_nor_on_jobs(toy, batch):
+    expected = runtime.load(*toy)(batch)
     for jobs in (1, 2, 3):
-        network = runtime.load(*files, jobs=jobs)
+        network = runtime.load(*toy, jobs=jobs)
         for size in (1, 5, 16, 33):
             parts = [network(batch[start : start + size]) for start in range(0, len(batch), size)]
             assert np.concatenate(parts).tobytes() == expected.tobytes()
 
 
-def test_no_chips_give_no_vectors(files, batch):
-    assert runtime.load(*files)(batch[:0]).shape == (0, 16)
+def test_no_chips_give_no_vectors(toy, batch):
+    assert runtime.load(*toy)(batch[:0]).shape == (0, 16)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [np.zeros((1, 32, 64, 3), np.uint8), np.zeros((1, 64, 64, 3), np.float32), np.zeros((17, 64, 64, 3), np.uint8)],
 )
-def test_chips_of_another_shape_or_type_are_refused(files, wrong):
+def test_chips_of_another_shape_or_type_are_refused(toy, wrong):
     with pytest.raises(ValueError, match="but the network eats uint8 of at most 16 chips"):
-        runtime.load(*files).start(wrong)
+        runtime.load(*toy).start(wrong)
 
 
 @pytest.mark.parametrize(
     "change", [lambda xml, weights: (b"<net/>", weights), lambda xml, weights: (xml[:200], weights)]
 )
-def test_bytes_that_are_no_network_are_refused(files, change):
+def test_bytes_that_are_no_network_are_refused(toy, change):
     with pytest.raises(ValueError, match="not a network that OpenVINO can run"):
-        runtime.load(*change(*files))
+        runtime.load(*change(*toy))
 
 
-def test_a_dense_layer_put_on_is_the_head_that_it_was_made_of(files, batch):
-    vectors = runtime.load(*files)(batch)
+def test_a_dense_layer_put_on_is_the_head_that_it_was_made_of(toy, batch):
+    vectors = runtime.load(*toy)(batch)
     rng = np.random.default_rng(0)
     head = fitted.Linear(
         vectors.mean(axis=0), vectors.std(axis=0) + 1e-3, *(rng.normal(size=size).astype("f4") for size in ((16, 5), 5))
     )
-    scores = runtime.load(*files, last=head.layer())(batch)
+    scores = runtime.load(*toy, last=head.layer())(batch)
     np.testing.assert_allclose(scores, head.scores(vectors), atol=1e-5)
     assert np.ptp(scores) > 0.5
