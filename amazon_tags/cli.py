@@ -145,7 +145,7 @@ def embed(
     "plan",
     default="default",
     show_default=True,
-    help="A TOML file, or default, distilled, ensemble, frozen or hyperrule.",
+    help="A TOML file, or default, distilled, ensemble, frozen, hyperrule or quick.",
 )
 @click.option(
     "--weights",
