@@ -1,11 +1,14 @@
-"""Chips a second from files to network outputs: this project's pipeline, Keras', and ONNX Runtime's, on one graph.
+"""Chips a second from files to scores: this project's pipeline, Keras', ONNX Runtime's and PyTorch's, on one machine.
 
-    python -m tests.benchmarks.throughput CHIPS [--side 256] [--networks mobilenet_v2,resnet50,convnext_tiny]
+    python -m tests.benchmarks.throughput CHIPS... [--networks default,mobilenet_v2,resnet50,convnext_tiny]
 
-Each way is a process of its own, and each network has random weights, the same for all. Keras decodes by
-`keras.utils.load_img` on as many workers as there are cores: TensorFlow's own operation turns the competition's
-four-component chips black. ONNX Runtime, where it and tf2onnx are installed, gets this project's decoder. Two limits
-are measured in the same run: decoding alone, and a matrix product of 4096 x 4096 in the same precision.
+Each way is a process of its own, timed from its start to its end. `default` is the bundled model; the other networks
+have random weights, the same for Keras, ONNX Runtime and this project. Keras decodes by `keras.utils.load_img` on as
+many workers as there are cores: TensorFlow's own operation turns the competition's four-component chips black. ONNX
+Runtime, where it and tf2onnx are installed, gets this project's decoder. PyTorch, where it and torchvision are
+installed, runs torchvision's network of the same name with its transforms, at the same side; its memory is told without
+that of its workers. Two limits are measured in the same run: decoding alone, and a matrix product of 4096 x 4096 in the
+same precision.
 """
 
 import argparse
@@ -18,27 +21,44 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from amazon_tags import bundle, predict
 from features import chips, extract, listing, runtime
 
-JOBS = os.cpu_count() or 1
+JOBS = len(os.sched_getaffinity(0))
 BATCH = runtime.BATCH
-WAYS = ("keras", "onnx", "f32", "bf16")
+WAYS = ("keras", "torch", "onnx", "f32", "bf16")
+DEFAULT = "default"  # the bundled model, with its head
 MULTIPLICATIONS = {"mobilenet_v2": 0.30e9, "resnet50": 4.1e9, "convnext_tiny": 4.5e9}  # a chip of 224 x 224
+
+
+def built(name: str, side: int) -> Any:
+    """A network in Keras: of the bundled model the mean of its members, else a backbone."""
+    import keras  # noqa: PLC0415  only a process that needs it loads it
+
+    from features import backbones  # noqa: PLC0415
+    from tests.benchmarks import plain_keras  # noqa: PLC0415
+
+    if name == DEFAULT:
+        members = plain_keras.members(bundle.DEFAULT)
+        eaten = keras.Input(members[0].input.shape[1:], dtype="uint8")
+        return keras.Model(eaten, keras.layers.average([member(eaten) for member in members]))
+    keras.utils.set_random_seed(0)
+    return backbones.build(name, chips.ChipSpec(side=side))
 
 
 def make(name: str, side: int, folder: Path) -> None:
     """Write one network in the forms that the ways read."""
-    import keras  # noqa: PLC0415  only a process that needs it loads it
+    from features import convert  # noqa: PLC0415
 
-    from features import backbones, convert  # noqa: PLC0415
-
-    keras.utils.set_random_seed(0)
-    model = backbones.build(name, chips.ChipSpec(side=side))
-    convert.export(model, folder)
+    model = built(name, side)
+    if name != DEFAULT:
+        convert.export(model, folder)
     model.save_weights(folder / "network.weights.h5")
     try:
         model.predict_on_batch(np.zeros((1, side, side, 3), np.uint8))
@@ -51,20 +71,41 @@ def keras_outputs(name: str, places: listing.Listing, side: int, folder: Path) -
     """Keras' own: a PyDataset on threads, and `predict`."""
     import keras  # noqa: PLC0415
 
-    from features import backbones  # noqa: PLC0415
-
     class Images(keras.utils.PyDataset):
         def __len__(self) -> int:
             return (len(places) + BATCH - 1) // BATCH
 
         def __getitem__(self, step: int) -> np.ndarray:
             part = places[step * BATCH : (step + 1) * BATCH]
-            images = [keras.utils.load_img(place, target_size=(side, side)) for place in part]
+            images = [keras.utils.load_img(place, target_size=(side, side), interpolation="bilinear") for place in part]
             return np.stack([keras.utils.img_to_array(image, dtype="uint8") for image in images])
 
-    model = backbones.build(name, chips.ChipSpec(side=side))
+    model = built(name, side)
     model.load_weights(folder / "network.weights.h5")
     yield model.predict(Images(workers=JOBS, max_queue_size=4 * JOBS), verbose=0)
+
+
+def torch_outputs(name: str, places: listing.Listing, side: int) -> Iterator[np.ndarray]:
+    """PyTorch with torchvision's network, loader and transforms, its own settings for threads."""
+    import torch  # noqa: PLC0415
+    import torchvision  # noqa: PLC0415
+    from torchvision.transforms import v2  # noqa: PLC0415
+
+    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    steps = [v2.PILToTensor(), v2.Resize((side, side)), v2.ToDtype(torch.float32, scale=True)]
+    made_ready = v2.Compose([*steps, v2.Normalize(mean, deviation)])
+
+    class Images(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return len(places)
+
+        def __getitem__(self, row: int) -> Any:
+            return made_ready(torchvision.datasets.folder.default_loader(places[row]))
+
+    model = torchvision.models.get_model(name).eval().to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        for batch in torch.utils.data.DataLoader(Images(), BATCH, num_workers=JOBS):
+            yield model(batch.to(memory_format=torch.channels_last)).numpy()
 
 
 def onnx_outputs(places: listing.Listing, side: int, folder: Path) -> Iterator[np.ndarray]:
@@ -80,8 +121,12 @@ def onnx_outputs(places: listing.Listing, side: int, folder: Path) -> Iterator[n
             yield session.run(None, {name: batch})[0]
 
 
-def our_outputs(places: listing.Listing, side: int, folder: Path, hint: str) -> Iterator[np.ndarray]:
+def our_outputs(name: str, places: listing.Listing, side: int, folder: Path, hint: str) -> Iterator[np.ndarray]:
     """What `predict` and `embed` run."""
+    if name == DEFAULT:
+        model = bundle.load(bundle.DEFAULT, jobs=JOBS, precision=hint)
+        yield from (part.scores for part in predict.score(places, model, jobs=JOBS))
+        return
     content = ((folder / part).read_bytes() for part in ("network.xml", "network.bin"))
     network = runtime.load(*content, jobs=JOBS, hint=hint)
     for outputs in extract.stream(places, [network], chips.ChipSpec(side=side), jobs=JOBS):
@@ -89,21 +134,23 @@ def our_outputs(places: listing.Listing, side: int, folder: Path, hint: str) -> 
 
 
 def child(way: str, name: str, folder: Path, chosen: argparse.Namespace) -> None:
-    """One way in this process; prints its costs."""
-    start = time.perf_counter()
-    places = listing.chips([chosen.chips])
+    """One way in this process; prints its costs but for the time, which whoever started it knows."""
+    places = listing.chips(chosen.chips)
     if way == "keras":
         outputs = keras_outputs(name, places, chosen.side, folder)
+    elif way == "torch":
+        outputs = torch_outputs(name, places, chosen.side)
     elif way == "onnx":
         outputs = onnx_outputs(places, chosen.side, folder)
     else:
-        outputs = our_outputs(places, chosen.side, folder, way)
-    values = np.concatenate(list(outputs))
-    wall = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    np.save(folder / f"{way}.npy", values)
-    costs = {"wall": wall, "processor": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}
-    print(json.dumps({**costs, "chips": len(places)}))
+        outputs = our_outputs(name, places, chosen.side, folder, way)
+    done = sum(len(part) for part in outputs)
+    if done != len(places):
+        raise SystemExit(f"{way} gave {done} outputs for {len(places)} chips")
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    processor = sum(one.ru_utime + one.ru_stime for one in used)
+    print(json.dumps({"processor": processor, "peak": int(peak.split()[1]) / 1024, "chips": done}))
 
 
 def decoding(places: listing.Listing, side: int) -> float:
@@ -121,27 +168,31 @@ def product(hint: str, side: int = 4096) -> float:
     import openvino  # noqa: PLC0415  after features.runtime, which keeps its telemetry out
     import openvino.opset13 as operations  # noqa: PLC0415
 
-    left, right = (operations.parameter([side, side], np.float32) for _ in range(2))
-    model = openvino.Model([operations.result(operations.matmul(left, right, False, False))], [left, right])
+    left = operations.parameter([side, side], np.float32)
+    right = np.random.default_rng(0).random((side, side), np.float32)
+    model = openvino.Model([operations.result(operations.matmul(left, right, False, False))], [left])
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    given = np.ones((side, side), np.float32)
     times = []
-    for _ in range(4):
+    for _ in range(8):
         start = time.perf_counter()
-        compiled([given, given])
+        compiled(right)
         times.append(time.perf_counter() - start)
     return 2 * side**3 / min(times)
 
 
-def inference(folder: Path, hint: str, count: int) -> float:
+def inference(name: str, folder: Path, hint: str, count: int) -> float:
     """Seconds that inference alone takes for so many chips, on all cores."""
-    content = ((folder / part).read_bytes() for part in ("network.xml", "network.bin"))
-    network = runtime.load(*content, jobs=JOBS, hint=hint)
-    batch = np.zeros((BATCH, *network.chip_shape), np.uint8)
-    network(np.repeat(batch, 2 * JOBS, axis=0))
+    if name == DEFAULT:
+        networks = bundle.load(bundle.DEFAULT, jobs=JOBS, precision=hint).networks
+    else:
+        content = ((folder / part).read_bytes() for part in ("network.xml", "network.bin"))
+        networks = [runtime.load(*content, jobs=JOBS, hint=hint)]
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH, *networks[0].chip_shape), np.uint8)
+    for network in networks:
+        network(np.repeat(batch, 2 * JOBS, axis=0))
     start, flights = time.perf_counter(), []
     for _ in range(-(-count // BATCH)):
-        flights.append(network.start(batch))
+        flights.extend(network.start(batch) for network in networks)
         if len(flights) > 2 * JOBS:
             flights.pop(0)()
     for finish in flights:
@@ -149,12 +200,22 @@ def inference(folder: Path, hint: str, count: int) -> float:
     return time.perf_counter() - start
 
 
+def ways(name: str, folder: Path) -> list[str]:
+    """Those that run here."""
+    there = {
+        "keras": True,
+        "torch": name != DEFAULT and find_spec("torchvision") is not None,
+        "onnx": (folder / "network.onnx").exists(),
+    }
+    return [way for way in WAYS if (there[way] if way in there else runtime.computes(way))]
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chips", type=Path)
-    parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--networks", default="mobilenet_v2,resnet50,convnext_tiny")
+    parser.add_argument("chips", type=Path, nargs="+")
+    parser.add_argument("--side", type=int, default=256, help="of the networks with random weights")
+    parser.add_argument("--networks", default="default,mobilenet_v2,resnet50,convnext_tiny")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
@@ -164,52 +225,59 @@ def main() -> None:
         else:
             child(way, name, Path(folder), chosen)
         return
-    places = listing.chips([chosen.chips])
+    places = listing.chips(chosen.chips)
     rates = {hint: product(hint) for hint in ("f32", "bf16") if runtime.computes(hint)}
-    print(f"{len(places)} chips of {chosen.chips.name} at side {chosen.side}, {JOBS} cores")
+    print(f"{len(places)} chips of {', '.join(path.name for path in chosen.chips)}, {JOBS} cores")
     print(
         f"decoding alone: {decoding(places, chosen.side):.0f} chips/s; matrix product: "
         + ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {hint}" for hint, rate in rates.items())
     )
     print(
-        "\n| network | way | chips/s | processor s per 1,000 | peak MiB | of Keras | of ONNX | inference alone, "
-        "share of the time | share of the matrix rate |\n|---|---|---|---|---|---|---|---|---|"
+        "\n| network | way | chips/s | processor s per 1,000 | peak MiB | times Keras, clock and processor "
+        "| times ONNX Runtime | cores busy | inference alone, share of the time | share of the matrix rate |"
+        "\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name in chosen.networks.split(","):
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            command = [
-                sys.executable,
-                "-m",
-                "tests.benchmarks.throughput",
-                str(chosen.chips),
-                "--side",
-                str(chosen.side),
-                "--child",
-            ]
-            subprocess.run([*command, "make", name, scratch], check=True, stderr=subprocess.DEVNULL)
-            told = {}
-            for way in WAYS:
-                if (way == "onnx" and not (folder / "network.onnx").exists()) or (
-                    way == "bf16" and "bf16" not in rates
-                ):
-                    continue
-                done = subprocess.run([*command, way, name, scratch], check=True, capture_output=True, text=True)
-                told[way] = json.loads(done.stdout.splitlines()[-1])
-            for way, cost in told.items():
-                speed = cost["chips"] / cost["wall"]
-                ratios = [
-                    f"{told[other]['wall'] / cost['wall']:.1f}" if other in told else "-" for other in ("keras", "onnx")
-                ]
-                busy = inference(folder, way, cost["chips"]) / cost["wall"] if way in rates else None
-                work = 2 * MULTIPLICATIONS.get(name, np.nan) * (chosen.side / 224) ** 2
-                share = f"{work * speed / rates[way]:.0%}" if way in rates else "-"
-                print(
-                    f"| {name} | {way} | {speed:.1f} | {1000 * cost['processor'] / cost['chips']:.2f} "
-                    f"| {cost['peak']:.0f} | {ratios[0]} | {ratios[1]} | {'-' if busy is None else f'{busy:.0%}'} "
-                    f"| {share} |",
-                    flush=True,
-                )
+            report(name, Path(scratch), rates, chosen)
+
+
+def report(name: str, folder: Path, rates: dict[str, float], chosen: argparse.Namespace) -> None:
+    """Run the ways of one network, each in its own process, and print a row for each."""
+    command = [sys.executable, "-m", "tests.benchmarks.throughput", *map(str, chosen.chips), "--side", str(chosen.side)]
+    command += ["--child"]
+    subprocess.run([*command, "make", name, str(folder)], check=True, stderr=subprocess.DEVNULL)
+    told: dict[str, dict[str, float]] = {}
+    for way in ways(name, folder):
+        start = time.perf_counter()
+        done = subprocess.run([*command, way, name, str(folder)], capture_output=True, text=True, check=False)
+        wall = time.perf_counter() - start
+        if done.returncode:
+            print(f"{way} cannot run {name}: {done.stderr.splitlines()[-1]}", file=sys.stderr)
+            continue
+        told[way] = {"wall": wall, **json.loads(done.stdout.splitlines()[-1])}
+    for way, cost in told.items():
+        speed = cost["chips"] / cost["wall"]
+        keras, onnx = (
+            [told[other][unit] / cost[unit] for unit in ("wall", "processor")] if other in told else None
+            for other in ("keras", "onnx")
+        )
+        ours = way in rates
+        busy = inference(name, folder, way, int(cost["chips"])) / cost["wall"] if ours else 0.0
+        work = 2 * MULTIPLICATIONS.get(name, 0) * (chosen.side / 224) ** 2
+        cells = [
+            name,
+            way,
+            f"{speed:.1f}",
+            f"{1000 * cost['processor'] / cost['chips']:.2f}",
+            f"{cost['peak']:.0f}",
+            f"{keras[0]:.1f}, {keras[1]:.1f}" if keras else "",
+            f"{onnx[0]:.1f}, {onnx[1]:.1f}" if onnx else "",
+            f"{cost['processor'] / cost['wall'] / JOBS:.0%}",
+            f"{busy:.0%}" if ours else "",
+            f"{work * speed / rates[way]:.0%}" if ours and work else "",
+        ]
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":
