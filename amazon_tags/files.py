@@ -13,7 +13,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,7 +40,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
     except BaseException as error:  # KeyboardInterrupt too
-        part.unlink(missing_ok=True)
+        _discard(part)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:  # which says nothing of where
             raise _refusal(path, error) from error
         raise
@@ -89,6 +89,13 @@ def filled_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_folder(path: Path) -> None:
+    """Removes a folder at once: nobody finds half of it, though a killed run may leave it under a hidden name."""
+    part = _sibling(path)
+    path.rename(part)
+    shutil.rmtree(part)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replaces the file by `content`, whole or not at all."""
     with atomic(path) as stream:
@@ -98,6 +105,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replaces the file by `text` in UTF-8, line ends as they are."""
     write_bytes(path, text.encode())
+
+
+def append(path: Path, text: str) -> None:
+    """Adds text to the end of a file in one piece, whoever else adds to it, and forces it to disk."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            stream.write(text.encode())
+        _sync(path)
+    except OSError as error:
+        raise _refusal(path, error) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -126,9 +144,7 @@ def refuse_unwritable(path: Path) -> None:
             if not os.access(path, os.W_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return
-        part = _sibling(target)
-        os.close(_create(part, target))
-        part.unlink()
+        _probe(target)
         if target.exists():
             os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
     except OSError as error:
@@ -218,6 +234,23 @@ def _inode(path: Path) -> tuple[int, int]:
 def _sibling(target: Path) -> Path:
     """A name beside `target` that nothing has; short, so that a long name cannot make it too long."""
     return target.parent / f".amazon_tags-{secrets.token_hex(8)}.part"
+
+
+def _probe(target: Path) -> None:
+    """Makes a sibling of `target` and removes it again, also where a signal comes in between."""
+    part = _sibling(target)
+    try:
+        os.close(_create(part, target))
+        part.unlink()
+    except BaseException:
+        _discard(part)
+        raise
+
+
+def _discard(part: Path) -> None:
+    """Removes a sibling that may not be there; what went wrong before is what shall be told."""
+    with suppress(OSError):
+        part.unlink()
 
 
 def _create(part: Path, target: Path) -> int:

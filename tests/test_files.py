@@ -44,6 +44,20 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(old, error):
     assert names(old.parent) == ["table.csv"]
 
 
+def test_a_signal_while_a_place_is_tried_leaves_nothing(old, monkeypatch):
+    close = os.close
+
+    def stopped(descriptor):
+        close(descriptor)
+        raise SystemExit(143)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", stopped)
+        with pytest.raises(SystemExit):
+            files.refuse_unwritable(old)
+    assert names(old.parent) == ["table.csv"]
+
+
 def test_the_old_file_stands_until_the_block_ends(old):
     with files.atomic(old) as stream:
         stream.write(b"new")
