@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -118,3 +119,35 @@ def read(folder: Path) -> Bank:
     except (AttributeError, EOFError, FileNotFoundError, KeyError, NotADirectoryError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} is no feature bank ({error}); make one by amazon_tags embed.") from error
     return Bank(ids, vectors, key)
+
+
+def remembered(path: Path, hashes: Sequence[str], make: Callable[[Sequence[int]], Vectors]) -> Vectors:
+    """Vectors (chips, dim) by content: those that a file holds, and the others made, which the file then holds too.
+
+    Args:
+        path: a file of one network's vectors; a damaged one is made anew.
+        hashes: the SHA-256 of each chip.
+        make: vectors of some rows.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            known = {bytes(digest).hex(): row for row, digest in enumerate(archive["sha256"])}
+            held: Vectors | None = archive["vectors"]
+    except (BadZipFile, EOFError, KeyError, OSError, ValueError):
+        known, held = {}, None
+    missing = [row for row, digest in enumerate(hashes) if digest not in known]
+    if not missing and held is not None:
+        found: Vectors = held[[known[digest] for digest in hashes]]
+        return found
+    made = make(missing)
+    both = made if held is None else np.concatenate([held, made])
+    known |= {hashes[row]: len(both) - len(made) + place for place, row in enumerate(missing)}
+    stream = io.BytesIO()
+    digests = np.array(
+        [list(bytes.fromhex(digest)) for digest in sorted(known, key=lambda name: known[name])], np.uint8
+    )
+    np.savez(stream, sha256=digests, vectors=both)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(path, stream.getvalue())
+    vectors: Vectors = both[[known[digest] for digest in hashes]]
+    return vectors

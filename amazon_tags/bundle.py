@@ -6,6 +6,7 @@ second.npz        how the members' scores become one; second.json for trees
 members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (the same, quantised), network.weights.h5
                   (to train on), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
+held_out.npz      the hashes of the chips that it learnt from, their out-of-fold scores, truth and looks
 card.md           what it is for, what was measured, its limits
 """
 
@@ -148,6 +149,12 @@ def card(folder: Path) -> str:
     return _bytes(folder, read_manifest(folder), "card.md").decode(errors="replace")
 
 
+def content(folder: Path, name: str) -> bytes | None:
+    """The checked bytes of a file that a bundle may hold."""
+    manifest = read_manifest(folder)
+    return _bytes(folder, manifest, name) if name in manifest["files"] else None
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest, whose format number is looked at first."""
     path = folder / "manifest.json"
@@ -252,20 +259,30 @@ def _check_networks(spec: chips.ChipSpec, members: Sequence[engine.Member]) -> N
             raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
 
 
+def golden_distance(folder: Path) -> float:
+    """How far, at most, a score of the golden chips in f32 is from what it was at training time."""
+    loaded = load(folder)
+    return _distance(loaded, _bytes(folder, loaded.manifest, "golden.npz"))
+
+
 def _check_golden(bundle: Bundle, content: bytes) -> None:
+    worst = _distance(bundle, content)
+    allowed = TOLERANCE[bundle.engine.precision]
+    if not worst <= allowed:
+        raise BundleError(
+            f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
+            f"(allowed {allowed}); this machine or its OpenVINO computes wrong, or the bundle was put together wrong."
+        )
+
+
+def _distance(bundle: Bundle, content: bytes) -> float:
     precision = bundle.engine.precision
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         pixels, expected = archive["chips"], archive[precision if precision in archive else "scores"]
     scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
     if scores.shape != expected.shape:
         raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")
-    worst = float(np.abs(scores - expected).max())
-    if not worst <= TOLERANCE[precision]:
-        raise BundleError(
-            f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
-            f"(allowed {TOLERANCE[precision]}); this machine or its OpenVINO computes wrong, or the bundle was put "
-            "together wrong."
-        )
+    return float(np.abs(scores - expected).max())
 
 
 def _bytes(folder: Path, manifest: dict[str, Any], name: str) -> bytes:

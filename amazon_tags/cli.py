@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags import options, process
+from amazon_tags import options, process, upkeep
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -16,14 +16,22 @@ from amazon_tags import options, process
 def root() -> None:
     """Tags for satellite chips of the Amazon.
 
-    Exit codes: 0 done, 1 failure, 2 usage, 3 done but some inputs were skipped, 4 bundle refused, 74 input/output
-    error, 75 another run holds the lock, 130 and 143 stopped by a signal.
+    Exit codes: 0 done, 1 failure, 2 usage, 3 done but some inputs were skipped, 4 bundle refused, 10 drift past its
+    limits, 20 a candidate model or its data were rejected, 74 input/output error, 75 another run holds the lock, 130
+    and 143 stopped by a signal.
     """
+
+
+root.add_command(upkeep.bundle)
+root.add_command(upkeep.drift)
+root.add_command(upkeep.models)
+root.add_command(upkeep.retrain)
+root.add_command(upkeep.schedule)
 
 
 @root.command()
 @options.CHIPS
-@click.option("--model", type=options.FOLDER, help="A bundle; without it the one inside the package.")
+@click.option("--model", type=options.FOLDER, help="A bundle, or a registry; without it the bundle in the package.")
 @click.option("-o", "--output", type=options.OUT, help="Write the tags here instead of to stdout.")
 @click.option("--scores", "score_table", type=options.OUT, help="Also write the scores, as .csv or .parquet.")
 @click.option("--like", type=options.FILE, help="A sample submission: write exactly its rows, in its order.")
@@ -58,6 +66,9 @@ def root() -> None:
     type=options.OUT,
     help="Keep what is done in this folder: the same command goes on from it after a kill.",
 )
+@click.option(
+    "--monitor", "log", type=options.OUT, help="Append a line to this log: what was seen, against the training chips."
+)
 @options.JOBS
 def predict(
     chips: tuple[Path, ...],
@@ -71,24 +82,33 @@ def predict(
     on_error: str,
     errors: Path,
     journal_folder: Path | None,
+    log: Path | None,
     jobs: int,
 ) -> None:
     """Tag CHIPS (a folder, files, a zip or tar): one row of image_name,tags a chip, on stdout.
 
     Example: amazon_tags predict chips/ > submission.csv
     """
-    from amazon_tags import bundle, journal, predict, submission
+    from amazon_tags import bundle, journal, monitor, predict, registry, submission
 
     process.catch_signals()
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
+    if log and journal_folder:
+        raise click.UsageError("--monitor looks at the chips, of which a journal keeps only scores; use one of them.")
     paths = predict.find(chips, like)
     places.refuse(paths.files(), [like] if like else [])
-    loaded = bundle.load(model or bundle.DEFAULT, jobs=jobs, precision=precision, device=device)
-    tag = partial(journal.run, journal_folder) if journal_folder else predict.run
-    tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
-    bad = submission.write(tagged, loaded.space, places, total=len(paths))
+    with registry.held(model or bundle.DEFAULT) as folder:
+        loaded = bundle.load(folder, jobs=jobs, precision=precision, device=device)
+        tag = partial(journal.run, journal_folder) if journal_folder else predict.run
+        tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
+        if log:
+            training, seen = monitor.known(folder), monitor.Seen()
+            tagged = monitor.watch(tagged, seen)
+        bad = submission.write(tagged, loaded.space, places, total=len(paths))
+        if log:
+            monitor.append(log, monitor.entry(seen, loaded, training))
     if bad:
         verb = "skipped" if on_error == "skip" else "filled"
         click.echo(f"{bad} of {len(paths)} chips could not be used and were {verb}; see {errors}.", err=True)
@@ -190,7 +210,7 @@ def train(
     given = dict(options.pair(text) for text in weights)
     source = labelled.Source(chips, table, space, skip_missing, note, unlabelled)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
-        train.run(source, output, plan=recipe.choose(plan), weights=given, views=views, jobs=jobs)
+        train.run(source, output, plan=recipe.choose(plan), means=train.Means(given, views, jobs))
 
 
 @root.command()
@@ -291,39 +311,6 @@ def check(table: Path, like: Path | None, repair: Path | None, space: str) -> No
     process.emit(check.text(table, findings, repaired=repair))
     if findings and not repair:
         sys.exit(process.FAILURE)
-
-
-@root.group()
-def bundle() -> None:
-    """Look at a model folder.
-
-    Example: amazon_tags bundle verify model
-    """
-
-
-@bundle.command()
-@click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
-def verify(folder: Path | None) -> None:
-    """Check every file of BUNDLE (default: the one inside the package) and its golden scores.
-
-    Example: amazon_tags bundle verify model
-    """
-    from amazon_tags import bundle
-
-    place = folder or bundle.DEFAULT
-    process.emit(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced\n")
-
-
-@bundle.command()
-@click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
-def show(folder: Path | None) -> None:
-    """Print the card of BUNDLE (default: the one inside the package).
-
-    Example: amazon_tags bundle show model
-    """
-    from amazon_tags import bundle
-
-    process.emit(bundle.card(folder or bundle.DEFAULT))
 
 
 @root.command()

@@ -22,4 +22,7 @@ def run(scores: Path, decided_by: Path) -> tuple[labels.LabelSpace, Iterator[pre
 
 def _tagged(made: decoders.Decision, ids: list[str], scores: NDArray[np.float32]) -> predict.Tagged:
     tags = decoders.tags(made, scores)
-    return predict.Tagged(ids, scores, tags, decoders.forecast(made, scores, tags), [])
+    nothing = np.zeros((len(ids), 0), np.float32)  # of the chips themselves is known
+    return predict.Tagged(
+        ids, scores, tags, decoders.forecast(made, scores, tags), [], np.ones(len(ids), bool), nothing
+    )

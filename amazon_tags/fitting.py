@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import files, progress
+from amazon_tags import bank, files, progress
 from ensemble import budget, feed, fitted, heads, losses, member, nets
 from features import backbones, chips, convert, devices, extract, listing, runtime
 
@@ -32,7 +32,8 @@ class Examples:
     """Labelled chips as training needs them: files, tags, spec, each chip's fold, and the views of held-out scores.
 
     `groups` are columns of which one holds, `others` chips that nobody has labelled, `doubts` (chips, labels) tags
-    that nobody knows: to a network they are no target, to a classical head they do not hold.
+    that nobody knows: to a network they are no target, to a classical head they do not hold. In the folder `bank`, if
+    there is one, vectors of frozen members are kept for later runs, by the chips' `hashes`.
     """
 
     paths: Sequence[listing.Place]
@@ -45,6 +46,8 @@ class Examples:
     groups: losses.Groups = ()
     others: Sequence[listing.Place] = ()
     doubts: NDArray[np.bool_] | None = None
+    bank: Path | None = None
+    hashes: Sequence[str] = ()
 
     @property
     def folds(self) -> int:
@@ -234,7 +237,18 @@ def _vectors(settings: member.Frozen, examples: Examples, folder: Path) -> Value
         )
         with files.atomic_folder(network) as part:
             _write_network(model, part)
-    return _kept(folder / "vectors.npy", lambda: _outputs(network, examples, examples.paths, 1))
+    return _kept(folder / "vectors.npy", lambda: _embedded(network, examples))
+
+
+def _embedded(network: Path, examples: Examples) -> Values:
+    def make(rows: Sequence[int]) -> Targets:
+        vectors: Targets = _outputs(network, examples, [examples.paths[row] for row in rows], 1)[0]
+        return vectors
+
+    if examples.bank is None:
+        return make(range(len(examples.paths)))[np.newaxis]
+    mark = files.sha256_bytes(b"".join(network_of(network)))
+    return bank.remembered(examples.bank / f"{mark[:16]}.npz", examples.hashes, make)[np.newaxis]
 
 
 def _kept(path: Path, make: Callable[[], Values]) -> Values:

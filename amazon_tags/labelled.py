@@ -1,6 +1,7 @@
 """Labelled chips: a folder or archive and a table, matched and fingerprinted; and chips that nobody has labelled."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +31,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags."""
+    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags.
+
+    `hashes` are the SHA-256 of the labelled chips' files, `fingerprint` is one of all that is here, and `note` is that
+    of the source.
+    """
 
     paths: list[listing.Place]
+    hashes: list[str]
     truth: NDArray[np.bool_]
     doubts: NDArray[np.bool_]
     space: labels.LabelSpace
     fingerprint: str
     others: list[listing.Place]
+    note: str = ""
 
 
 def gather(source: Source, jobs: int) -> Labelled:
@@ -74,7 +81,19 @@ def gather(source: Source, jobs: int) -> Labelled:
     apart = [path for path in others if hashes[path] not in seen]
     if len(apart) < len(others):
         progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
-    pixels = bank.combine({path: hashes[path] for path in [*paths, *apart]})
+    known = [hashes[path] for path in paths]
+    mark = fingerprint(paths, known, truth, doubts, {path: hashes[path] for path in apart})
+    return Labelled(paths, known, truth, doubts, table.space, mark, apart, source.note)
+
+
+def fingerprint(
+    paths: Sequence[listing.Place],
+    hashes: Sequence[str],
+    truth: NDArray[np.bool_],
+    doubts: NDArray[np.bool_],
+    others: Mapping[listing.Place, str] | None = None,
+) -> str:
+    """One SHA-256 of chips, by name and content, and of what is known of them."""
+    pixels = bank.combine({**dict(zip(paths, hashes, strict=True)), **(others or {})})
     tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
-    fingerprint = hashlib.sha256(pixels.encode() + tags).hexdigest()
-    return Labelled(paths, truth, doubts, table.space, fingerprint, apart)
+    return hashlib.sha256(pixels.encode() + tags).hexdigest()

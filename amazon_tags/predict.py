@@ -16,18 +16,23 @@ ON_ERROR = ("fail", "skip", "fill")
 
 @dataclass(frozen=True)
 class Scored:
-    """The next chips in order, their scores, and what is wrong with each, whose scores are then 0."""
+    """The next chips in order, their scores, and what is wrong with each, whose scores are then 0.
+
+    `looks` are those of `extract.Outputs`, of the good chips; there are none where a journal held the scores.
+    """
 
     places: list[listing.Place]
     scores: NDArray[np.float32]  # (chips, labels)
     errors: list[str | None]
+    looks: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Tagged:
     """The next chips in order, and what was wrong with those among them that cannot be used.
 
-    `expected` is the F-beta that each chip's tags may be expected to be worth, if its scores are probabilities.
+    `expected` is the F-beta that each chip's tags may be expected to be worth, if its scores are probabilities. `good`
+    are the chips that were looked at, and `looks` are theirs, as in `Scored`.
     """
 
     ids: list[str]
@@ -35,6 +40,8 @@ class Tagged:
     tags: NDArray[np.bool_]  # (chips, labels)
     expected: NDArray[np.float64]  # (chips,)
     failures: list[tuple[listing.Place, str]]
+    good: NDArray[np.bool_]  # (chips,)
+    looks: NDArray[np.float32]  # (good chips, 2 * bands)
 
 
 def find(inputs: Sequence[Path], like: Path | None = None) -> listing.Listing:
@@ -74,7 +81,7 @@ def score(
         rows = sorted([*outputs.rows.tolist(), *wrong])
         scores = np.zeros((len(rows), len(model.space.names)), np.float32)
         scores[[row not in wrong for row in rows]] = model.scores(outputs.values)
-        yield Scored([paths[row] for row in rows], scores, [wrong.get(row) for row in rows])
+        yield Scored([paths[row] for row in rows], scores, [wrong.get(row) for row in rows], outputs.looks)
 
 
 def decide(parts: Iterable[Scored], model: bundle.Bundle, *, on_error: str = "fail") -> Iterator[Tagged]:
@@ -87,4 +94,5 @@ def decide(parts: Iterable[Scored], model: bundle.Bundle, *, on_error: str = "fa
         tags = np.where(good[:, None], model.decide(scores), model.common)
         expected = np.where(good, decoders.forecast(model.decision, scores, tags), 0)
         failures = [(place, error) for place, error in zip(part.places, part.errors, strict=True) if error is not None]
-        yield Tagged([listing.name(place) for place in places], scores, tags, expected, failures)
+        looks = np.zeros((int(good.sum()), 0), np.float32) if part.looks is None else part.looks
+        yield Tagged([listing.name(place) for place in places], scores, tags, expected, failures, good, looks)

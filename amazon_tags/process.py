@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-FAILURE, SKIPPED, REFUSED, IO_ERROR, LOCKED = 1, 3, 4, 74, 75
+FAILURE, SKIPPED, REFUSED, DRIFTED, REJECTED, IO_ERROR, LOCKED = 1, 3, 4, 10, 20, 74, 75
 PATIENCE = 3.0  # seconds that a run has to unwind, before a signal is raised in it again
 FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
 
@@ -37,6 +37,7 @@ def catch_signals() -> None:
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    sys.unraisablehook = lambda _lost: None  # or what is lost there would be told of with a traceback
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 

@@ -3,13 +3,30 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
+_logs: list[Path] = []
+
 
 def say(text: str) -> None:
-    """One line on stderr."""
+    """One line on stderr, and in every log that is kept at the moment."""
     click.echo(text, err=True)
+    for path in _logs:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+
+
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """What is said in the block is appended to a file, with its time in UTC."""
+    _logs.append(path)
+    try:
+        yield
+    finally:
+        _logs.remove(path)
 
 
 @contextmanager

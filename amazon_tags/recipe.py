@@ -15,11 +15,11 @@ epochs = 12
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from amazon_tags import labels
+from amazon_tags import keys
 from ensemble import member
 
 Member = member.Frozen | member.Tuned
@@ -84,12 +84,16 @@ class Recipe:
     budget_mb: float = 0.0
 
 
+def shipped() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+
+
 def choose(name_or_path: str) -> Recipe:
     """A recipe that ships with the package, by name, or a TOML file."""
-    shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
-    path = shipped.get(name_or_path, Path(name_or_path))
+    path = shipped().get(name_or_path, Path(name_or_path))
     if not path.is_file():
-        raise FileNotFoundError(f"{name_or_path} is neither a file nor one of the recipes {', '.join(shipped)}.")
+        raise FileNotFoundError(f"{name_or_path} is neither a file nor one of the recipes {', '.join(shipped())}.")
     return read(path)
 
 
@@ -111,27 +115,27 @@ def from_values(values: Mapping[str, Any]) -> Recipe:
     if not isinstance(entries, list) or not entries:
         raise ValueError("the recipe has no [[members]]; name at least one.")
     rest = {key: value for key, value in values.items() if key != "members"}
-    _check_types("the recipe", rest, Recipe)
+    keys.check_types("the recipe", rest, Recipe)
     rest = {key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()}
     recipe = Recipe(members=tuple(_member(entry) for entry in entries), **rest)
     _check_teachers(recipe.members)
     names = [entry.name for entry in recipe.members]
     if len(set(names)) < len(names):
         raise ValueError(f"two members have one name ({names}); names must differ.")
-    _check_range("folds", recipe.folds, 2, 100)
-    _check_range("side", recipe.side, 32, 1024)
-    _check_range("seed", recipe.seed, 0, 2**32 - 1)
-    _check_choice("decision", recipe.decision, DECISIONS)
-    _check_choice("second", recipe.second, SECONDS)
-    _check_choice("view_mean", recipe.view_mean, ("mean", "geometric"))
+    keys.check_range("folds", recipe.folds, 2, 100)
+    keys.check_range("side", recipe.side, 32, 1024)
+    keys.check_range("seed", recipe.seed, 0, 2**32 - 1)
+    keys.check_choice("decision", recipe.decision, DECISIONS)
+    keys.check_choice("second", recipe.second, SECONDS)
+    keys.check_choice("view_mean", recipe.view_mean, ("mean", "geometric"))
     for name in recipe.ship:
-        _check_choice("a name of ship", name, names)
+        keys.check_choice("a name of ship", name, names)
     if recipe.bands not in BANDS:
         raise ValueError(
             f"bands are {list(recipe.bands)}; they are {' or '.join(str(list(known)) for known in BANDS)}."
         )
-    _check_range("budget_ms", recipe.budget_ms, 0, 1e6)
-    _check_range("budget_mb", recipe.budget_mb, 0, 1e6)
+    keys.check_range("budget_ms", recipe.budget_ms, 0, 1e6)
+    keys.check_range("budget_mb", recipe.budget_mb, 0, 1e6)
     return recipe
 
 
@@ -146,10 +150,10 @@ def _member(entry: Mapping[str, Any]) -> Member:
     if not isinstance(entry, dict):
         raise ValueError(f"a member is {entry!r}; write [[members]] and its keys below.")
     kind = str(entry.get("kind", "missing"))
-    _check_choice("kind of a member", kind, KINDS)
+    keys.check_choice("kind of a member", kind, KINDS)
     values = {key: value for key, value in entry.items() if key != "kind"}
     made = KINDS[kind]
-    known = _check_types(f"a {kind} member", values, made)
+    known = keys.check_types(f"a {kind} member", values, made)
     missing = [name for name in ("name", "backbone") if name not in values]
     if missing:
         raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
@@ -159,10 +163,10 @@ def _member(entry: Mapping[str, Any]) -> Member:
     settings = made(**frozen)
     for key, choices in CHOICES.items():
         if key in known:
-            _check_choice(f"{key} of a member", getattr(settings, key), choices)
+            keys.check_choice(f"{key} of a member", getattr(settings, key), choices)
     for key, (low, high) in RANGES.items():
         if key in known:
-            _check_range(f"{key} of a member", getattr(settings, key), low, high)
+            keys.check_range(f"{key} of a member", getattr(settings, key), low, high)
     if isinstance(settings, member.Tuned):
         _check_together(settings, values)
     return settings
@@ -179,8 +183,8 @@ def _check_together(settings: member.Tuned, given: Mapping[str, Any]) -> None:
         "no teachers": ("trust",) if not settings.teachers else (),
     }
     plain = member.Tuned(settings.name, settings.backbone)
-    for reason, keys in idle.items():
-        for key in keys:
+    for reason, without_meaning in idle.items():
+        for key in without_meaning:
             if key in given and getattr(settings, key) != getattr(plain, key):
                 raise ValueError(f"{settings.name} has {reason}, to which {key} means nothing; remove {key}.")
 
@@ -192,31 +196,3 @@ def _check_teachers(members: tuple[Member, ...]) -> None:
             if teacher not in earlier:
                 raise ValueError(f"{entry.name} learns from {teacher}, which is no earlier member ({earlier}).")
         earlier.append(entry.name)
-
-
-def _check_types(where: str, values: Mapping[str, Any], made: type) -> dict[str, Any]:
-    """The keys that there are, with their types."""
-    known = {entry.name: entry.type for entry in fields(made)}
-    for key, value in values.items():
-        if key not in known:
-            raise ValueError(
-                f"{where} has no key {key}{labels.did_you_mean(key, known)}; known are {', '.join(known)}."
-            )
-        if known[key] == tuple[str, ...]:
-            if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-                raise ValueError(f"{key} of {where} is {value!r}, but must be a list of names.")
-            continue
-        right = (int, float) if known[key] is float else known[key]
-        if isinstance(value, bool) or not isinstance(value, right):  # type: ignore[arg-type]
-            raise ValueError(f"{key} of {where} is {value!r}, but must be {known[key].__name__}.")  # type: ignore[union-attr]
-    return known
-
-
-def _check_range(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{key} is {value}, but must lie in {low} to {high}.")
-
-
-def _check_choice(key: str, value: str, choices: Any) -> None:
-    if value not in choices:
-        raise ValueError(f"{key} is {value}{labels.did_you_mean(value, choices)}; choose one of {', '.join(choices)}.")

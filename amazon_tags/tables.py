@@ -71,7 +71,7 @@ def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> Lab
             f"{len({row for row, _ in unknown})} of {len(ids)} rows have such tags. "
             + ("Separate tags by spaces." if separated else "For other labels pass --labels table, or a TOML file.")
         )
-    cases = {"a tag repeated": repeating, **_breaches(space, truth)}
+    cases = {"a tag repeated": repeating, **breaches(space, truth)}
     remarks = tuple(
         f"{len(found)} of {len(ids)} rows: {what} (first: {ids[found[0]]}, line {table.lines[found[0]]})"
         for what, found in cases.items()
@@ -236,7 +236,7 @@ def _ids(table: rows.Rows) -> list[str]:
     return ids
 
 
-def _breaches(space: LabelSpace, truth: Tags) -> dict[str, list[int]]:
+def breaches(space: LabelSpace, truth: Tags) -> dict[str, list[int]]:
     """Rows that break a rule, by rule; a row without tags breaks that one only."""
     count = truth.sum(axis=1)
     breach = {"no tags": count == 0}

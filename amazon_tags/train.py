@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from amazon_tags import (
     decision,
     files,
     fitting,
+    heldout,
     labelled,
     labels,
     precision,
@@ -28,48 +29,60 @@ from amazon_tags import (
     tables,
 )
 from ensemble import blend, budget, decide, decoders, folds, heads, joined, member, second, tuning
-from features import backbones, chips, inputs, listing, runtime
+from features import backbones, chips, extract, inputs, listing, runtime
 
 Scores = NDArray[np.float32]  # (chips, labels)
 
 GOLDEN = ("clear primary", "agriculture clear primary road", "haze primary water", "cloudy")  # rendered, so anybody's
 
 
-def run(
-    source: labelled.Source,
-    out: Path,
-    *,
-    plan: recipe.Recipe,
-    weights: dict[str, Path] | None = None,
-    views: int = 1,
-    jobs: int = 2,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Means:
+    """What a training works with, beside a recipe.
+
+    `weights` are files to start a backbone from, by its name, instead of what the recipe says; `views` dihedral views
+    to report held-out scores of, beside a single one; `jobs` threads; `bank` a folder where vectors of frozen members
+    are kept for other runs.
+    """
+
+    weights: dict[str, Path] = field(default_factory=dict)
+    views: int = 1
+    jobs: int = 2
+    bank: Path | None = None
+
+
+def run(source: labelled.Source, out: Path, *, plan: recipe.Recipe, means: Means | None = None) -> dict[str, Any]:
+    """Train on the chips and the table of a source; otherwise as `fit`."""
+    means = means or Means()
+    files.refuse_existing(out)
+    check(plan, means.weights, untold=bool(source.unlabelled))
+    source.note.encode()  # what no card can hold is refused before the work
+    return fit(labelled.gather(source, means.jobs), out, plan=plan, means=means)
+
+
+def fit(given: labelled.Labelled, out: Path, *, plan: recipe.Recipe, means: Means) -> dict[str, Any]:
     """Train every member of a recipe on folds and on all chips, and write the bundle `out`.
 
     Out-of-fold scores go beside it, as `<out>.scores.csv` and `<out>.scores.parquet`. What is finished is kept in
     `<out>.work`, so that a killed run goes on where it was; that folder goes when the bundle stands.
 
     Args:
-        source: a folder of chips and a table `image_name,tags`.
+        given: labelled chips.
         out: the bundle's folder, which must not exist.
         plan: the recipe.
-        weights: files to start a backbone from, by its name, instead of what the recipe says.
-        views: dihedral views to report held-out scores of, beside a single one.
-        jobs: threads.
+        means: weights, views, threads.
 
     Returns:
         The manifest of the bundle.
     """
+    weights, views, jobs = means.weights, means.views, means.jobs
     files.refuse_existing(out)
     score_tables = [out.with_name(f"{out.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
     for path in score_tables:
         files.refuse_unwritable(path)
-    _check(plan, weights or {}, source)
-    source.note.encode()  # what no card can hold is refused before the work
-    given = labelled.gather(source, jobs)
     fold = folds.stratify(given.truth, folds=plan.folds, seed=plan.seed)
     spec = chips.ChipSpec(plan.bands, "uint8" if len(plan.bands) == 3 else "uint16", plan.side)
-    starts = {name: files.sha256(path) for name, path in (weights or {}).items()}
+    starts = {name: files.sha256(path) for name, path in weights.items()}
     work = out.with_name(f"{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     with files.lock(work / "lock"):
@@ -86,6 +99,8 @@ def run(
             groups=groups,
             others=given.others,
             doubts=given.doubts,
+            bank=means.bank,
+            hashes=given.hashes,
         )
         fitted: list[fitting.Fitted] = []
         for settings in plan.members:
@@ -93,7 +108,7 @@ def run(
             origin = starts.get(settings.backbone, settings.weights)
             key = _key(plan, given, settings, origin, [views, *(entry.folder.parent.name for entry in teachers)])
             (work / key).mkdir(exist_ok=True)
-            started = replace(settings, weights=str((weights or {}).get(settings.backbone, settings.weights)))
+            started = replace(settings, weights=str(weights.get(settings.backbone, settings.weights)))
             fitted.append(fitting.out_of_fold(started, examples, work / key, teachers))
         shipped, front = _shipped(plan, given.truth, fitted)
         single, made_of, trials = _join(plan, given.truth, [entry.scores[0] for entry in shipped], fold)
@@ -114,7 +129,7 @@ def run(
                 "chips": len(given.paths),
                 "unlabelled": len(given.others),
                 "fingerprint": given.fingerprint,
-                "note": source.note,
+                "note": given.note,
             },
             "views": views,
             "view_mean": plan.view_mean,
@@ -133,6 +148,9 @@ def run(
             bundle.write_second(part, made_of.second)
             bundle.write_decision(part, given.space, made, decide.common(given.truth))
             files.write_text(part / "card.md", card.text(given.space, story))
+            looks = np.concatenate([seen.looks for seen in extract.stream(given.paths, [], spec, jobs=jobs)])
+            made_blind = heldout.HeldOut(given.hashes, single, given.truth, looks)
+            files.write_bytes(part / heldout.FILE, heldout.pack(made_blind))
             bundle.seal(part, given.space, spec, _golden(spec), story)
     shutil.rmtree(work)
     progress.say(f"{out}: F2 {measured['f2']:.4f} out of fold")
@@ -162,10 +180,10 @@ def _golden(spec: chips.ChipSpec) -> runtime.Batch:
     return (2000 + 30 * pixels[..., [shown[band] for band in spec.bands]].astype(np.uint16)).astype(np.uint16)
 
 
-def _check(plan: recipe.Recipe, weights: dict[str, Path], source: labelled.Source) -> None:
-    """Refuse names that stand in no table, and chips that nobody asked for, before any work."""
+def check(plan: recipe.Recipe, weights: dict[str, Path], *, untold: bool = False) -> None:
+    """Refuse names that stand in no table, and chips without labels that nobody asked for, before any work."""
     taught = [entry.name for entry in plan.members if isinstance(entry, member.Tuned) and entry.teachers]
-    if source.unlabelled and not taught:
+    if untold and not taught:
         raise ValueError("chips without labels teach nothing by themselves; give a member of the recipe teachers.")
     for settings in plan.members:
         _known("backbone", settings.backbone, backbones.BACKBONES)

@@ -107,6 +107,30 @@ def interval(values: Floats, *, seed: int = 0, draws: int = 2000, level: float =
     return float(low), float(high)
 
 
+def below(values: Floats, limit: float = 0.0, *, seed: int = 0, draws: int = 2000) -> float:
+    """The share of bootstrap means of a per-chip quantity that are below a limit.
+
+    Of differences of two models' `per_chip` it is how probable it is that the second model is worse.
+    """
+    means = _resampled(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
+    return float((means < limit).mean())
+
+
+def recall_drops(
+    truth: Tags, before: Tags, after: Tags, *, seed: int = 0, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """How much recall each label lost between two answers to the same chips, (labels,), and the least that is sure.
+
+    The latter is the one-sided lower bound of a bootstrap over chips; both are 0 for a label that no chip carries.
+    """
+    for tags in (before, after):
+        _check(truth, tags)
+    support = truth.sum(axis=0)
+    lost = (truth & before).astype(np.float64) - (truth & after)
+    lost_sums, sums = np.split(_resampled(np.concatenate([lost, truth], axis=1), seed, 1000), 2, axis=1)
+    return _ratio(lost.sum(axis=0), support), np.quantile(_ratio(lost_sums, sums), 1 - level, axis=0)
+
+
 def label_intervals(truth: Tags, tags: Tags, *, seed: int = 0, draws: int = 1000, level: float = 0.95) -> Floats:
     """Percentile bootstrap intervals, (labels, 2), of each label's F2; the chips are drawn."""
     _check(truth, tags)

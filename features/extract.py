@@ -15,6 +15,7 @@ from features import chips, listing, runtime, views
 Failure = tuple[int, chips.ChipError | OSError]  # a position in the list of paths, and what is wrong there
 
 AHEAD = 4  # batches decoded or being decoded while one is inferred
+SPARSE = 8  # every eighth pixel of every eighth row tells how a chip looks; all of them would take as long as decoding
 
 
 class Network(Protocol):
@@ -35,11 +36,13 @@ class Network(Protocol):
 class Outputs:
     """What the networks said of the next chips: `rows` are their positions in the list of paths.
 
-    `values` has one array (views, chips, dim) a network. `failures` are the chips in between that cannot be used.
+    `values` has one array (views, chips, dim) a network. `looks` (chips, 2 * bands) is each band's mean and standard
+    deviation in a chip. `failures` are the chips in between that cannot be used.
     """
 
     rows: NDArray[np.intp]
     values: list[NDArray[np.float32]]
+    looks: NDArray[np.float32]
     failures: list[Failure]
 
 
@@ -83,12 +86,13 @@ class _Decoded:
 
     rows: list[int]
     turned: list[runtime.Batch]
+    looks: NDArray[np.float32]
     failures: list[Failure]
 
 
 def _finish(decoded: _Decoded, started: list[list[Callable[[], runtime.Floats]]]) -> Outputs:
     values = [np.stack([finish() for finish in flights]) for flights in started]
-    return Outputs(np.array(decoded.rows, np.intp), values, decoded.failures)
+    return Outputs(np.array(decoded.rows, np.intp), values, decoded.looks, decoded.failures)
 
 
 def _parts(paths: Sequence[listing.Place], size: int) -> Iterator[tuple[int, Sequence[listing.Place]]]:
@@ -126,4 +130,7 @@ def _load(first: int, part: Sequence[listing.Place], spec: chips.ChipSpec, turns
                 raise
             failures.append((row, error))
     chosen = batch[: len(good)]
-    return _Decoded(good, [chosen if turn == 0 else views.view(chosen, turn) for turn in range(turns)], failures)
+    turned = [chosen if turn == 0 else views.view(chosen, turn) for turn in range(turns)]
+    some = chosen[:, ::SPARSE, ::SPARSE].astype(np.float32)
+    looks = np.concatenate([some.mean(axis=(1, 2)), some.std(axis=(1, 2))], axis=1)
+    return _Decoded(good, turned, looks, failures)

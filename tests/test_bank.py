@@ -92,3 +92,25 @@ def test_a_folder_that_is_no_bank_is_refused(folder, tmp_path, damage):
             shutil.rmtree(target)
     with pytest.raises(ValueError, match="is no feature bank"):
         bank.read(target)
+
+
+def test_vectors_are_made_once_for_each_content(tmp_path):
+    asked = []
+
+    def make(rows):
+        asked.append(list(rows))
+        return np.array([[int(hashes[row][:2], 16), 1] for row in rows], np.float32)
+
+    path = tmp_path / "bank" / "net.npz"
+    hashes = [f"{number:02x}" * 32 for number in (1, 2, 3)]
+    first = bank.remembered(path, hashes, make)
+    hashes = [f"{number:02x}" * 32 for number in (3, 9, 1)]
+    second = bank.remembered(path, hashes, make)
+    again = bank.remembered(path, hashes[::-1], make)
+    assert asked == [[0, 1, 2], [1]]
+    assert first[:, 0].tolist() == [1, 2, 3]
+    assert second[:, 0].tolist() == [3, 9, 1]
+    assert again[:, 0].tolist() == [1, 9, 3]
+    path.write_bytes(path.read_bytes()[:100])
+    assert bank.remembered(path, hashes, make).tolist() == second.tolist()
+    assert asked[-1] == [0, 1, 2]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import struct
@@ -19,6 +20,13 @@ from features import listing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+JOB = """
+registry = "kept"
+recipe = "{recipe}"
+[[data]]
+chips = "train-jpg"
+table = "train_v2.csv"
+"""
 SMALL = {"train": "--recipe {recipe}", "embed": "--backbone toy --weights none"}  # the last of two options holds
 
 
@@ -48,9 +56,10 @@ def test_every_line_of_the_readme_runs_in_its_order(world, run, recipe_file, tmp
     (tmp_path / "ucm").symlink_to(world.train_jpg)
     (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
     run("sample", tmp_path / "chips", "-n", 3)
+    (tmp_path / "job.toml").write_text(JOB.format(recipe=recipe_file))
     assert len(examples()) >= 6
     for line in examples():
-        words = line.split()
+        words = shlex.split(line)
         small = SMALL.get(words[1], "").format(recipe=recipe_file).split()
         done = run(*words[1:], *small, cwd=tmp_path)
         assert done.returncode == 0, (line, done.stderr)

@@ -136,7 +136,9 @@ def test_names_that_stand_in_no_table_are_refused_before_any_work(world, recipe_
 
 def test_weights_for_a_backbone_that_no_member_has_are_refused(world, recipe_file, tmp_path):
     with pytest.raises(ValueError, match=r"no backbone in the recipe named tox .did you mean toy"):
-        train.run(source(world), tmp_path / "model", plan=recipe.read(recipe_file), weights={"tox": recipe_file})
+        train.run(
+            source(world), tmp_path / "model", plan=recipe.read(recipe_file), means=train.Means({"tox": recipe_file})
+        )
 
 
 def test_an_existing_bundle_is_never_overwritten(world, model, recipe_file):

@@ -1,0 +1,66 @@
+"""What a model said of the chips that it learnt from while it had not seen them: out-of-fold scores, by content.
+
+By these a later model is held to this one on the same chips, and chips that come later are told from those of training.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import bundle
+
+FILE = "held_out.npz"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One row a chip, in the order of `hashes`, the SHA-256 of each file.
+
+    `scores` and `truth` are (chips, labels), `looks` (chips, 2 * bands) those of `extract.Outputs`.
+    """
+
+    hashes: list[str]
+    scores: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    looks: NDArray[np.float32]
+
+    def places(self) -> dict[str, int]:
+        """The row of each chip."""
+        return {digest: row for row, digest in enumerate(self.hashes)}
+
+
+def pack(given: HeldOut) -> bytes:
+    """The bytes of a bundle's `held_out.npz`."""
+    digests = np.array([list(bytes.fromhex(digest)) for digest in given.hashes], np.uint8)
+    stream = io.BytesIO()
+    np.savez_compressed(stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.looks)
+    return stream.getvalue()
+
+
+def read(folder: Path) -> HeldOut | None:
+    """Those of a bundle; none where it was trained before bundles held them.
+
+    Raises:
+        BundleError: the file is not what the manifest says, or holds something else.
+    """
+    content = bundle.content(folder, FILE)
+    if content is None:
+        return None
+    try:
+        return read_bytes(content)
+    except bundle.NONSENSE as error:
+        raise bundle.BundleError(f"{folder / FILE} is damaged ({error}); train or fetch the bundle anew.") from error
+
+
+def read_bytes(content: bytes) -> HeldOut:
+    """What `pack` made; raises whatever bytes of another kind lead to, `bundle.NONSENSE`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        hashes = [bytes(row).hex() for row in archive["sha256"]]
+        made = HeldOut(hashes, archive["scores"], archive["truth"], archive["looks"])
+    shapes = {len(made.hashes), len(made.scores), len(made.truth), len(made.looks)}
+    if len(shapes) > 1 or made.scores.shape != made.truth.shape:
+        raise ValueError("its arrays do not fit together")
+    return made

@@ -1,0 +1,166 @@
+"""A job: what `amazon_tags retrain` does on its schedule, from one TOML file; its paths count from that file's folder.
+
+registry = "models"             # where models go
+runs = "runs"                   # what each run did, and the ledger
+recipe = "default"              # of `amazon_tags train`
+corrections = "corrections.csv" # image_name,tag,holds: yes or no, over what the tables say
+
+[[data]]
+chips = "chips"
+table = "labels.csv"
+
+[gate]
+margin = 0.002
+"""
+
+import os
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amazon_tags import keys, recipe
+
+GATE_RANGES = {  # least and most
+    "margin": (0, 1),
+    "worse": (0, 1),
+    "recall": (0, 1),
+    "stability": (0, 100),
+    "growth": (1, 100),
+    "disagreement": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate must keep to.
+
+    `margin`: of F2 under the champion's. `worse`: of the probability of being worse. `recall`: how much a tag may lose.
+    `stability`: of the population stability index of a tag's rate. `growth`: of size and time a chip, as a factor.
+    `disagreement`: how much less F2 the champion may reach on new chips than on those before.
+    """
+
+    margin: float = 0.002
+    worse: float = 0.8
+    recall: float = 0.10
+    stability: float = 0.25
+    growth: float = 1.2
+    disagreement: float = 0.05
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled chips: a folder or archive, and a table `image_name,tags`."""
+
+    chips: Path
+    table: Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One retraining job; see the head of this file.
+
+    `holdout` is the share of chips, drawn by their content, that no model is ever trained on. `keep` models stay in the
+    registry. `jobs` are threads, 0 all cores. `tracking` is the name of an MLflow experiment, empty for none.
+    """
+
+    data: tuple[Data, ...]
+    registry: Path
+    runs: Path
+    plan: recipe.Recipe
+    recipe: str = "default"
+    labels: str = "planet"
+    corrections: Path | None = None
+    views: int = 1
+    jobs: int = 0
+    keep: int = 5
+    holdout: float = 0.2
+    note: str = ""
+    tracking: str = ""
+    weights: dict[str, Path] = field(default_factory=dict)
+    gate: Limits = field(default_factory=Limits)
+
+    @property
+    def threads(self) -> int:
+        """How many threads to use."""
+        return self.jobs or os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """The keys at the top of the file that are plain values."""
+
+    registry: str = "models"
+    runs: str = "runs"
+    recipe: str = "default"
+    labels: str = "planet"
+    corrections: str = ""
+    views: int = 1
+    jobs: int = 0
+    keep: int = 5
+    holdout: float = 0.2
+    note: str = ""
+    tracking: str = ""
+
+
+def read(path: Path) -> Job:
+    """A job from its file.
+
+    Raises:
+        ValueError: naming the file and the key that is unknown, missing, of another type or out of range.
+        FileNotFoundError: something that it names is not there.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _made(values, path.resolve().parent)
+    except FileNotFoundError:
+        raise
+    except (RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _made(values: dict[str, Any], home: Path) -> Job:
+    tables = {name: values.pop(name, None) for name in ("data", "weights", "gate")}
+    keys.check_types("the job (beside [[data]], [weights], [gate])", values, _Plain)
+    plain = _Plain(**values)
+    for key, low, high in (("views", 1, 8), ("jobs", 0, 256), ("keep", 2, 10_000), ("holdout", 0, 0.5)):
+        keys.check_range(key, getattr(plain, key), low, high)
+    if not isinstance(tables["data"], list) or not tables["data"]:
+        raise ValueError("there is no [[data]]; give one with chips and table.")
+    gate = tables["gate"] or {}
+    keys.check_types("[gate]", gate, Limits)
+    for key, (low, high) in GATE_RANGES.items():
+        keys.check_range(f"{key} of [gate]", gate.get(key, low), low, high)
+    if plain.labels == "table":
+        raise ValueError(
+            "labels is table, but labels that change with the tables cannot be compared; name a TOML file."
+        )
+    named = plain.recipe if plain.recipe in recipe.shipped() else str(_there(home, plain.recipe, "recipe"))
+    rest = {key: value for key, value in asdict(plain).items() if key in ("views", "jobs", "keep", "holdout", "note")}
+    return Job(
+        data=tuple(_data(entry, home) for entry in tables["data"]),
+        registry=home / plain.registry,
+        runs=home / plain.runs,
+        plan=recipe.choose(named),
+        recipe=plain.recipe,
+        labels=str(_there(home, plain.labels, "labels")) if plain.labels.endswith(".toml") else plain.labels,
+        corrections=_there(home, plain.corrections, "corrections") if plain.corrections else None,
+        tracking=plain.tracking,
+        weights={name: _there(home, value, f"weights of {name}") for name, value in (tables["weights"] or {}).items()},
+        gate=Limits(**gate),
+        **rest,
+    )
+
+
+def _data(entry: Any, home: Path) -> Data:
+    if not isinstance(entry, dict) or set(entry) != {"chips", "table"}:
+        raise ValueError(f"an entry of [[data]] is {entry!r}; it has the keys chips and table, and no others.")
+    return Data(*(_there(home, entry[key], f"{key} of [[data]]") for key in ("chips", "table")))
+
+
+def _there(home: Path, name: Any, what: str) -> Path:
+    if not isinstance(name, str):
+        raise ValueError(f"{what} is {name!r}, but must be a path.")
+    if not (home / name).exists():
+        raise FileNotFoundError(f"{home / name} ({what}) does not exist; make it, or name another.")
+    return home / name

@@ -1,0 +1,64 @@
+"""The ledger: one row for each run of a job that came to an end, in SQLite, whatever else tracks them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+FILE = "ledger.sqlite"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run: `fingerprint` is of data and settings, `outcome` promoted or rejected; times are UTC in ISO 8601."""
+
+    number: int
+    started: str
+    ended: str
+    fingerprint: str
+    outcome: str
+    why: str
+    champion: str | None
+    candidate: str | None
+    f2_champion: float | None
+    f2_candidate: float | None
+    chips: int
+
+
+COLUMNS = [entry.name for entry in fields(Entry)]
+
+
+def last(runs: Path) -> Entry | None:
+    """The latest row."""
+    if not (runs / FILE).exists():
+        return None
+    with _opened(runs) as connection:
+        row = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY number DESC LIMIT 1").fetchone()  # noqa: S608  our own names
+    return Entry(*row) if row else None
+
+
+def write(runs: Path, entry: Entry) -> None:
+    """One more row; it is there, whole, or not at all."""
+    places = ", ".join("?" * len(COLUMNS))
+    with _opened(runs) as connection:
+        connection.execute(f"INSERT INTO runs ({', '.join(COLUMNS)}) VALUES ({places})", astuple(entry))  # noqa: S608
+
+
+@contextmanager
+def _opened(runs: Path) -> Iterator[sqlite3.Connection]:
+    path = runs / FILE
+    try:
+        connection = sqlite3.connect(path)
+        try:
+            with connection:
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS runs (number INTEGER PRIMARY KEY, started TEXT, ended TEXT, "
+                    "fingerprint TEXT, outcome TEXT, why TEXT, champion TEXT, candidate TEXT, f2_champion REAL, "
+                    "f2_candidate REAL, chips INTEGER)"
+                )
+                yield connection
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} cannot be used: {error}; move it away, and the next run begins a new one.") from error

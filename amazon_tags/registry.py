@@ -1,0 +1,224 @@
+"""A registry: a folder of models that never change, and which of them is the current one.
+
+<sha12>/        a bundle, named by the first 12 digits of its manifest's own hash
+pointers.json   the current model, the one before, and the log of promotions: one file, so one rename moves all of it
+lock            held by whoever moves a pointer or removes a model
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from amazon_tags import bundle, files
+
+POINTERS = "pointers.json"
+NAME = re.compile(r"[0-9a-f]{12}")
+ANY = "any"
+TRIES = 20  # of a reader whose model was removed between finding its name and holding it
+
+
+class RegistryError(ValueError):
+    """A registry that cannot be read, or a model that is not in it."""
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Names of models, and what moved them: entries of when, what, from, to and why."""
+
+    current: str | None = None
+    previous: str | None = None
+    log: tuple[dict[str, Any], ...] = ()
+
+
+def is_registry(folder: Path) -> bool:
+    """Whether the folder is one, and not a bundle."""
+    return (folder / POINTERS).is_file()
+
+
+def pointers(registry: Path) -> Pointers:
+    """Where the pointers stand.
+
+    Raises:
+        RegistryError: the file is damaged.
+    """
+    path = registry / POINTERS
+    try:
+        values = json.loads(path.read_bytes())
+        current, previous, log = values["current"], values["previous"], tuple(values["log"])
+    except FileNotFoundError:
+        return Pointers()
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise RegistryError(f"{path} is damaged ({error}); write it from a copy, or promote a model anew.") from error
+    for name in (current, previous):
+        if name is not None and not NAME.fullmatch(str(name)):
+            raise RegistryError(f"{path} points to {name!r}, which is no name of a model; promote one anew.")
+    return Pointers(current, previous, log)
+
+
+def names(registry: Path) -> list[str]:
+    """The models that there are, the oldest first."""
+    found = [path for path in registry.iterdir() if NAME.fullmatch(path.name) and (path / "manifest.json").is_file()]
+    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """The bundle of a folder that is one, or the current one of a registry, which stays as long as the block lasts.
+
+    The pointer is read once: a promotion in the meantime changes nothing for this run.
+
+    Raises:
+        RegistryError: the registry has no current model.
+    """
+    if not is_registry(folder):
+        yield folder
+        return
+    advice = f"promote one: amazon_tags models promote {folder} BUNDLE"
+    name = None
+    for _ in range(TRIES):
+        name = pointers(folder).current
+        if name is None:
+            break
+        try:
+            descriptor = os.open(folder / name / "manifest.json", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # removed since the pointer was read, unless it still says so
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if (folder / name / "manifest.json").exists():
+                yield folder / name
+                return
+        finally:
+            os.close(descriptor)
+    raise RegistryError(f"{folder}: the current model, {name or 'none yet'}, is not there; {advice}")
+
+
+def find(registry: Path, name: str) -> Path:
+    """The folder of a model.
+
+    Raises:
+        RegistryError: there is none of this name.
+    """
+    if name not in names(registry):
+        raise RegistryError(f"{registry} has no model {name}; it has {', '.join(names(registry)) or 'none'}.")
+    return registry / name
+
+
+def listed(registry: Path) -> dict[str, Any]:
+    """The pointers with their log, and of each model its F2 out of fold and the number of chips behind it."""
+    _refuse_other(registry)
+    stand = pointers(registry)
+    manifests = {name: bundle.read_manifest(registry / name) for name in names(registry)}
+    models = [
+        {
+            "name": name,
+            "current": name == stand.current,
+            "previous": name == stand.previous,
+            "f2": manifest.get("scores", {}).get("f2"),
+            "chips": manifest.get("data", {}).get("chips"),
+        }
+        for name, manifest in manifests.items()
+    ]
+    return {"models": models, "log": list(stand.log)}
+
+
+def text(listed: dict[str, Any]) -> str:
+    """What `listed` gives, as lines of plain text."""
+    lines = [f"{'model':12}  F2 out of fold   chips"]
+    for model in listed["models"]:
+        f2 = "-" if model["f2"] is None else f"{model['f2']:.4f}"
+        pointer = "  current" if model["current"] else "  previous" if model["previous"] else ""
+        lines.append(f"{model['name']}  {f2:>14}  {model['chips'] or '-':>6}{pointer}")
+    moves = [f"{e['when']}  {e['what']:8}  {e['from'] or '-':12} -> {e['to']}  {e['why']}" for e in listed["log"]]
+    return "\n".join([*lines, *([""] if moves else []), *moves]) + "\n"
+
+
+def add(registry: Path, source: Path) -> str:
+    """Copy a bundle in and verify the copy; returns its name, also of one that was there already."""
+    name = str(bundle.read_manifest(source)["sha256"])[:12]
+    registry.mkdir(parents=True, exist_ok=True)
+    if not (registry / name).exists():
+        with files.atomic_folder(registry / name) as part:
+            shutil.copytree(source, part, dirs_exist_ok=True)
+            os.utime(part)  # the copy is as old as it is here
+            bundle.verify(part)
+    return name
+
+
+def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> Pointers:
+    """Make a model of the registry the current one, and the current one the previous one.
+
+    Args:
+        registry: its folder.
+        name: of a model that it has.
+        why: what the log shall say.
+        over: the model that it was compared with, which must still be the current one.
+
+    Raises:
+        BlockingIOError: somebody else moves pointers at the moment.
+        BundleError: the model is damaged.
+        RegistryError: there is no such model, it is the current one, or another one is than it was compared with.
+    """
+    with files.lock(registry / "lock"):
+        before = pointers(registry)
+        if over not in (ANY, before.current):
+            raise RegistryError(
+                f"{before.current} has become the current model since {name} was compared; start again."
+            )
+        folder = find(registry, name)
+        if name == before.current:
+            raise RegistryError(f"{name} is the current model already.")
+        bundle.verify(folder)
+        return _move(registry, before, "promote", name, before.current, why)
+
+
+def rollback(registry: Path, *, why: str) -> Pointers:
+    """Exchange the current and the previous model; raises like `promote`."""
+    _refuse_other(registry)
+    with files.lock(registry / "lock"):
+        before = pointers(registry)
+        if before.previous is None or before.previous not in names(registry):
+            raise RegistryError(f"{registry} has no previous model to go back to; promote one by its name.")
+        bundle.verify(registry / before.previous)
+        return _move(registry, before, "rollback", before.previous, before.current, why)
+
+
+def clean(registry: Path, keep: int) -> list[str]:
+    """Remove the oldest models but for `keep`, and but for what a pointer or a running reader holds."""
+    with files.lock(registry / "lock"):
+        kept = pointers(registry)
+        spare = [name for name in names(registry)[:-keep] if name not in (kept.current, kept.previous)]
+        return [name for name in spare if _remove(registry / name)]
+
+
+def _refuse_other(folder: Path) -> None:
+    if not is_registry(folder) and not names(folder):
+        raise RegistryError(f"{folder} is no registry: it holds no models; amazon_tags models promote begins one.")
+
+
+def _remove(folder: Path) -> bool:
+    descriptor = os.open(folder / "manifest.json", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        files.remove_folder(folder)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _move(registry: Path, before: Pointers, what: str, current: str, previous: str | None, why: str) -> Pointers:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = {"when": now, "what": what, "from": before.current, "to": current, "why": why}
+    after = Pointers(current, previous, (*before.log, entry))
+    files.write_json(registry / POINTERS, asdict(after))
+    return after

@@ -1,0 +1,231 @@
+"""What `amazon_tags retrain` does: labelled chips in, a model that is better than the champion in its place, or none.
+
+A run is a folder of the job's `runs`, named by its number. A run that was killed is gone on with by the next one, if
+that would do the same; it ends with its row in the ledger.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amazon_tags import (
+    bundle,
+    files,
+    gate,
+    heldout,
+    intake,
+    job,
+    ledger,
+    monitor,
+    predict,
+    progress,
+    recipe,
+    registry,
+    train,
+    validate,
+)
+from ensemble import decoders, score
+from features import listing
+
+PASSED = "passed.bin"  # marks of the data that last passed its checks
+MARK = "fingerprint"  # the file of a run's folder that tells what it works on
+
+
+@dataclass
+class _Run:
+    """What is known of a run so far; `result` is what it prints."""
+
+    folder: Path
+    number: int
+    fingerprint: str
+    started: str
+    checks: list[gate.Check] = field(default_factory=list)
+    champion: str | None = None
+    candidate: str | None = None
+    f2: dict[str, float] = field(default_factory=dict)
+
+
+def run(path: Path) -> dict[str, Any]:
+    """Do a job once.
+
+    Returns:
+        What happened: `outcome` is `promoted`, `rejected` or `no_change`; with `why`, and what was compared.
+
+    Raises:
+        BlockingIOError: another run of the job is going on.
+        ValueError: the job, its tables or its chips cannot be used.
+    """
+    asked = job.read(path)
+    train.check(asked.plan, asked.weights)
+    if asked.tracking and find_spec("mlflow") is None:
+        raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
+    asked.runs.mkdir(parents=True, exist_ok=True)
+    asked.registry.mkdir(parents=True, exist_ok=True)
+    with files.lock(asked.runs / "lock"):
+        return _once(asked)
+
+
+def _once(asked: job.Job) -> dict[str, Any]:
+    taken = intake.gather(asked)
+    mark = _fingerprint(asked, taken)
+    last = ledger.last(asked.runs)
+    if last and last.fingerprint == mark:
+        why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
+        return {"outcome": "no_change", "run": last.number, "why": why, "model": _current(asked)}
+    begun = _begin(asked, mark, last.number + 1 if last else 1)
+    with progress.kept(begun.folder / "log.txt"):
+        progress.say(f"run {begun.number}: {taken.told['chips']} labelled chips, {taken.told['withheld']} withheld")
+        files.write_json(begun.folder / "data.json", taken.told)
+        result = _decide(asked, taken, begun)
+        progress.say(f"run {begun.number}: {result['outcome']}{': ' * bool(result['why'])}{result['why']}")
+    return result
+
+
+def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]:
+    out = begun.folder / "candidate"
+    begun.champion = _current(asked)
+    if out.exists() and str(bundle.read_manifest(out)["sha256"])[:12] == begun.champion:  # killed after its promotion
+        begun.candidate, begun.champion = begun.champion, registry.pointers(asked.registry).previous
+        return _end(asked, taken, begun, "promoted", "")
+    champion = None
+    begun.checks = validate.rules(taken)
+    if begun.champion:
+        folder = asked.registry / begun.champion
+        champion = gate.judge(folder, taken.given, asked.threads)
+        known = heldout.read(folder)
+        if known:  # else nobody knows what it learnt from, and it is no witness
+            begun.checks += validate.witness(taken, champion, known, _passed(asked), asked.gate)
+            _watch(asked, taken, champion, known)
+        begun.f2["champion"] = score.f2(taken.given.truth, champion.tags)
+    why = gate.reasons(begun.checks)
+    if why:
+        return _end(asked, taken, begun, "rejected", f"the data: {why}")
+    files.write_bytes(asked.runs / PASSED, validate.marks(taken.given).tobytes())
+    trained = taken.training()
+    if not out.exists():
+        means = train.Means(asked.weights, asked.views, asked.threads, asked.runs / "bank")
+        train.fit(trained, out, plan=asked.plan, means=means)
+    begun.candidate = str(bundle.read_manifest(out)["sha256"])[:12]
+    begun.checks += gate.whole(out, trained)
+    if not gate.reasons(begun.checks):
+        candidate = gate.judge(out, taken.given, asked.threads)
+        begun.f2["candidate"] = score.f2(taken.given.truth, candidate.tags)
+        begun.checks += gate.packaged(taken.given, candidate, asked.threads)
+        begun.checks += gate.compare(taken.given, champion, candidate, asked.gate)
+    why = gate.reasons(begun.checks)
+    if why:
+        return _end(asked, taken, begun, "rejected", f"the candidate: {why}")
+    name = registry.add(asked.registry, out)
+    registry.promote(asked.registry, name, why=f"run {begun.number}", over=begun.champion)
+    return _end(asked, taken, begun, "promoted", "")
+
+
+def _passed(asked: job.Job) -> validate.Marks:
+    path = asked.runs / PASSED
+    return np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint64)
+
+
+def _watch(asked: job.Job, taken: intake.Intake, champion: gate.Judged, known: heldout.HeldOut) -> None:
+    """Log what the champion sees on the chips that it did not learn from, as `predict --monitor` would."""
+    new = np.flatnonzero(~champion.blind)
+    if not len(new):
+        return
+    model, seen = bundle.load(champion.folder), monitor.Seen()
+    scores, tags = champion.scores[new], champion.tags[new]
+    worth = decoders.forecast(model.decision, scores, tags)
+    names = [listing.name(taken.given.paths[row]) for row in new]
+    good = np.ones(len(new), np.bool_)
+    seen.add(predict.Tagged(names, scores, tags, worth, [], good, champion.looks[new]))
+    monitor.append(asked.runs / "monitor.jsonl", monitor.entry(seen, model, known))
+
+
+def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: str) -> dict[str, Any]:
+    """Write the run's record, and last of all its row in the ledger; then the registry is cleaned."""
+    result = {
+        "outcome": outcome,
+        "run": begun.number,
+        "why": why,
+        "model": _current(asked),
+        "champion": begun.champion,
+        "candidate": begun.candidate,
+        "f2": begun.f2,
+        "chips": taken.told["chips"],
+    }
+    files.write_json(begun.folder / "gate.json", gate.table(begun.checks))
+    told = {
+        **result,
+        "fingerprint": begun.fingerprint,
+        "recipe": recipe.to_values(asked.plan),
+        "started": begun.started,
+    }
+    files.write_json(begun.folder / "run.json", told)
+    if asked.tracking:
+        _track(asked, told, begun.folder)
+    entry = ledger.Entry(
+        begun.number,
+        begun.started,
+        _now(),
+        begun.fingerprint,
+        outcome,
+        why,
+        begun.champion,
+        begun.candidate,
+        begun.f2.get("champion"),
+        begun.f2.get("candidate"),
+        taken.told["chips"],
+    )
+    ledger.write(asked.runs, entry)
+    if outcome == "promoted":  # the registry has it
+        files.remove_folder(begun.folder / "candidate")
+    for name in registry.clean(asked.registry, asked.keep):
+        progress.say(f"{name} is removed from {asked.registry}: {asked.keep} are kept")
+    return result
+
+
+def _track(asked: job.Job, told: dict[str, Any], folder: Path) -> None:
+    """Copy the run to MLflow; where that fails, the run is none the worse."""
+    from amazon_tags import tracking  # noqa: PLC0415  an extra, and seconds of imports
+
+    try:
+        tracking.write(asked.tracking, asked.runs, told, folder)
+    except tracking.TrackingError as error:
+        progress.say(f"WARNING: {error}; the ledger has the run")
+
+
+def _begin(asked: job.Job, mark: str, number: int) -> _Run:
+    """A new run, or the one of that number that was killed; what a killed run of other data left is removed."""
+    folder = asked.runs / f"{number:04}"
+    if folder.exists() and (not (folder / MARK).exists() or (folder / MARK).read_text() != mark):
+        files.remove_folder(folder)
+    if not folder.exists():
+        with files.atomic_folder(folder) as part:
+            files.write_text(part / MARK, mark)
+    else:
+        progress.say(f"run {number}: going on where it was stopped")
+    return _Run(folder, number, mark, _now())
+
+
+def _fingerprint(asked: job.Job, taken: intake.Intake) -> str:
+    values = [
+        taken.given.fingerprint,
+        recipe.to_values(asked.plan),
+        {name: files.sha256(path) for name, path in sorted(asked.weights.items())},
+        [asked.labels, asked.views, asked.holdout, asdict(asked.gate)],
+        version("amazon-tags"),
+    ]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _current(asked: job.Job) -> str | None:
+    return registry.pointers(asked.registry).current
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

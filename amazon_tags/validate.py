@@ -1,0 +1,146 @@
+"""Whether labelled chips may be trained on: rules, contradictions and, where there is a champion, what it says.
+
+A champion that was good on the chips before is a witness: where it fails on the new ones, their labels or their pixels
+are not what the old ones were. People look at that, before a model learns it.
+"""
+
+import hashlib
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags import gate, heldout, intake, job, labelled
+from ensemble import score, shift
+
+BREACHES = 0.05  # of the rows; the competition's own table has some
+CONTRADICTIONS = 0.01  # of the chips
+ENOUGH = 20  # new chips that a comparison needs
+RARE = 1e-3  # a tag that vanished: how probable at most it is that chance did it
+SURE = 3.0  # standard errors
+SHOWN = 200  # new chips that are looked at with their bands in the reverse order
+SHIFTED = 1.0  # of the old chips' spread, that the new chips' colours may lie apart
+
+Mask = NDArray[np.bool_]  # (chips,)
+Marks = NDArray[np.uint64]
+
+
+def rules(taken: intake.Intake) -> list[gate.Check]:
+    """What can be said of the tables by themselves."""
+    told, count = taken.told, len(taken.given.paths)
+    return [
+        gate.Check(
+            name,
+            "",
+            f"{told[name]} of {count}",
+            f"{limit:.0%}",
+            told[name] <= limit * count,
+            f"{told[name]} of {count} chips {what}",
+        )
+        for name, limit, what in (
+            ("breaches", BREACHES, "break a rule of the label space (amazon_tags check names them)"),
+            ("contradictions", CONTRADICTIONS, "have the content of another one and other tags"),
+        )
+    ]
+
+
+def marks(given: labelled.Labelled) -> Marks:
+    """One number for each chip with its tags."""
+    pairs = zip(given.hashes, given.truth, strict=True)
+    digests = (hashlib.sha256(digest.encode() + truth.tobytes()).digest()[:8] for digest, truth in pairs)
+    return np.array([int.from_bytes(digest) for digest in digests], np.uint64)
+
+
+def witness(
+    taken: intake.Intake, champion: gate.Judged, known: heldout.HeldOut, passed: Marks, limits: job.Limits
+) -> list[gate.Check]:
+    """What the champion says of the chips that are new to it, or whose tags have changed.
+
+    Of these, the ones that came since data last passed are looked at by themselves too: among many, few would hide.
+
+    Args:
+        taken: all labelled chips.
+        champion: its answers.
+        known: what it learnt from.
+        passed: `marks` of the data that last passed, whatever became of its candidate.
+        limits: of the job.
+    """
+    given = taken.given
+    before = {digest: known.truth[row].tobytes() for digest, row in known.places().items()}
+    same = [before.get(digest) == truth.tobytes() for digest, truth in zip(given.hashes, given.truth, strict=True)]
+    old = np.array(same, np.bool_)
+    new = ~old & ~_withheld_before(taken, known)
+    latest = new & ~np.isin(marks(given), passed)
+    groups = [new] if latest.sum() in (0, new.sum()) else [new, latest]
+    return [
+        check
+        for group in groups
+        if min(old.sum(), group.sum()) >= ENOUGH
+        for check in (
+            _colours(champion, old, group),
+            _vanished(taken, old, group),
+            _bands(taken, champion, group),
+            _agreement(taken, champion, old, group, limits),
+        )
+    ]
+
+
+def _withheld_before(taken: intake.Intake, known: heldout.HeldOut) -> Mask:
+    """Withheld chips are in no model's record, so nobody can tell the old ones from the new."""
+    return taken.withheld & ~np.array([digest in known.places() for digest in taken.given.hashes], np.bool_)
+
+
+def _colours(champion: gate.Judged, old: Mask, new: Mask) -> gate.Check:
+    """Whether the new chips are as bright as the old ones, and each band beside the others."""
+    bands = champion.looks.shape[1] // 2
+    means = champion.looks[:, :bands].astype(np.float64)
+    beside = means - means.mean(axis=1, keepdims=True)
+    apart = max(
+        float(np.abs((of[new].mean(axis=0) - of[old].mean(axis=0)) / np.maximum(of[old].std(axis=0), 1e-6)).max())
+        for of in (means, beside)
+    )
+    why = f"the colours of the new chips lie {apart:.1f} spreads from those of the old ones"
+    return gate.Check("colours", "", f"{apart:.2f} spreads", f"{SHIFTED}", apart <= SHIFTED, why)
+
+
+def _vanished(taken: intake.Intake, old: Mask, new: Mask) -> gate.Check:
+    truth, names = taken.given.truth, taken.given.space.names
+    rates, count = truth[old].mean(axis=0), int(new.sum())
+    gone = [place for place in range(len(names)) if not truth[new, place].any() and (1 - rates[place]) ** count < RARE]
+    told = ", ".join(f"{names[place]} (some {rates[place] * count:.0f} expected)" for place in gone)
+    return gate.Check("tags", f"{len(names)}", f"{len(gone)} gone", "none", not gone, f"no new chip carries {told}")
+
+
+def _agreement(taken: intake.Intake, champion: gate.Judged, old: Mask, new: Mask, limits: job.Limits) -> gate.Check:
+    """The champion's F2 on the new labels against that on the old ones, both on chips that it had not seen."""
+    f2 = score.per_chip(taken.given.truth, champion.tags)
+    before, after = f2[old], f2[new]
+    error = math.sqrt(before.var() / len(before) + after.var() / len(after))
+    lost = float(before.mean() - after.mean())
+    rates = shift.stability(taken.given.truth[old], taken.given.truth[new])
+    worst = int(np.argmax(rates))
+    return gate.Check(
+        "agreement",
+        f"{before.mean():.4f}",
+        f"{after.mean():.4f}",
+        f"-{limits.disagreement}",
+        not (lost > limits.disagreement and lost > SURE * error),
+        f"the champion reaches F2 {after.mean():.4f} on {len(after)} new chips and {before.mean():.4f} on old ones: "
+        f"their labels are not what the old ones' are, or their pixels (the rate of {taken.given.space.names[worst]} "
+        f"has moved most, index {rates[worst]:.2f})",
+    )
+
+
+def _bands(taken: intake.Intake, champion: gate.Judged, new: Mask) -> gate.Check:
+    """Whether the champion does better on the same chips with their bands turned around; it should do much worse."""
+    rows = np.flatnonzero(new)[:SHOWN]
+    as_is, turned, exchanged = gate.exchanged(taken.given, champion.folder, rows)
+    return gate.Check(
+        "bands",
+        f"in reverse {turned:.4f}",
+        f"as they are {as_is:.4f}",
+        "better as they are",
+        not exchanged,
+        f"red and blue of the new chips seem to be exchanged: with the bands in the reverse order the champion reaches "
+        f"F2 {turned:.4f}, as they are {as_is:.4f}",
+    )

@@ -1,0 +1,148 @@
+"""The gate's checks, each made to say yes and no."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from amazon_tags import bundle, gate, heldout, job, labelled, labels
+from ensemble import score
+from features import listing
+
+SPACE = labels.PLANET
+ROAD = SPACE.names.index("road")
+CHIPS = 400
+
+
+def tags_with(errors, *, seed=0):
+    """Truth of 400 chips and answers with a share of wrong tags."""
+    truth = np.random.default_rng(7).random((CHIPS, len(SPACE.names))) < 0.3
+    truth[:, 0] = True
+    wrong = np.random.default_rng(seed).random(truth.shape) < errors
+    return truth, truth ^ wrong
+
+
+def given(truth):
+    none = np.zeros_like(truth)
+    return labelled.Labelled([Path(f"{row}.jpg") for row in range(CHIPS)], [], truth, none, SPACE, "", [])
+
+
+def judged(tags, folder=None, withheld=80):
+    blind = np.arange(CHIPS) >= withheld
+    return gate.Judged(folder, tags.astype(np.float32), tags, blind, np.zeros((CHIPS, 6), np.float32))
+
+
+@pytest.fixture
+def compare():
+    def compare(champion, candidate, truth, limits=None):
+        checks = gate.compare(given(truth), champion, candidate, limits or job.Limits())
+        json.dumps(gate.table(checks))  # or the record of a run could not be written
+        return {check.name.split()[0]: check for check in checks}, gate.reasons(checks)
+
+    return compare
+
+
+def test_the_same_answers_pass(compare, model):
+    truth, tags = tags_with(0.05)
+    checks, why = compare(judged(tags, model), judged(tags, model), truth, job.Limits(growth=10))
+    assert why == ""
+    assert set(checks) == {"folds", "F2", "withheld", "recall", "rate", "size", "time"}
+
+
+def test_worse_answers_are_rejected_with_how_much(compare, model):
+    truth, tags = tags_with(0.05)
+    _, worse = tags_with(0.10)
+    checks, why = compare(judged(tags, model), judged(worse, model), truth)
+    assert not checks["F2"].passed
+    gap = score.f2(truth, worse) - score.f2(truth, tags)
+    assert f"its F2 is {gap:+.4f} from the champion's" in why
+
+
+def test_a_tag_that_lost_its_recall_is_named(compare, model):
+    truth, tags = tags_with(0.02)
+    lost = tags.copy()
+    lost[:, ROAD] &= np.random.default_rng(1).random(CHIPS) < 0.6
+    checks, why = compare(judged(tags, model), judged(lost, model), truth)
+    assert not checks["recall"].passed
+    assert "the recall of road falls from" in why
+
+
+def test_a_rate_that_moved_is_named(compare, model):
+    truth, tags = tags_with(0.02)
+    many = tags.copy()
+    many[:, ROAD] = True
+    checks, why = compare(judged(tags, model), judged(many, model), truth)
+    assert not checks["rate"].passed
+    assert "it gives road to 100.0% of the chips" in why
+
+
+def test_what_went_wrong_after_the_folds_shows_on_withheld_chips(compare, model):
+    truth, tags = tags_with(0.05)
+    packaged = tags.copy()
+    packaged[:80] ^= np.random.default_rng(3).random((80, truth.shape[1])) < 0.05
+    checks, why = compare(judged(tags, model), judged(packaged, model), truth)
+    assert not checks["withheld"].passed
+    assert "on 80 chips that no model ever saw" in why
+    assert compare(judged(tags, model), judged(packaged, model, withheld=20), truth)[0]["withheld"].passed
+
+
+def test_folds_that_promise_too_much_are_told(compare, model):
+    truth, tags = tags_with(0.10)
+    tags[80:] = truth[80:]  # as good as if they had seen the chips
+    checks, why = compare(None, judged(tags, model), truth)
+    assert not checks["folds"].passed
+    assert "its folds promise F2 1.0000" in why
+    assert compare(None, judged(tags, model, withheld=20), truth)[0]["folds"].passed  # too few to tell
+
+
+def test_without_a_champion_one_answer_for_all_is_the_measure(compare, model):
+    truth, tags = tags_with(0.05)
+    assert compare(None, judged(tags, model), truth)[1] == ""
+    constant = np.tile(truth.mean(axis=0) > 0.2, (CHIPS, 1))
+    assert "one answer for all chips" in compare(None, judged(constant, model), truth)[1]
+
+
+def test_a_larger_model_is_rejected(compare, model, tmp_path):
+    truth, tags = tags_with(0.05)
+    large = tmp_path / "large"
+    shutil.copytree(model, large)
+    (large / "members" / "more.bin").write_bytes(bytes(10_000_000))
+    checks, why = compare(judged(tags, model), judged(tags, large), truth)
+    assert not checks["size"].passed
+    assert "its size is" in why
+
+
+def test_what_a_bundle_was_trained_on_is_held_against_the_run(model, world):
+    held = heldout.read(model)
+    paths = list(listing.chips([world.train_jpg]))
+    mark = bundle.read_manifest(model)["data"]["fingerprint"]
+    trained = labelled.Labelled(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, mark, [])
+    assert gate.reasons(gate.whole(model, trained)) == ""
+    for other in (replace(trained, fingerprint="0"), replace(trained, truth=~trained.truth)):
+        assert "it was trained on other chips or labels" in gate.reasons(gate.whole(model, other))
+
+
+def test_a_damaged_bundle_is_a_reason(model, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(model, broken)
+    (path,) = list(broken.glob("members/00-*/network.bin"))
+    path.write_bytes(bytes(len(path.read_bytes())))
+    (check,) = gate.whole(broken, None)
+    assert not check.passed
+    assert "network.bin was changed" in check.why
+
+
+def test_a_packaged_model_that_does_worse_than_its_folds_is_rejected(model, world):
+    held = heldout.read(model)
+    paths = list(listing.chips([world.train_jpg]))
+    trained = labelled.Labelled(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, "", [])
+    sound = gate.judge(model, trained, 2)
+    assert sound.blind.all()
+    assert [check.name for check in gate.packaged(trained, sound, 2) if check.passed] == ["packaged", "bands"]
+    seeing = replace(sound, tags=held.truth)  # folds that knew the truth
+    check, _ = gate.packaged(trained, seeing, 2)
+    assert not check.passed
+    assert "but its folds, which had not seen them, " in check.why

@@ -1,0 +1,64 @@
+"""Jobs from their TOML files."""
+
+import json
+
+import pytest
+
+from amazon_tags import job
+
+
+@pytest.fixture
+def write(world, tmp_path):
+    """Writes a job with one source and further lines before it."""
+
+    def write(*lines, source=None):
+        data = source or f"chips = {json.dumps(str(world.train_jpg))}\ntable = {json.dumps(str(world.labels))}"
+        path = tmp_path / "job.toml"
+        path.write_text("\n".join([*lines, "[[data]]", data]) + "\n")
+        return path
+
+    return write
+
+
+def test_paths_count_from_the_files_folder(write, world, tmp_path):
+    (tmp_path / "fixed.csv").write_text("image_name,tag,holds\n")
+    asked = job.read(write('registry = "there"', 'corrections = "fixed.csv"', "keep = 3"))
+    assert asked.registry == tmp_path / "there"
+    assert asked.runs == tmp_path / "runs"
+    assert asked.corrections == tmp_path / "fixed.csv"
+    assert asked.data == (job.Data(world.train_jpg, world.labels),)
+    assert (asked.keep, asked.recipe, asked.gate) == (3, "default", job.Limits())
+    assert asked.threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["keeps = 3"], "no key keeps .did you mean keep"),
+        (["keep = 1"], "keep is 1, but must lie in 2"),
+        (["holdout = 0.9"], "holdout is 0.9"),
+        (['views = "2"'], "views of .* must be int"),
+        (['labels = "table"'], "labels that change with the tables cannot be compared"),
+        (['recipe = "quik"'], "recipe.* does not exist"),
+        (['corrections = "none.csv"'], "corrections.* does not exist"),
+        (["[gate]", "marjin = 0.1"], "no key marjin .did you mean margin"),
+        (["[gate]", "worse = 2"], "worse of .gate. is 2"),
+        (["[weights]", 'toy = "none.h5"'], "weights of toy.* does not exist"),
+        (["keep = "], "Invalid value"),
+    ],
+)
+def test_what_is_wrong_is_named(write, lines, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        job.read(write(*lines))
+
+
+@pytest.mark.parametrize("source", ['chips = "x"', 'chips = "x"\ntable = "y"\nmore = 1', 'chips = 3\ntable = "y"'])
+def test_a_source_has_chips_and_a_table(write, source):
+    with pytest.raises((ValueError, FileNotFoundError), match=r"\[\[data\]\]"):
+        job.read(write(source=source))
+
+
+def test_a_job_needs_data(tmp_path):
+    (tmp_path / "job.toml").write_text("keep = 3\n")
+    with pytest.raises(ValueError, match=r"there is no \[\[data\]\]"):
+        job.read(tmp_path / "job.toml")

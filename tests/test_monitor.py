@@ -1,0 +1,111 @@
+"""The monitor of predict, its log, and drift."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from amazon_tags import bundle, drift, heldout, monitor, predict
+from features import chips, listing
+
+
+@pytest.fixture(scope="module")
+def opened(model):
+    return bundle.load(model)
+
+
+def entry_of(paths, opened, model):
+    seen = monitor.Seen()
+    for _ in monitor.watch(predict.run(paths, opened), seen):
+        pass
+    return monitor.entry(seen, opened, monitor.known(model))
+
+
+def test_the_training_chips_have_not_moved_from_themselves(world, opened, model):
+    paths = listing.chips([world.train_jpg])
+    line = entry_of(paths, opened, model)
+    tags = np.concatenate([part.tags for part in predict.run(paths, opened)])
+    assert line["chips"] == len(paths)
+    assert line["rates"] == pytest.approx(dict(zip(opened.space.names, tags.mean(axis=0), strict=True)))
+    assert max(line["colours"].values()) < 1e-5
+    assert 0 <= line["discrepancy"] < 1
+    assert 0 < line["p"] <= 1
+    assert 0 < line["expected_f"] <= 1
+    assert json.loads(json.dumps(line, allow_nan=False)) == line
+
+
+def test_the_looks_are_those_of_the_chips(world, opened, model):
+    paths = listing.chips([world.train_jpg])
+    pixels = np.stack([chips.load(path, opened.spec) for path in paths])[:, ::8, ::8].astype(float)
+    line = entry_of(paths, opened, model)
+    assert line["brightness"] == pytest.approx(pixels.mean(), rel=1e-5)
+    assert line["looks"]["green mean"] == pytest.approx(pixels[..., 1].mean(), rel=1e-5)
+    assert line["looks"]["blue deviation"] == pytest.approx(pixels[..., 2].std(axis=(1, 2)).mean(), rel=1e-5)
+
+
+def test_memory_does_not_grow_with_the_chips(opened):
+    seen, rng = monitor.Seen(), np.random.default_rng(0)
+    labels, expected = len(opened.space.names), []
+    for _ in range(500):
+        scores = rng.random((16, labels), np.float32)
+        tags, looks = scores > 0.5, rng.random((16, 6), np.float32)
+        seen.add(predict.Tagged([""] * 16, scores, tags, np.ones(16), [], np.ones(16, bool), looks))
+        expected.append(scores)
+    kept = np.stack([scores for scores, _ in seen.sample])
+    assert monitor.SAMPLE / 2 <= len(kept) <= monitor.SAMPLE
+    np.testing.assert_array_equal(kept, np.concatenate(expected)[:: seen.stride])
+    assert seen.chips == 8000
+
+
+def test_predict_appends_a_line_and_drift_reads_it(world, model, run, tmp_path):
+    log = tmp_path / "monitor.jsonl"
+    plain = run("predict", world.train_jpg, "--model", model).stdout
+    for _ in range(2):
+        done = run("predict", world.train_jpg, "--model", model, "--monitor", log)
+        assert (done.returncode, done.stdout) == (0, plain), done.stderr
+    assert len(log.read_text().splitlines()) == 2
+    told = drift.run(log, drift.Limits(chips=10, discrepancy=9))  # a toy's folds and its whole differ
+    assert told["moved"] == []
+    assert told["before"] == [told["run"]["expected_f"]]
+    done = run("drift", log)
+    assert done.returncode == 0
+    assert "too few chips to say more: 50 are needed" in done.stdout
+
+
+def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
+    folder, log = tmp_path / "dark", tmp_path / "monitor.jsonl"
+    folder.mkdir()
+    for number in range(60):
+        source = listing.chips([world.train_jpg])[number % 48]
+        with Image.open(source) as image:
+            image.convert("RGB").point(lambda value: value // 4).save(folder / f"dark_{number}.jpg")
+    assert run("predict", folder, "--model", model, "--monitor", log).returncode == 0
+    done = run("drift", log)
+    assert done.returncode == 10
+    assert "the green mean moved to" in done.stdout
+    assert json.loads(run("drift", log, "--json").stdout)["moved"]
+    loose = run("drift", log, "--colours", "99", "--stability", "99", "--discrepancy", "9")
+    assert (loose.returncode, "nothing moved" in loose.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("text", ["", "[]\n", "{}\n", "no json\n", '{"chips": 100, "stability": 3}\n'])
+def test_what_is_no_log_is_refused(tmp_path, text):
+    log = tmp_path / "monitor.jsonl"
+    log.write_text(text)
+    with pytest.raises(ValueError, match=r"monitor\.jsonl is (empty|no log)"):
+        drift.run(log, drift.Limits())
+
+
+def test_a_journal_and_a_monitor_exclude_each_other(world, model, run, tmp_path):
+    done = run("predict", world.test_jpg, "--model", model, "--monitor", tmp_path / "m", "--journal", tmp_path / "j")
+    assert (done.returncode, "use one of them" in done.stderr) == (2, True)
+
+
+def test_a_bundle_holds_what_it_learnt_from(world, model):
+    held = heldout.read(model)
+    paths = listing.chips([world.train_jpg])
+    assert held is not None
+    assert len(held.hashes) == len(set(held.hashes)) == len(paths)
+    again = heldout.pack(held)
+    assert bundle.content(model, heldout.FILE) == again

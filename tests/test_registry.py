@@ -1,0 +1,175 @@
+"""Registries: pointers, copies, readers, cleaning."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from amazon_tags import bundle, files, registry
+
+
+@pytest.fixture
+def two(model, tmp_path):
+    """A registry with two models: the trained one and one with another note on its card; neither is current."""
+    other = tmp_path / "other"
+    shutil.copytree(model, other)
+    (other / "card.md").write_text("another card\n")
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["files"]["card.md"] = {"size": 13, "sha256": files.sha256(other / "card.md")}
+    manifest["sha256"] = bundle._digest(manifest)
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    home = tmp_path / "models"
+    return home, registry.add(home, model), registry.add(home, other)
+
+
+def test_a_model_is_named_by_its_content_and_copied_once(two, model):
+    home, first, second = two
+    assert first != second
+    assert registry.add(home, model) == first
+    assert sorted(registry.names(home)) == sorted([first, second])
+    assert bundle.verify(home / first) == bundle.verify(model)
+
+
+def test_pointers_move_together_and_are_logged(two):
+    home, first, second = two
+    registry.promote(home, first, why="the first")
+    registry.promote(home, second, why="better")
+    assert registry.pointers(home).current == second
+    assert registry.rollback(home, why="worse").current == first
+    after = registry.pointers(home)
+    assert (after.current, after.previous) == (first, second)
+    assert [(entry["what"], entry["from"], entry["to"], entry["why"]) for entry in after.log] == [
+        ("promote", None, first, "the first"),
+        ("promote", first, second, "better"),
+        ("rollback", second, first, "worse"),
+    ]
+
+
+def test_what_cannot_be_promoted_is_refused_and_nothing_moves(two):
+    home, first, second = two
+    registry.promote(home, first, why="")
+    before = (home / registry.POINTERS).read_bytes()
+    with pytest.raises(registry.RegistryError, match="is the current model already"):
+        registry.promote(home, first, why="")
+    with pytest.raises(registry.RegistryError, match=f"has no model 0123456789ab; it has .*{first}"):
+        registry.promote(home, "0123456789ab", why="")
+    with pytest.raises(registry.RegistryError, match=f"{first} has become the current model since"):
+        registry.promote(home, second, why="", over=None)
+    with pytest.raises(registry.RegistryError, match="no previous model"):
+        registry.rollback(home, why="")
+    (home / second / "decision.json").write_text("{}")
+    with pytest.raises(bundle.BundleError):
+        registry.promote(home, second, why="")
+    assert (home / registry.POINTERS).read_bytes() == before
+
+
+@pytest.mark.parametrize("asked", [registry.listed, lambda folder: registry.rollback(folder, why="")])
+def test_a_folder_without_models_is_no_registry_and_stays_as_it_is(tmp_path, asked):
+    with pytest.raises(registry.RegistryError, match="is no registry: it holds no models"):
+        asked(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"current": "../../etc", "previous": null, "log": []}'])
+def test_damaged_pointers_are_refused(two, text):
+    home, *_ = two
+    (home / registry.POINTERS).write_text(text)
+    with pytest.raises(registry.RegistryError, match=r"pointers\.json (is damaged|points to)"):
+        registry.pointers(home)
+
+
+def test_a_bundle_is_held_as_it_is_and_a_registry_by_its_current_model(two, model):
+    home, first, _ = two
+    with registry.held(model) as folder:
+        assert folder == model
+    registry.promote(home, first, why="")
+    with registry.held(home) as folder:
+        assert folder == home / first
+    shutil.rmtree(home / first)
+    with pytest.raises(registry.RegistryError, match=f"the current model, {first}, is not there"), registry.held(home):
+        pass
+
+
+def test_cleaning_spares_what_a_pointer_or_a_reader_holds(two):
+    home, first, second = two
+    registry.promote(home, first, why="")
+    with registry.held(home):
+        third = json.loads((home / registry.POINTERS).read_text())
+        third["current"], third["previous"] = second, None
+        files.write_json(home / registry.POINTERS, third)
+        oldest = registry.names(home)[0]
+        assert oldest == first
+        assert registry.clean(home, 1) == []  # the reader holds it
+        assert (home / first / "manifest.json").exists()
+    assert registry.clean(home, 1) == [first]
+    assert registry.names(home) == [second]
+    assert sorted(path.name for path in home.iterdir()) == sorted([second, "lock", registry.POINTERS])
+
+
+def test_readers_see_one_whole_model_while_pointers_move(two):
+    home, first, second = two
+    registry.promote(home, first, why="")
+    stop, seen = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            with registry.held(home) as folder:
+                seen.append(str(bundle.read_manifest(folder)["sha256"])[:12] == folder.name)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for number in range(6):
+        if number % 2:
+            registry.rollback(home, why="")
+        else:
+            registry.promote(home, second if registry.pointers(home).current == first else first, why="")
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert seen
+    assert all(seen)
+
+
+def test_predict_follows_the_registry(two, world, run, model):
+    home, first, _ = two
+    registry.promote(home, first, why="")
+    followed = run("predict", world.test_jpg, "--model", home)
+    assert followed.returncode == 0, followed.stderr
+    assert followed.stdout == run("predict", world.test_jpg, "--model", model).stdout
+
+
+def test_the_commands_list_show_promote_and_roll_back(two, model, run, tmp_path):
+    home, first, second = two
+    for name in (first, second):
+        done = run("models", "promote", home, name, "--why", "tried out")
+        assert done.returncode == 0, done.stderr
+    assert run("models", "rollback", home).stdout == f"{first} is current; {second} was\n"
+    listed = run("models", "list", home).stdout
+    assert f"{first}" in listed
+    assert "tried out" in listed
+    told = json.loads(run("models", "list", home, "--json").stdout)
+    assert [entry["name"] for entry in told["models"] if entry["current"]] == [first]
+    assert run("models", "show", home, second).stdout == "another card\n"
+    assert run("models", "show", home).stdout == bundle.card(model)
+    fresh = run("models", "promote", tmp_path / "fresh", model)
+    assert fresh.stdout == f"{first} is current; none was\n"
+    missing = run("models", "show", home, "0123456789ab")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+
+
+def test_a_second_mover_leaves_with_75(two, run):
+    home, first, _ = two
+    lines = [
+        "import time; from pathlib import Path; from amazon_tags import files",
+        f"with files.lock(Path({str(home / 'lock')!r})): print('held', flush=True); time.sleep(60)",
+    ]
+    script = "\n".join(lines)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        done = run("models", "promote", home, first)
+        holder.kill()
+    assert (done.returncode, "Another run holds" in done.stderr) == (75, True)

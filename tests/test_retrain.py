@@ -1,0 +1,302 @@
+"""Jobs done: promoted, rejected, resumed, and nothing to do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import mlflow
+import numpy as np
+import pytest
+from PIL import Image
+
+from amazon_tags import (
+    bundle,
+    gate,
+    heldout,
+    intake,
+    job,
+    labels,
+    ledger,
+    registry,
+    retrain,
+    sample,
+    tracking,
+    validate,
+)
+from features import listing
+from tests import world as worlds
+
+RECIPE = """
+folds = 2
+side = 64
+decision = "flat"
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+weights = "none"
+head = "ridge"
+"""
+LOOSE = """
+[gate]
+margin = 1.0
+worse = 1.0
+recall = 1.0
+stability = 100.0
+growth = 100.0
+disagreement = 1.0
+"""
+
+
+def render(folder, table, first, count):
+    """Chips and their rows, the table's content anew."""
+    folder.mkdir(exist_ok=True)
+    for number in range(first, first + count):
+        pixels = sample.render(worlds.tags(number), seed=number, side=worlds.SIDE)
+        (folder / f"chip_{number}.jpg").write_bytes(worlds.four_components(pixels))
+    rows = [f"chip_{number},{' '.join(worlds.tags(number))}" for number in range(first + count)]
+    table.write_text("\n".join(["image_name,tags", *rows]) + "\n")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A job's folder with 60 rendered chips."""
+    render(tmp_path / "chips", tmp_path / "labels.csv", 0, 60)
+    (tmp_path / "toy.toml").write_text(RECIPE)
+    (tmp_path / "job.toml").write_text('recipe = "toy.toml"\n[[data]]\nchips = "chips"\ntable = "labels.csv"\n' + LOOSE)
+    return tmp_path
+
+
+def test_a_job_promotes_then_has_nothing_to_do_then_takes_new_chips(home):
+    first = retrain.run(home / "job.toml")
+    assert first["outcome"] == "promoted", first
+    assert registry.pointers(home / "models").current == first["model"] == first["candidate"]
+    again = retrain.run(home / "job.toml")
+    assert (again["outcome"], again["run"], again["model"]) == ("no_change", 1, first["model"])
+    render(home / "chips", home / "labels.csv", 60, 30)
+    second = retrain.run(home / "job.toml")
+    assert (second["outcome"], second["champion"], second["run"]) == ("promoted", first["model"], 2)
+    assert set(second["f2"]) == {"champion", "candidate"}
+    assert registry.pointers(home / "models").previous == first["model"]
+    assert ledger.last(home / "runs").candidate == second["model"]
+    folder = home / "runs" / "0002"
+    assert {path.name for path in folder.iterdir()} >= {"run.json", "gate.json", "data.json", "log.txt"}
+    assert not (folder / "candidate").exists()  # the registry has it
+    (line,) = (home / "runs" / "monitor.jsonl").read_text().splitlines()
+    assert json.loads(line)["model"] == first["model"]
+    assert json.loads((folder / "run.json").read_text())["outcome"] == "promoted"
+    assert "F2" in [check["name"] for check in json.loads((folder / "gate.json").read_text())]
+
+
+def test_withheld_chips_are_in_no_model(home):
+    done = retrain.run(home / "job.toml")
+    taken = intake.gather(job.read(home / "job.toml"))
+    held = heldout.read(home / "models" / done["model"])
+    withheld = {digest for digest, out in zip(taken.given.hashes, taken.withheld, strict=True) if out}
+    assert withheld
+    assert set(held.hashes) == set(taken.given.hashes) - withheld
+
+
+def test_the_champion_is_a_witness_against_wrong_labels_and_stays(home):
+    config = home / "job.toml"
+    config.write_text(config.read_text().replace("disagreement = 1.0", "disagreement = 0.05"))
+    first = retrain.run(config)
+    before = (home / "models" / registry.POINTERS).read_bytes()
+    render(home / "chips", home / "labels.csv", 60, 40)
+    rows = (home / "labels.csv").read_text().splitlines()
+    names = [row.split(",")[0] for row in rows[61:]]
+    (home / "labels.csv").write_text("\n".join([*rows[:61], *(f"{name},cloudy" for name in names)]) + "\n")
+    second = retrain.run(config)
+    assert second["outcome"] == "rejected"
+    assert "the data: " in second["why"]
+    assert "no new chip carries" in second["why"]
+    assert (home / "models" / registry.POINTERS).read_bytes() == before
+    assert second["model"] == first["model"]
+    assert not (home / "runs" / "0002" / "candidate").exists()
+    assert retrain.run(config)["outcome"] == "no_change"
+
+
+def test_the_command_tells_in_one_line_and_by_its_code(home, run):
+    done = run("retrain", home / "job.toml")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert json.loads(done.stdout)["outcome"] == "promoted"
+    text = (home / "labels.csv").read_text().splitlines()
+    (home / "labels.csv").write_text("\n".join([text[0], *(f"{row.split(',')[0]},road" for row in text[1:])]) + "\n")
+    done = run("retrain", home / "job.toml")
+    assert done.returncode == 20, done.stderr
+    assert "break a rule of the label space" in json.loads(done.stdout)["why"]
+
+
+def test_seven_of_eight_leave_with_75(home):
+    command = [sys.executable, "-m", "amazon_tags", "retrain", str(home / "job.toml")]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    codes = sorted(process.wait(120) for process in started)
+    for process in started:
+        process.communicate()
+    assert codes[-1] == 75
+    assert codes.count(0) + codes.count(75) == 4
+    assert ledger.last(home / "runs").number == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "when"),
+    [
+        ("bundle.seal", "before"),
+        ("train.fit", "after"),
+        ("registry.add", "after"),
+        ("registry.promote", "after"),
+        ("ledger.write", "after"),
+    ],
+)
+def test_a_kill_at_a_stage_leaves_a_whole_registry_and_the_next_run_ends_it(home, stage, when):
+    module, function = stage.split(".")
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from amazon_tags import {module}, retrain
+true = {module}.{function}
+def dying(*arguments, **options):
+    if {when == "after"}:
+        true(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+{module}.{function} = dying
+retrain.run(Path({str(home / "job.toml")!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    models = home / "models"
+    if (stand := registry.pointers(models)).current:
+        bundle.verify(models / stand.current)
+    result = retrain.run(home / "job.toml")
+    over = (stage, when) == ("ledger.write", "after")
+    assert result["outcome"] == ("no_change" if over else "promoted")
+    assert bundle.verify(models / registry.pointers(models).current)
+    assert ledger.last(home / "runs").number == 1
+    assert len(registry.pointers(models).log) == 1
+
+
+def test_repeats_go_and_contradictions_are_counted(home):
+    chips = home / "chips"
+    (chips / "same.jpg").write_bytes((chips / "chip_1.jpg").read_bytes())
+    (chips / "other.jpg").write_bytes((chips / "chip_2.jpg").read_bytes())
+    with (home / "labels.csv").open("a") as stream:
+        stream.write(f"same,{' '.join(worlds.tags(1))}\nother,cloudy\n")
+    taken = intake.gather(job.read(home / "job.toml"))
+    assert (taken.told["repeats"], taken.told["contradictions"], len(taken.given.paths)) == (2, 1, 60)
+    assert [check.name for check in validate.rules(taken) if not check.passed] == ["contradictions"]
+
+
+def test_corrections_count_and_change_the_fingerprint(home):
+    before = intake.gather(job.read(home / "job.toml"))
+    (home / "fix.csv").write_text("image_name,tag,holds\nchip_4,conventional_mine,yes\nelsewhere,road,no\n")
+    config = home / "job.toml"
+    config.write_text('corrections = "fix.csv"\n' + config.read_text())
+    after = intake.gather(job.read(config))
+    row = [listing.name(path) for path in after.given.paths].index("chip_4")
+    assert after.given.truth[row, labels.PLANET.names.index("conventional_mine")]
+    assert after.told["corrections"]["elsewhere"] == 1
+    assert after.given.fingerprint != before.given.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [("chip_0,road\n", "stand in another table too"), ("nowhere,road\n", "are missing from")],
+)
+def test_tables_that_do_not_fit_the_chips_are_refused(home, rows, message):
+    (home / "more.csv").write_text("image_name,tags\n" + rows)
+    config = home / "job.toml"
+    config.write_text(config.read_text() + '\n[[data]]\nchips = "chips"\ntable = "more.csv"\n')
+    with pytest.raises(ValueError, match=message):
+        intake.gather(job.read(config))
+
+
+def test_chips_with_red_and_blue_exchanged_are_told(home):
+    config = home / "job.toml"
+    retrain.run(config)
+    render(home / "chips", home / "labels.csv", 60, 40)
+    for number in range(60, 100):
+        path = home / "chips" / f"chip_{number}.jpg"
+        with Image.open(path) as image:
+            bands = image.convert("RGB").split()
+        Image.merge("RGB", bands[::-1]).save(path, quality=95)
+    taken = intake.gather(job.read(config))
+    folder = home / "models" / registry.pointers(home / "models").current
+    champion = gate.judge(folder, taken.given, 2)
+    checks = validate.witness(taken, champion, heldout.read(folder), np.zeros(0, np.uint64), job.Limits())
+    assert [check for check in checks if check.name == "bands" and not check.passed]
+    assert "red and blue of the new chips seem to be exchanged" in gate.reasons(checks)
+
+
+def test_few_wrong_chips_do_not_hide_among_many_good_ones(home):
+    config = home / "job.toml"
+    retrain.run(config)
+    render(home / "chips", home / "labels.csv", 60, 120)
+    before = intake.gather(job.read(config))
+    rows = (home / "labels.csv").read_text().splitlines()
+    render(home / "chips", home / "labels.csv", 180, 30)
+    wrong = [f"chip_{number},cloudy" for number in range(180, 210)]
+    (home / "labels.csv").write_text("\n".join([*rows, *wrong]) + "\n")
+    taken = intake.gather(job.read(config))
+    folder = home / "models" / registry.pointers(home / "models").current
+    champion, known = gate.judge(folder, taken.given, 2), heldout.read(folder)
+    lenient = job.Limits(disagreement=0.2)
+    alone = validate.witness(taken, champion, known, validate.marks(before.given), lenient)
+    among = validate.witness(taken, champion, known, np.zeros(0, np.uint64), lenient)
+    assert len(alone) == 2 * len(among)
+    assert not [check for check in among if check.name == "agreement" and not check.passed]
+    assert [check for check in alone if check.name == "agreement" and not check.passed]
+
+
+def test_stopped_by_a_signal_a_run_is_gone_on_with(home):
+    command = [sys.executable, "-m", "amazon_tags", "retrain", str(home / "job.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (home / "runs" / "0001").exists() and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode in (143, 0, -signal.SIGTERM), said
+    assert "Traceback" not in said
+    assert retrain.run(home / "job.toml")["outcome"] in ("promoted", "no_change")
+
+
+def test_answers_of_a_champion_are_blind_where_it_learnt(home):
+    retrain.run(home / "job.toml")
+    taken = intake.gather(job.read(home / "job.toml"))
+    folder = home / "models" / registry.pointers(home / "models").current
+    judged = gate.judge(folder, taken.given, 2)
+    np.testing.assert_array_equal(judged.blind, ~taken.withheld)
+    held = heldout.read(folder)
+    np.testing.assert_array_equal(judged.scores[judged.blind], held.scores)
+    assert judged.looks.any(axis=1).all()
+
+
+def test_a_run_is_in_mlflow_with_its_metrics_and_the_champion(home):
+    config = home / "job.toml"
+    config.write_text('tracking = "chips"\n' + config.read_text())
+    done = retrain.run(config)
+    uri = f"sqlite:///{home / 'runs' / 'mlflow.db'}"
+    client = mlflow.MlflowClient(uri, uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("chips").experiment_id])
+    assert run.data.metrics["f2_candidate"] == pytest.approx(done["f2"]["candidate"])
+    assert (run.data.params["outcome"], run.data.params["member 0 backbone"]) == ("promoted", "toy")
+    assert run.info.status == "FINISHED"
+    report = [file.path for file in client.list_artifacts(run.info.run_id, "report")]
+    assert sorted(report) == ["report/data.json", "report/gate.json", "report/run.json"]
+    version = client.get_model_version_by_alias("chips", "champion")
+    assert version.tags["amazon_tags.model"] == done["model"]
+    told = json.loads((home / "runs" / "0001" / "run.json").read_text())
+    assert tracking.write("chips", home / "runs", told, home / "runs" / "0001") == run.info.run_id
+
+
+def test_a_tracking_server_that_is_not_there_is_a_warning(home, run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # where nobody listens
+    config = home / "job.toml"
+    config.write_text('tracking = "chips"\n' + config.read_text())
+    done = run("retrain", config)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: MLflow at" in done.stderr
+    assert ledger.last(home / "runs").outcome == "promoted"
