@@ -95,8 +95,6 @@ def predict(
     places = submission.Places(output, score_table, errors if on_error != "fail" else None)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
-    if log and journal_folder:
-        raise click.UsageError("--monitor looks at the chips, of which a journal keeps only scores; use one of them.")
     paths = predict.find(chips, like)
     places.refuse(paths.files(), [like] if like else [])
     with registry.held(model or bundle.DEFAULT) as folder:

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+UNFINISHED = ".amazon_tags-*.part"  # siblings that a killed run leaves
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
@@ -94,6 +96,15 @@ def remove_folder(path: Path) -> None:
     part = _sibling(path)
     path.rename(part)
     shutil.rmtree(part)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed runs left unfinished in a folder; only for who holds a lock that all of its writers take."""
+    for part in folder.glob(UNFINISHED):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

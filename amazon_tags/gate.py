@@ -74,7 +74,7 @@ def judge(folder: Path, given: labelled.Labelled, jobs: int) -> Judged:
     if len(new):
         parts = list(predict.score([given.paths[row] for row in new], model, jobs=jobs))
         scores[new] = np.concatenate([part.scores for part in parts])
-        looks[new] = np.concatenate([part.looks for part in parts if part.looks is not None])
+        looks[new] = np.concatenate([part.looks for part in parts])
     return Judged(folder, scores, model.decide(scores), blind, looks)
 
 

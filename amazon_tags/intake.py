@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import bank, corrections, job, labelled, labels, progress, tables
+from amazon_tags import bank, corrections, job, labelled, progress, tables
 from features import listing, naming
 
 Rows = NDArray[np.intp]
@@ -36,7 +36,7 @@ def gather(asked: job.Job) -> Intake:
     Raises:
         ValueError: two sources name one chip, chips are missing, or whatever `tables.read_labels` refuses.
     """
-    space = labels.choose(asked.labels)
+    space = asked.space
     paths: dict[str, listing.Place] = {}
     known: dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
     told: dict[str, Any] = {"tables": []}
@@ -67,9 +67,10 @@ def gather(asked: job.Job) -> Intake:
     hashes = list(bank.fingerprints([paths[name] for name in ids], jobs=asked.threads).values())
     kept, told["repeats"], told["contradictions"] = _once(hashes, truth)
     mark = labelled.fingerprint([paths[name] for name in ids], hashes, truth, doubts)
-    everything = labelled.Labelled([paths[name] for name in ids], hashes, truth, doubts, space, mark, [], asked.note)
+    note = asked.settings.note
+    everything = labelled.Labelled([paths[name] for name in ids], hashes, truth, doubts, space, mark, [], note)
     given = take(everything, kept)
-    withheld = np.array([int(digest[:8], 16) < asked.holdout * 2**32 for digest in given.hashes])
+    withheld = np.array([int(digest[:8], 16) < asked.settings.holdout * 2**32 for digest in given.hashes])
     breaches = [row for found in tables.breaches(space, given.truth).values() for row in found]
     told |= {"breaches": len(set(breaches))}
     told |= {"chips": len(given.paths), "withheld": int(withheld.sum()), "fingerprint": given.fingerprint}

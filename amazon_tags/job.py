@@ -15,11 +15,11 @@ margin = 0.002
 
 import os
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amazon_tags import keys, recipe
+from amazon_tags import keys, labels, recipe
 
 GATE_RANGES = {  # least and most
     "margin": (0, 1),
@@ -57,38 +57,13 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One retraining job; see the head of this file.
+class Settings:
+    """The keys at the top of the file.
 
-    `holdout` is the share of chips, drawn by their content, that no model is ever trained on. `keep` models stay in the
-    registry. `jobs` are threads, 0 all cores. `tracking` is the name of an MLflow experiment, empty for none.
+    `views` are those that held-out scores are told of; `jobs` are threads, 0 all cores; `keep` models stay in the
+    registry; `holdout` is the share of chips, drawn by their content, that no model is ever trained on. `tracking` is
+    the name of an MLflow experiment, empty for none.
     """
-
-    data: tuple[Data, ...]
-    registry: Path
-    runs: Path
-    plan: recipe.Recipe
-    recipe: str = "default"
-    labels: str = "planet"
-    corrections: Path | None = None
-    views: int = 1
-    jobs: int = 0
-    keep: int = 5
-    holdout: float = 0.2
-    note: str = ""
-    tracking: str = ""
-    weights: dict[str, Path] = field(default_factory=dict)
-    gate: Limits = field(default_factory=Limits)
-
-    @property
-    def threads(self) -> int:
-        """How many threads to use."""
-        return self.jobs or os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """The keys at the top of the file that are plain values."""
 
     registry: str = "models"
     runs: str = "runs"
@@ -101,6 +76,26 @@ class _Plain:
     holdout: float = 0.2
     note: str = ""
     tracking: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One retraining job, everything that it names found; see the head of this file."""
+
+    settings: Settings
+    data: tuple[Data, ...]
+    registry: Path
+    runs: Path
+    plan: recipe.Recipe
+    space: labels.LabelSpace
+    corrections: Path | None
+    weights: dict[str, Path]
+    gate: Limits
+
+    @property
+    def threads(self) -> int:
+        """How many threads to use."""
+        return self.settings.jobs or os.cpu_count() or 1
 
 
 def read(path: Path) -> Job:
@@ -121,34 +116,31 @@ def read(path: Path) -> Job:
 
 def _made(values: dict[str, Any], home: Path) -> Job:
     tables = {name: values.pop(name, None) for name in ("data", "weights", "gate")}
-    keys.check_types("the job (beside [[data]], [weights], [gate])", values, _Plain)
-    plain = _Plain(**values)
+    keys.check_types("the job (beside [[data]], [weights], [gate])", values, Settings)
+    settings = Settings(**values)
     for key, low, high in (("views", 1, 8), ("jobs", 0, 256), ("keep", 2, 10_000), ("holdout", 0, 0.5)):
-        keys.check_range(key, getattr(plain, key), low, high)
+        keys.check_range(key, getattr(settings, key), low, high)
     if not isinstance(tables["data"], list) or not tables["data"]:
         raise ValueError("there is no [[data]]; give one with chips and table.")
     gate = tables["gate"] or {}
     keys.check_types("[gate]", gate, Limits)
     for key, (low, high) in GATE_RANGES.items():
         keys.check_range(f"{key} of [gate]", gate.get(key, low), low, high)
-    if plain.labels == "table":
+    if settings.labels == "table":
         raise ValueError(
             "labels is table, but labels that change with the tables cannot be compared; name a TOML file."
         )
-    named = plain.recipe if plain.recipe in recipe.shipped() else str(_there(home, plain.recipe, "recipe"))
-    rest = {key: value for key, value in asdict(plain).items() if key in ("views", "jobs", "keep", "holdout", "note")}
+    shipped, packaged = settings.recipe in recipe.shipped(), not settings.labels.endswith(".toml")
     return Job(
+        settings,
         data=tuple(_data(entry, home) for entry in tables["data"]),
-        registry=home / plain.registry,
-        runs=home / plain.runs,
-        plan=recipe.choose(named),
-        recipe=plain.recipe,
-        labels=str(_there(home, plain.labels, "labels")) if plain.labels.endswith(".toml") else plain.labels,
-        corrections=_there(home, plain.corrections, "corrections") if plain.corrections else None,
-        tracking=plain.tracking,
+        registry=home / settings.registry,
+        runs=home / settings.runs,
+        plan=recipe.choose(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
+        space=labels.choose(settings.labels if packaged else str(_there(home, settings.labels, "labels"))),
+        corrections=_there(home, settings.corrections, "corrections") if settings.corrections else None,
         weights={name: _there(home, value, f"weights of {name}") for name, value in (tables["weights"] or {}).items()},
         gate=Limits(**gate),
-        **rest,
     )
 
 

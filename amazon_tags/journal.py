@@ -1,7 +1,8 @@
 """A journal of a long run: a run that was killed goes on from it, and ends in the same bytes.
 
-The chips in their order are cut into shards of 1,024. Of each that is done the journal holds the scores, in a Parquet
-file that is named by the shard's number and by its chips' names and contents; `journal.json` says what was asked.
+The chips in their order are cut into shards of 1,024. Of each that is done the journal holds the scores and looks, in a
+Parquet file that is named by the shard's number and by its chips' names and contents; `journal.json` says what was
+asked.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ SAID = {
     "tolerant": "is of a run whose --on-error is skip or fill: {}, of this one: {}",
     "chips": "is of chips with names of the hash {}, and these have {}",
 }
-UNFINISHED = ".amazon_tags-*.part"  # what `files.atomic` leaves of a run that was killed
+ERROR, LOOKS = " error", " looks"  # columns beside the labels, which do not begin with a space
 ADVICE = "name another folder, or delete this one."
 
 
@@ -64,13 +65,12 @@ def run(
     folder.mkdir(exist_ok=True)
     with files.lock(folder / "lock"), ThreadPoolExecutor(jobs) as pool:
         _refuse_other(folder, asked)
-        for part in folder.glob(UNFINISHED):
-            part.unlink()
+        files.sweep(folder)
         files.write_json(folder / "journal.json", asdict(asked))
         held = _held(folder, paths, pool)
         missing = (row for row in range(len(paths)) if row // SHARD not in held)
         made = predict.score(paths.take(missing), model, views=views, tolerant=tolerant, jobs=jobs)
-        yield from predict.decide(_shards(folder, paths, made, held, pool, model.space.names), model, on_error=on_error)
+        yield from predict.decide(_shards(folder, paths, made, held, pool, model), model, on_error=on_error)
 
 
 def _shards(
@@ -79,16 +79,16 @@ def _shards(
     made: Iterator[predict.Scored],
     held: dict[int, Path],
     pool: ThreadPoolExecutor,
-    labels: Sequence[str],
+    model: bundle.Bundle,
 ) -> Iterator[predict.Scored]:
     """The scores of all shards in order: those that the journal holds, and those that are made and put into it."""
     for number in range(-(-len(paths) // SHARD)):
         shard = paths[number * SHARD : (number + 1) * SHARD]
         if number in held:
-            yield _read(held[number], shard, labels)
+            yield _read(held[number], shard, model)
         else:
             scored = _joined(made, len(shard))
-            _write(folder / _name(number, shard, pool), scored, labels)
+            _write(folder / _name(number, shard, pool), scored, model.space.names)
             yield scored
 
 
@@ -110,6 +110,7 @@ def _joined(parts: Iterator[predict.Scored], count: int) -> predict.Scored:
         [place for part in taken for place in part.places],
         np.concatenate([part.scores for part in taken]),
         [error for part in taken for error in part.errors],
+        np.concatenate([part.looks for part in taken]),
     )
 
 
@@ -132,29 +133,35 @@ def _write(path: Path, scored: predict.Scored, labels: Sequence[str]) -> None:
     from pyarrow import parquet as pq  # noqa: PLC0415
 
     columns = {name: pa.array(column) for name, column in zip(labels, scored.scores.T, strict=True)}
+    looks = iter(scored.looks)
+    seen = [next(looks) if error is None else None for error in scored.errors]  # a bad chip has no looks
+    columns[ERROR] = pa.array(scored.errors, pa.string())
+    columns[LOOKS] = pa.array(seen, pa.list_(pa.float32()))
     with files.atomic(path) as stream:
-        pq.write_table(pa.table({**columns, " error": pa.array(scored.errors, pa.string())}), stream)
+        pq.write_table(pa.table(columns), stream)
 
 
-def _read(path: Path, shard: listing.Listing, labels: Sequence[str]) -> predict.Scored:
+def _read(path: Path, shard: listing.Listing, model: bundle.Bundle) -> predict.Scored:
     import pyarrow as pa  # noqa: PLC0415  as in `_write`
     from pyarrow import parquet as pq  # noqa: PLC0415
 
     try:
         table = pq.read_table(path)
-        scores = np.stack([table.column(name).to_numpy() for name in labels], axis=1)
-        errors = table.column(" error").to_pylist()
-        if scores.shape != (len(shard), len(labels)) or scores.dtype != np.float32:
+        scores = np.stack([table.column(name).to_numpy() for name in model.space.names], axis=1)
+        errors = table.column(ERROR).to_pylist()
+        seen = [row for row in table.column(LOOKS).to_pylist() if row is not None]
+        looks = np.array(seen, np.float32).reshape(errors.count(None), 2 * len(model.spec.bands))
+        if scores.shape != (len(shard), len(model.space.names)) or scores.dtype != np.float32:
             raise ValueError(f"scores {scores.shape} of {scores.dtype}")
     except (KeyError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and its chips are scored again.") from error
-    return predict.Scored(list(shard), scores, errors)
+    return predict.Scored(list(shard), scores, errors, looks)
 
 
 def _refuse_other(folder: Path, asked: Key) -> None:
     path = folder / "journal.json"
     if not path.exists():
-        if any(entry.name != "lock" and not entry.match(UNFINISHED) for entry in folder.iterdir()):
+        if any(entry.name != "lock" and not entry.match(files.UNFINISHED) for entry in folder.iterdir()):
             raise ValueError(f"{folder} holds files and is no journal; {ADVICE}")
         return
     try:

@@ -18,13 +18,13 @@ ON_ERROR = ("fail", "skip", "fill")
 class Scored:
     """The next chips in order, their scores, and what is wrong with each, whose scores are then 0.
 
-    `looks` are those of `extract.Outputs`, of the good chips; there are none where a journal held the scores.
+    `looks` are those of `extract.Outputs`, of the good chips.
     """
 
     places: list[listing.Place]
     scores: NDArray[np.float32]  # (chips, labels)
     errors: list[str | None]
-    looks: NDArray[np.float32] | None = None
+    looks: NDArray[np.float32]  # (good chips, 2 * bands)
 
 
 @dataclass(frozen=True)
@@ -94,5 +94,4 @@ def decide(parts: Iterable[Scored], model: bundle.Bundle, *, on_error: str = "fa
         tags = np.where(good[:, None], model.decide(scores), model.common)
         expected = np.where(good, decoders.forecast(model.decision, scores, tags), 0)
         failures = [(place, error) for place, error in zip(part.places, part.errors, strict=True) if error is not None]
-        looks = np.zeros((int(good.sum()), 0), np.float32) if part.looks is None else part.looks
-        yield Tagged([listing.name(place) for place in places], scores, tags, expected, failures, good, looks)
+        yield Tagged([listing.name(place) for place in places], scores, tags, expected, failures, good, part.looks)

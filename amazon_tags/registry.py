@@ -2,7 +2,7 @@
 
 <sha12>/        a bundle, named by the first 12 digits of its manifest's own hash
 pointers.json   the current model, the one before, and the log of promotions: one file, so one rename moves all of it
-lock            held by whoever moves a pointer or removes a model
+lock            held by whoever moves a pointer, copies a model in or removes one
 """
 
 import fcntl
@@ -142,14 +142,21 @@ def text(listed: dict[str, Any]) -> str:
 
 
 def add(registry: Path, source: Path) -> str:
-    """Copy a bundle in and verify the copy; returns its name, also of one that was there already."""
+    """Copy a bundle in and verify the copy; returns its name, also of one that was there already.
+
+    Raises:
+        BlockingIOError: somebody else moves pointers or copies at the moment.
+        BundleError: the bundle is damaged.
+    """
     name = str(bundle.read_manifest(source)["sha256"])[:12]
     registry.mkdir(parents=True, exist_ok=True)
-    if not (registry / name).exists():
-        with files.atomic_folder(registry / name) as part:
-            shutil.copytree(source, part, dirs_exist_ok=True)
-            os.utime(part)  # the copy is as old as it is here
-            bundle.verify(part)
+    with files.lock(registry / "lock"):
+        files.sweep(registry)
+        if not (registry / name).exists():
+            with files.atomic_folder(registry / name) as part:
+                shutil.copytree(source, part, dirs_exist_ok=True)
+                os.utime(part)  # the copy is as old as it is here
+                bundle.verify(part)
     return name
 
 

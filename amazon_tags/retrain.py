@@ -22,6 +22,7 @@ from amazon_tags import (
     heldout,
     intake,
     job,
+    labels,
     ledger,
     monitor,
     predict,
@@ -64,7 +65,7 @@ def run(path: Path) -> dict[str, Any]:
     """
     asked = job.read(path)
     train.check(asked.plan, asked.weights)
-    if asked.tracking and find_spec("mlflow") is None:
+    if asked.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
     asked.runs.mkdir(parents=True, exist_ok=True)
     asked.registry.mkdir(parents=True, exist_ok=True)
@@ -73,9 +74,12 @@ def run(path: Path) -> dict[str, Any]:
 
 
 def _once(asked: job.Job) -> dict[str, Any]:
+    files.sweep(asked.runs)
+    last = ledger.last(asked.runs)
+    if last and last.outcome == "promoted":  # and perhaps killed before it was tidy
+        _tidy(asked, asked.runs / f"{last.number:04}")
     taken = intake.gather(asked)
     mark = _fingerprint(asked, taken)
-    last = ledger.last(asked.runs)
     if last and last.fingerprint == mark:
         why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
         return {"outcome": "no_change", "run": last.number, "why": why, "model": _current(asked)}
@@ -110,7 +114,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     files.write_bytes(asked.runs / PASSED, validate.marks(taken.given).tobytes())
     trained = taken.training()
     if not out.exists():
-        means = train.Means(asked.weights, asked.views, asked.threads, asked.runs / "bank")
+        means = train.Means(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
         train.fit(trained, out, plan=asked.plan, means=means)
     begun.candidate = str(bundle.read_manifest(out)["sha256"])[:12]
     begun.checks += gate.whole(out, trained)
@@ -166,7 +170,7 @@ def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: s
         "started": begun.started,
     }
     files.write_json(begun.folder / "run.json", told)
-    if asked.tracking:
+    if asked.settings.tracking:
         _track(asked, told, begun.folder)
     entry = ledger.Entry(
         begun.number,
@@ -182,11 +186,18 @@ def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: s
         taken.told["chips"],
     )
     ledger.write(asked.runs, entry)
-    if outcome == "promoted":  # the registry has it
-        files.remove_folder(begun.folder / "candidate")
-    for name in registry.clean(asked.registry, asked.keep):
-        progress.say(f"{name} is removed from {asked.registry}: {asked.keep} are kept")
+    if outcome == "promoted":
+        _tidy(asked, begun.folder)
     return result
+
+
+def _tidy(asked: job.Job, folder: Path) -> None:
+    """Remove the candidate of a promoted run, which the registry has, and models that are one too many."""
+    if (folder / "candidate").exists():
+        files.remove_folder(folder / "candidate")
+    files.sweep(folder)
+    for name in registry.clean(asked.registry, asked.settings.keep):
+        progress.say(f"{name} is removed from {asked.registry}: {asked.settings.keep} are kept")
 
 
 def _track(asked: job.Job, told: dict[str, Any], folder: Path) -> None:
@@ -194,7 +205,7 @@ def _track(asked: job.Job, told: dict[str, Any], folder: Path) -> None:
     from amazon_tags import tracking  # noqa: PLC0415  an extra, and seconds of imports
 
     try:
-        tracking.write(asked.tracking, asked.runs, told, folder)
+        tracking.write(asked.settings.tracking, asked.runs, told, folder)
     except tracking.TrackingError as error:
         progress.say(f"WARNING: {error}; the ledger has the run")
 
@@ -208,6 +219,7 @@ def _begin(asked: job.Job, mark: str, number: int) -> _Run:
         with files.atomic_folder(folder) as part:
             files.write_text(part / MARK, mark)
     else:
+        files.sweep(folder)
         progress.say(f"run {number}: going on where it was stopped")
     return _Run(folder, number, mark, _now())
 
@@ -217,7 +229,7 @@ def _fingerprint(asked: job.Job, taken: intake.Intake) -> str:
         taken.given.fingerprint,
         recipe.to_values(asked.plan),
         {name: files.sha256(path) for name, path in sorted(asked.weights.items())},
-        [asked.labels, asked.views, asked.holdout, asdict(asked.gate)],
+        [labels.to_json(asked.space), asked.settings.views, asked.settings.holdout, asdict(asked.gate)],
         version("amazon-tags"),
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()

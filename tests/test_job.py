@@ -27,7 +27,7 @@ def test_paths_count_from_the_files_folder(write, world, tmp_path):
     assert asked.runs == tmp_path / "runs"
     assert asked.corrections == tmp_path / "fixed.csv"
     assert asked.data == (job.Data(world.train_jpg, world.labels),)
-    assert (asked.keep, asked.recipe, asked.gate) == (3, "default", job.Limits())
+    assert (asked.settings.keep, asked.settings.recipe, asked.gate) == (3, "default", job.Limits())
     assert asked.threads >= 1
 
 

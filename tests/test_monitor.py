@@ -1,6 +1,7 @@
 """The monitor of predict, its log, and drift."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from amazon_tags import bundle, drift, heldout, monitor, predict
 from features import chips, listing
+from tests import world as worlds
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +99,19 @@ def test_what_is_no_log_is_refused(tmp_path, text):
         drift.run(log, drift.Limits())
 
 
-def test_a_journal_and_a_monitor_exclude_each_other(world, model, run, tmp_path):
-    done = run("predict", world.test_jpg, "--model", model, "--monitor", tmp_path / "m", "--journal", tmp_path / "j")
-    assert (done.returncode, "use one of them" in done.stderr) == (2, True)
+def test_a_journal_does_not_change_what_the_monitor_saw(world, model, run, tmp_path):
+    chips, log = tmp_path / "chips", tmp_path / "monitor.jsonl"
+    shutil.copytree(world.test_jpg, chips)
+    (chips / "broken.jpg").write_bytes(b"no chip")
+    arguments = ("predict", chips, "--model", model, "--monitor", log, "--on-error", "skip", "--errors", tmp_path / "e")
+    for journal in ((), ("--journal", tmp_path / "j"), ("--journal", tmp_path / "j")):  # none, written, read
+        done = run(*arguments, *journal)
+        assert done.returncode == 3, done.stderr
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert lines[0]["chips"] == worlds.TEST
+    for line in lines[1:]:
+        for key in ("looks", "rates", "expected_f", "discrepancy", "stability"):
+            assert line[key] == pytest.approx(lines[0][key]), key
 
 
 def test_a_bundle_holds_what_it_learnt_from(world, model):

@@ -131,52 +131,91 @@ def test_the_command_tells_in_one_line_and_by_its_code(home, run):
     assert "break a rule of the label space" in json.loads(done.stdout)["why"]
 
 
-def test_seven_of_eight_leave_with_75(home):
-    command = [sys.executable, "-m", "amazon_tags", "retrain", str(home / "job.toml")]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-    codes = sorted(process.wait(120) for process in started)
-    for process in started:
-        process.communicate()
-    assert codes[-1] == 75
-    assert codes.count(0) + codes.count(75) == 4
-    assert ledger.last(home / "runs").number == 1
-
-
-@pytest.mark.parametrize(
-    ("stage", "when"),
-    [
-        ("bundle.seal", "before"),
-        ("train.fit", "after"),
-        ("registry.add", "after"),
-        ("registry.promote", "after"),
-        ("ledger.write", "after"),
-    ],
-)
-def test_a_kill_at_a_stage_leaves_a_whole_registry_and_the_next_run_ends_it(home, stage, when):
-    module, function = stage.split(".")
-    script = f"""
+def script(home, patch, *, stdin=None):
+    """A run of the job in a process of its own in which `patch` comes first."""
+    code = f"""
 import os, signal, sys
 from pathlib import Path
-from amazon_tags import {module}, retrain
-true = {module}.{function}
+from amazon_tags import bundle, files, gate, intake, ledger, precision, registry, retrain, train, validate
+{patch}
+print(retrain.run(Path({str(home / "job.toml")!r}))["outcome"])
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+HOLDING = """
+gather = intake.gather
+def waiting(asked):
+    print("running", flush=True)
+    sys.stdin.readline()
+    return gather(asked)
+intake.gather = waiting
+"""
+
+
+def test_while_one_runs_seven_leave_with_75(home):
+    first = script(home, HOLDING, stdin=subprocess.PIPE)
+    assert first.stdout.readline() == "running\n"
+    command = [sys.executable, "-m", "amazon_tags", "retrain", str(home / "job.toml")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    others = [subprocess.Popen(command, **pipes) for _ in range(7)]
+    told = [process.communicate(timeout=120) for process in others]
+    assert [process.returncode for process in others] == 7 * [75], told
+    assert all("Another run holds" in errors and not rows for rows, errors in told)
+    assert first.communicate("\n", timeout=120)[0] == "promoted\n"
+    assert ledger.last(home / "runs").number == 1
+
+
+STAGES = (  # in the order in which a run comes by; the flag says whether the stage was done
+    ("intake.gather", True),
+    ("files.atomic_folder", False),
+    ("validate.rules", True),
+    ("train.fit", False),
+    ("train.fitting.out_of_fold", True),
+    ("precision.measure", True),
+    ("bundle.seal", False),
+    ("train.fit", True),
+    ("gate.whole", True),
+    ("gate.packaged", True),
+    ("registry.add", False),
+    ("registry.shutil.copytree", True),
+    ("registry.promote", False),
+    ("registry.promote", True),
+    ("ledger.write", False),
+    ("ledger.write", True),
+    ("files.remove_folder", False),
+    ("files.shutil.rmtree", False),
+)
+DYING = """
+true = {function}
 def dying(*arguments, **options):
-    if {when == "after"}:
+    if {done}:
         true(*arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
-{module}.{function} = dying
-retrain.run(Path({str(home / "job.toml")!r}))
+{function} = dying
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    models = home / "models"
-    if (stand := registry.pointers(models)).current:
-        bundle.verify(models / stand.current)
-    result = retrain.run(home / "job.toml")
-    over = (stage, when) == ("ledger.write", "after")
-    assert result["outcome"] == ("no_change" if over else "promoted")
+
+
+def test_kills_at_every_stage_leave_a_whole_registry_and_the_run_is_gone_on_with(home):
+    models, promoted = home / "models", 0
+    for function, done in STAGES:
+        killed = script(home, DYING.format(function=function, done=done))
+        said, errors = killed.communicate(timeout=120)
+        assert (killed.returncode, said) == (-signal.SIGKILL, ""), (function, done, errors)
+        stand = registry.pointers(models)
+        if stand.current:
+            bundle.verify(models / stand.current)
+        promoted = max(promoted, len(stand.log))
+        assert promoted <= 1
+    assert retrain.run(home / "job.toml")["outcome"] == "no_change"
     assert bundle.verify(models / registry.pointers(models).current)
-    assert ledger.last(home / "runs").number == 1
+    assert (ledger.last(home / "runs").number, ledger.last(home / "runs").outcome) == (1, "promoted")
     assert len(registry.pointers(models).log) == 1
+    left = [path for folder in (models, home / "runs", home / "runs" / "0001") for path in folder.glob(".*")]
+    assert not left
+    assert not (home / "runs" / "0001" / "candidate").exists()
 
 
 def test_repeats_go_and_contradictions_are_counted(home):

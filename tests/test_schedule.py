@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from amazon_tags import schedule
 
@@ -45,8 +47,10 @@ def test_a_shell_reads_the_line_of_cron(config):
 
 
 def test_kubernetes_gets_a_job_that_does_not_overlap(config):
-    yaml = pytest.importorskip("yaml")
     unit = yaml.safe_load(schedule.unit(config, "k8s", at="03:00"))
+    kubernetes_validate.validate(unit, kubernetes_validate.latest_version(), strict=True)  # by Kubernetes' own schema
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**unit, "surprise": 1}, kubernetes_validate.latest_version(), strict=True)
     assert (unit["apiVersion"], unit["kind"]) == ("batch/v1", "CronJob")
     assert unit["spec"]["concurrencyPolicy"] == "Forbid"
     assert unit["spec"]["schedule"] == "0 3 * * *"
