@@ -96,8 +96,8 @@ score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: reca
 
 {_joined(story)}
 
-Trained on {data["chips"]} labelled chips{_unlabelled(data)} (fingerprint {data["fingerprint"][:16]}), seed \
-{plan["seed"]}.
+Trained on {data["chips"]} labelled chips{_grouped(data)}{_unlabelled(data)} (fingerprint \
+{data["fingerprint"][:16]}), seed {plan["seed"]}.
 
 ## Measured
 
@@ -177,6 +177,10 @@ def _prices(told: dict[str, Any]) -> str:
         f"| {name} | {price['loss']:+.4f} | {_interval(price['interval'], '+')} | {price['ms']:.2f} |"
         for name, price in told["prices"].items()
     )
+
+
+def _grouped(data: dict[str, Any]) -> str:
+    return f" in {data['groups']} groups, none of which a fold tears apart," if data.get("groups") else ""
 
 
 def _unlabelled(data: dict[str, Any]) -> str:

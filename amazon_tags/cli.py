@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags import options, process, upkeep
+from amazon_tags import options, process, survey, upkeep
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,6 +22,8 @@ def root() -> None:
     """
 
 
+root.add_command(survey.leaks)
+root.add_command(survey.pairs)
 root.add_command(upkeep.bundle)
 root.add_command(upkeep.drift)
 root.add_command(upkeep.models)
@@ -178,6 +180,7 @@ def embed(
     type=options.FOLDER,
     help="Chips without labels, for members of the recipe that have teachers.",
 )
+@options.GROUPS
 @click.option("--note", default="", help="What the card shall say of the data: where it is from, on which terms.")
 @options.LABELS
 @options.VIEWS
@@ -190,6 +193,7 @@ def train(
     weights: tuple[str, ...],
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
+    groups: Path | None,
     note: str,
     space: str,
     views: int,
@@ -206,7 +210,7 @@ def train(
 
     process.catch_signals()
     given = dict(options.pair(text) for text in weights)
-    source = labelled.Source(chips, table, space, skip_missing, note, unlabelled)
+    source = labelled.Source(chips, table, space, skip_missing, note, unlabelled, groups)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         train.run(source, output, plan=recipe.choose(plan), means=train.Means(given, views, jobs))
 
@@ -235,7 +239,7 @@ def evaluate(predicted: Path, table: Path, as_json: bool, space: str) -> None:
 @click.option(
     "--recall", "recalls", multiple=True, metavar="LABEL>=RECALL", help="A recall to reach, such as road>=0.8."
 )
-@click.option("--groups", type=options.FILE, help="A CSV of image_name,group; chips of one group stay in one fold.")
+@options.GROUPS
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--html", "page_path", type=options.OUT, help="Also write the report as a page with curves.")
 @options.LABELS

@@ -7,15 +7,17 @@ Everything is written to a hidden sibling, flushed, fsynced and renamed. Devices
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 UNFINISHED = ".amazon_tags-*.part"  # siblings that a killed run leaves
 
@@ -47,6 +49,19 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             raise _refusal(path, error) from error
         raise
     _sync(target.parent)
+
+
+@contextmanager
+def text(path: Path | None) -> Iterator[TextIO]:
+    """As `atomic`, of text in UTF-8, line ends as they are; stdout where no path is given."""
+    if path is None:
+        yield sys.stdout
+        return
+    with atomic(path) as binary:
+        stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield stream
+        stream.flush()
+        stream.detach()
 
 
 @contextmanager
@@ -193,6 +208,12 @@ def refuse_existing(path: Path) -> None:
     """Raises FileExistsError if anything, even a dangling link, stands at `path`."""
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists and is never overwritten; name another folder, or move this one away.")
+
+
+def refuse_filled(path: Path) -> None:
+    """Raises FileExistsError unless the path is free, or an empty folder."""
+    if not path.is_dir() or any(path.iterdir()):
+        refuse_existing(path)
 
 
 def sha256(path: Path) -> str:

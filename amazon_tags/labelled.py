@@ -18,7 +18,8 @@ class Source:
 
     `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
     chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
-    terms. `unlabelled` are folders of chips for members that have teachers.
+    terms. `unlabelled` are folders of chips for members that have teachers. `groups` is a table `image_name,group` of
+    chips that must stay in one fold.
     """
 
     chips: Path
@@ -27,6 +28,7 @@ class Source:
     skip_missing: bool = False
     note: str = ""
     unlabelled: tuple[Path, ...] = ()
+    groups: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Labelled:
     """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags.
 
     `hashes` are the SHA-256 of the labelled chips' files, `fingerprint` is one of all that is here, and `note` is that
-    of the source.
+    of the source. `groups` (chips,) names what must stay together.
     """
 
     paths: list[listing.Place]
@@ -45,6 +47,7 @@ class Labelled:
     fingerprint: str
     others: list[listing.Place]
     note: str = ""
+    groups: NDArray[np.str_] | None = None
 
 
 def gather(source: Source, jobs: int) -> Labelled:
@@ -83,7 +86,8 @@ def gather(source: Source, jobs: int) -> Labelled:
         progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
     known = [hashes[path] for path in paths]
     mark = fingerprint(paths, known, truth, doubts, {path: hashes[path] for path in apart})
-    return Labelled(paths, known, truth, doubts, table.space, mark, apart, source.note)
+    groups = tables.read_groups(source.groups, [listing.name(path) for path in paths]) if source.groups else None
+    return Labelled(paths, known, truth, doubts, table.space, mark, apart, source.note, groups)
 
 
 def fingerprint(

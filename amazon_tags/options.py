@@ -39,6 +39,11 @@ LABELS = click.option(
     callback=space,
     help="planet, table (whatever labels the table holds) or a TOML file.",
 )
+GROUPS = click.option(
+    "--groups",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV of image_name,group, as amazon_tags leaks writes it; chips of one group stay in one fold.",
+)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(path_type=Path)

@@ -1,15 +1,13 @@
 """Tags as they come, written down: the submission, the score table, the list of chips that could not be used."""
 
 import errno
-import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
 
 from amazon_tags import files, labels, predict, progress, tables
 from features import naming
@@ -48,7 +46,7 @@ def write(
     failures: list[dict[str, str]] = []
     count, worth = 0, 0.0
     table = tables.score_writer(places.scores, space) if places.scores else nullcontext(lambda ids, scores: None)
-    with _stream(places.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
+    with files.text(places.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
         for number, part in enumerate(tagged):
             tables.write_tags(stream, part.ids, part.tags, space, header=number == 0)
             stream.flush()
@@ -61,15 +59,3 @@ def write(
     if count:
         progress.say(f"{count:,} chips; expected F {worth / count:.3f}, as far as the scores are probabilities")
     return len(failures)
-
-
-@contextmanager
-def _stream(path: Path | None) -> Iterator[TextIO]:
-    if path is None:
-        yield sys.stdout
-        return
-    with files.atomic(path) as binary:
-        text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
-        yield text
-        text.flush()
-        text.detach()

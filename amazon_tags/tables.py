@@ -103,6 +103,22 @@ def read_ids(path: Path) -> list[str]:
     return _ids(rows.read(path, ("image_name",)))
 
 
+def read_groups(path: Path, ids: Sequence[str]) -> NDArray[np.str_]:
+    """The group (chips,) of each of the chips, from a table `image_name,group`, which may hold others too.
+
+    Raises:
+        ValueError: A chip has no group there, or two.
+    """
+    table = rows.read(path, ("image_name", "group"))
+    known = dict(zip(_ids(table), rows.column(table, "group"), strict=True))
+    missing = [name for name in ids if name not in known]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(ids)} chips have no group in {path} (first: {missing[0]}); give each a row."
+        )
+    return np.array([known[name] for name in ids])
+
+
 def write_tags(stream: TextIO, ids: Sequence[str], tags: Tags, space: LabelSpace, *, header: bool = True) -> None:
     """Writes a submission, or more rows of one: `image_name,tags`, tags in the space's order, separated by a space."""
     if np.asarray(tags).dtype != np.bool_:

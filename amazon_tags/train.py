@@ -80,7 +80,7 @@ def fit(given: labelled.Labelled, out: Path, *, plan: recipe.Recipe, means: Mean
     score_tables = [out.with_name(f"{out.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
     for path in score_tables:
         files.refuse_unwritable(path)
-    fold = folds.stratify(given.truth, folds=plan.folds, seed=plan.seed)
+    fold = folds.stratify(given.truth, folds=plan.folds, seed=plan.seed, groups=given.groups)
     spec = chips.ChipSpec(plan.bands, "uint8" if len(plan.bands) == 3 else "uint16", plan.side)
     starts = {name: files.sha256(path) for name, path in weights.items()}
     work = out.with_name(f"{out.name}.work")
@@ -106,7 +106,8 @@ def fit(given: labelled.Labelled, out: Path, *, plan: recipe.Recipe, means: Mean
         for settings in plan.members:
             teachers = _teachers(settings, fitted)
             origin = starts.get(settings.backbone, settings.weights)
-            key = _key(plan, given, settings, origin, [views, *(entry.folder.parent.name for entry in teachers)])
+            taught_by = [entry.folder.parent.name for entry in teachers]
+            key = _key(plan, given, settings, origin, [views, hashlib.sha256(fold.tobytes()).hexdigest(), *taught_by])
             (work / key).mkdir(exist_ok=True)
             started = replace(settings, weights=str(weights.get(settings.backbone, settings.weights)))
             fitted.append(fitting.out_of_fold(started, examples, work / key, teachers))
@@ -129,6 +130,7 @@ def fit(given: labelled.Labelled, out: Path, *, plan: recipe.Recipe, means: Mean
                 "chips": len(given.paths),
                 "unlabelled": len(given.others),
                 "fingerprint": given.fingerprint,
+                "groups": 0 if given.groups is None else len(np.unique(given.groups)),
                 "note": given.note,
             },
             "views": views,
@@ -167,7 +169,7 @@ def _decide(
     if plan.decision == "cuts":
         made = decoders.fit("cuts", flat.calibration, scores, given.truth, flat)
         return made, decide.nested(scores, given.truth, fold)
-    tuned = tuning.tune(tuning.Problem(scores, given.truth, flat, {}, seed=plan.seed))
+    tuned = tuning.tune(tuning.Problem(scores, given.truth, flat, {}, seed=plan.seed, groups=given.groups))
     return tuned.decision, tuned.choice.tags
 
 

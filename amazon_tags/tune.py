@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from amazon_tags import decision, evaluate, labels, progress, rows, tables
+from amazon_tags import decision, evaluate, labels, progress, tables
 from ensemble import decoders, expected, score, tuning
-from features import naming
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def run(scores: Path, truth: Path, *, space: str = "planet", request: Request | 
         table.truth[tables.select(table.ids, kept)],
         decoders.plain(len(known.names), rules=decision.rules(known), beta=request.beta),
         {_label(known, name): recall for name, recall in request.recalls.items()},
-        _groups(request.groups, kept),
+        tables.read_groups(request.groups, kept) if request.groups else None,
         request.seed,
     )
     unseen = [known.names[label] for label in problem.recalls if not problem.truth[:, label].any()]
@@ -168,14 +166,3 @@ def _worth(candidate: tuning.Candidate) -> dict[str, Any]:
 
 def _label(space: labels.LabelSpace, name: str) -> int:
     return int(np.flatnonzero(labels.encode(space, [name]))[0])
-
-
-def _groups(path: Path | None, ids: list[str]) -> NDArray[np.str_] | None:
-    if path is None:
-        return None
-    table = rows.read(path, ("image_name", "group"))
-    known = dict(zip(map(naming.name, rows.column(table, "image_name")), rows.column(table, "group"), strict=True))
-    missing = [name for name in ids if name not in known]
-    if missing:
-        raise ValueError(f"{len(missing)} of {len(ids)} chips have no group in {path} (first: {missing[0]}).")
-    return np.array([known[name] for name in ids])

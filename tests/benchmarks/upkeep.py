@@ -50,7 +50,7 @@ def kills(home: Path, count: int) -> None:
                 process.wait(draw.uniform(0, whole))
             except subprocess.TimeoutExpired:
                 process.kill()
-        folder = sorted(path for path in (home / "runs").iterdir() if path.is_dir())[-1]
+        folder = max((home / "runs").glob("[0-9]*"))
         begun = not (folder / "run.json").exists()
         state = "before its run" if not begun else "with a candidate" if (folder / "candidate").exists() else "training"
         found[state] += 1
