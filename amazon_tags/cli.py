@@ -94,7 +94,7 @@ def predict(
     from amazon_tags import bundle, journal, monitor, predict, registry, submission
 
     process.catch_signals()
-    places = submission.Places(output, score_table, errors if on_error != "fail" else None)
+    places = submission.Places(output, score_table, errors if on_error != "fail" else None, log)
     if like and on_error == "skip":
         raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
     paths = predict.find(chips, like)

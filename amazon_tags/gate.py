@@ -60,7 +60,8 @@ def judge(folder: Path, given: labelled.Labelled, jobs: int) -> Judged:
     model = bundle.load(folder, jobs=jobs)
     if model.space.names != given.space.names:
         raise ValueError(
-            f"it has the labels {', '.join(model.space.names)}, and the job {', '.join(given.space.names)}"
+            f"{folder} has {len(model.space.names)} labels ({', '.join(model.space.names)}), and the job has "
+            f"{len(given.space.names)} ({', '.join(given.space.names)}); a job of other labels needs another registry."
         )
     known = heldout.read(folder)
     places = known.places() if known else {}

@@ -28,6 +28,7 @@ GATE_RANGES = {  # least and most
     "stability": (0, 100),
     "growth": (1, 100),
     "disagreement": (0, 1),
+    "gone": (0, 1),
 }
 
 
@@ -37,7 +38,8 @@ class Limits:
 
     `margin`: of F2 under the champion's. `worse`: of the probability of being worse. `recall`: how much a tag may lose.
     `stability`: of the population stability index of a tag's rate. `growth`: of size and time a chip, as a factor.
-    `disagreement`: how much less F2 the champion may reach on new chips than on those before.
+    `disagreement`: how much less F2 the champion may reach on new chips than on those before. `gone`: the share of the
+    chips it learnt from that may be missing.
     """
 
     margin: float = 0.002
@@ -46,6 +48,7 @@ class Limits:
     stability: float = 0.25
     growth: float = 1.2
     disagreement: float = 0.05
+    gone: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ def read(path: Path) -> Job:
 
 def _made(values: dict[str, Any], home: Path) -> Job:
     tables = {name: values.pop(name, None) for name in ("data", "weights", "gate")}
+    for name in ("weights", "gate"):
+        if not isinstance(tables[name], dict | None):
+            raise ValueError(f"{name} is {tables[name]!r}, but must be a table, [{name}].")
     keys.check_types("the job (beside [[data]], [weights], [gate])", values, Settings)
     settings = Settings(**values)
     for key, low, high in (("views", 1, 8), ("jobs", 0, 256), ("keep", 2, 10_000), ("holdout", 0, 0.5)):
@@ -155,4 +161,6 @@ def _there(home: Path, name: Any, what: str) -> Path:
         raise ValueError(f"{what} is {name!r}, but must be a path.")
     if not (home / name).exists():
         raise FileNotFoundError(f"{home / name} ({what}) does not exist; make it, or name another.")
+    if (home / name).is_dir() and not what.startswith("chips"):
+        raise ValueError(f"{what} is {name!r}, a folder, but must be a file.")
     return home / name

@@ -141,6 +141,20 @@ def text(listed: dict[str, Any]) -> str:
     return "\n".join([*lines, *([""] if moves else []), *moves]) + "\n"
 
 
+def begin(registry: Path) -> None:
+    """Make the folder of a registry, unless it is there.
+
+    Raises:
+        RegistryError: something else is: a file, or a folder that holds other things.
+    """
+    if registry.exists() and not registry.is_dir():
+        raise RegistryError(f"{registry} is a file; name another place for the registry, a folder.")
+    registry.mkdir(parents=True, exist_ok=True)
+    other = [path.name for path in registry.iterdir() if path.name != "lock" and not path.match(files.UNFINISHED)]
+    if other and not is_registry(registry) and not names(registry):
+        raise RegistryError(f"{registry} holds {len(other)} other things (first: {min(other)}); name another place.")
+
+
 def add(registry: Path, source: Path) -> str:
     """Copy a bundle in and verify the copy; returns its name, also of one that was there already.
 
@@ -149,7 +163,7 @@ def add(registry: Path, source: Path) -> str:
         BundleError: the bundle is damaged.
     """
     name = str(bundle.read_manifest(source)["sha256"])[:12]
-    registry.mkdir(parents=True, exist_ok=True)
+    begin(registry)
     with files.lock(registry / "lock"):
         files.sweep(registry)
         if not (registry / name).exists():

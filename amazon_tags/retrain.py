@@ -36,6 +36,7 @@ from ensemble import decoders, score
 from features import listing
 
 PASSED = "passed.bin"  # marks of the data that last passed its checks
+RECORD = "run.json"  # the last file of a run's folder, with its result
 MARK = "fingerprint"  # the file of a run's folder that tells what it works on
 
 
@@ -67,8 +68,10 @@ def run(path: Path) -> dict[str, Any]:
     train.check(asked.plan, asked.weights)
     if asked.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
+    if asked.runs.exists() and not asked.runs.is_dir():
+        raise ValueError(f"{path}: runs is {asked.runs}, a file, but must be a folder.")
     asked.runs.mkdir(parents=True, exist_ok=True)
-    asked.registry.mkdir(parents=True, exist_ok=True)
+    registry.begin(asked.registry)
     with files.lock(asked.runs / "lock"):
         return _once(asked)
 
@@ -169,7 +172,7 @@ def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: s
         "recipe": recipe.to_values(asked.plan),
         "started": begun.started,
     }
-    files.write_json(begun.folder / "run.json", told)
+    files.write_json(begun.folder / RECORD, told)
     if asked.settings.tracking:
         _track(asked, told, begun.folder)
     entry = ledger.Entry(
@@ -214,6 +217,8 @@ def _begin(asked: job.Job, mark: str, number: int) -> _Run:
     """A new run, or the one of that number that was killed; what a killed run of other data left is removed."""
     folder = asked.runs / f"{number:04}"
     if folder.exists() and (not (folder / MARK).exists() or (folder / MARK).read_text() != mark):
+        if (folder / RECORD).exists():  # it came to its end: the ledger that knew it is gone, or was killed over it
+            return _begin(asked, mark, number + 1)
         files.remove_folder(folder)
     if not folder.exists():
         with files.atomic_folder(folder) as part:

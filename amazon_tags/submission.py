@@ -15,11 +15,12 @@ from features import naming
 
 @dataclass(frozen=True)
 class Places:
-    """Where to write: tags to stdout unless `tags` names a file; scores and errors only where one is named."""
+    """Where to write: tags to stdout unless `tags` names a file; the rest only where named."""
 
     tags: Path | None = None
     scores: Path | None = None
     errors: Path | None = None
+    log: Path | None = None
 
     def refuse(self, *inputs: Iterable[Path]) -> None:
         """Raise what writing would end in, before any chip is read.
@@ -32,7 +33,7 @@ class Places:
             raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             tables.refuse_score_path(self.scores)
-        places = [self.tags or Path("/dev/stdout"), self.scores, self.errors]
+        places = [self.tags or Path("/dev/stdout"), self.scores, self.errors, self.log]
         files.refuse_outputs([path for path in places if path], chain(*inputs))
 
 

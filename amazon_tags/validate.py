@@ -72,7 +72,7 @@ def witness(
     new = ~old & ~_withheld_before(taken, known)
     latest = new & ~np.isin(marks(given), passed)
     groups = [new] if latest.sum() in (0, new.sum()) else [new, latest]
-    return [
+    return [_gone(given, known, limits)] + [
         check
         for group in groups
         if min(old.sum(), group.sum()) >= ENOUGH
@@ -83,6 +83,20 @@ def witness(
             _agreement(taken, champion, old, group, limits),
         )
     ]
+
+
+def _gone(given: labelled.Labelled, known: heldout.HeldOut, limits: job.Limits) -> gate.Check:
+    """Whether the chips that the champion learnt from are still there: a table cut short makes a model of little."""
+    gone = len(set(known.hashes) - set(given.hashes))
+    return gate.Check(
+        "chips gone",
+        f"{len(known.hashes)} learnt from",
+        f"{gone} gone",
+        f"{limits.gone:.0%}",
+        gone <= limits.gone * len(known.hashes),
+        f"{gone} of the {len(known.hashes)} chips that the current model learnt from are in no table any more; where "
+        "that is meant, raise gone of [gate]",
+    )
 
 
 def _withheld_before(taken: intake.Intake, known: heldout.HeldOut) -> Mask:

@@ -49,7 +49,7 @@ def examples():
 
 
 def test_every_line_of_the_readme_runs_in_its_order(world, run, recipe_file, tmp_path):
-    for folder in (world.train_jpg, world.test_jpg):
+    for folder in (world.train_jpg, world.train_tif, world.test_jpg):
         (tmp_path / folder.name).symlink_to(folder)
     for table in (world.labels, world.sample):
         (tmp_path / table.name).symlink_to(table)

@@ -121,3 +121,11 @@ def test_a_bundle_holds_what_it_learnt_from(world, model):
     assert len(held.hashes) == len(set(held.hashes)) == len(paths)
     again = heldout.pack(held)
     assert bundle.content(model, heldout.FILE) == again
+
+
+def test_a_place_for_the_log_is_tried_before_the_work(world, model, run, tmp_path):
+    for log in (tmp_path, tmp_path / "none" / "log", tmp_path / "tags.csv"):
+        done = run("predict", world.test_jpg, "--model", model, "--monitor", log, "-o", tmp_path / "tags.csv")
+        assert done.returncode in (1, 74)
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "tags.csv").exists()
