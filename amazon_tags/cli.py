@@ -24,6 +24,7 @@ def root() -> None:
 
 root.add_command(survey.leaks)
 root.add_command(survey.pairs)
+root.add_command(survey.sample)
 root.add_command(upkeep.bundle)
 root.add_command(upkeep.drift)
 root.add_command(upkeep.models)
@@ -313,22 +314,6 @@ def check(table: Path, like: Path | None, repair: Path | None, space: str) -> No
     process.emit(check.text(table, findings, repaired=repair))
     if findings and not repair:
         sys.exit(process.FAILURE)
-
-
-@root.command()
-@click.argument("folder", type=options.OUT)
-@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=12, show_default=True, help="How many chips.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same chips.")
-def sample(folder: Path, count: int, seed: int) -> None:
-    """Render chips for trying things out into FOLDER, with labels.csv; they are no satellite images and say so.
-
-    Example: amazon_tags sample chips/
-    """
-    from amazon_tags import sample
-
-    process.catch_signals()
-    sample.write(folder, count, seed=seed)
-    click.echo(f"{folder}: {count} rendered chips and labels.csv", err=True)
 
 
 def main() -> None:

@@ -102,7 +102,10 @@ def filled_folder(path: Path) -> Iterator[Path]:
         yield path
     except BaseException:
         for entry in path.iterdir():
-            entry.unlink()
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
         raise
 
 

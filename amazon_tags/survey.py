@@ -1,4 +1,4 @@
-"""The commands that look at chips before anything is learnt from them. As in `cli`, imports are late."""
+"""The commands about chips from which nothing is learnt yet. As in `cli`, imports are late."""
 
 from pathlib import Path
 
@@ -52,3 +52,31 @@ def pairs(jpgs: Path, tifs: Path, output: Path | None, jobs: int) -> None:
     with files.text(output) as stream:
         pairs.write(stream, found)
     click.echo(pairs.text(found), err=True)
+
+
+@click.command()
+@click.argument("folder", type=options.OUT)
+@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=12, show_default=True, help="How many chips.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same chips.")
+@click.option(
+    "--like",
+    type=options.FILE,
+    help="A label table of the competition: render its layout, tags mixed as there, and test chips in proportion.",
+)
+@options.JOBS
+def sample(folder: Path, count: int, seed: int, like: Path | None, jobs: int) -> None:
+    """Render chips for trying things out into FOLDER, with labels.csv; they are no satellite images and say so.
+
+    Example: amazon_tags sample chips/
+    """
+    from amazon_tags import rehearsal, sample
+
+    process.catch_signals()
+    if like:
+        told = (
+            f"{rehearsal.write(folder, like, count, seed=seed, jobs=jobs)} rendered chips in the competition's layout"
+        )
+    else:
+        sample.write(folder, count, seed=seed)
+        told = f"{count} rendered chips and labels.csv"
+    click.echo(f"{folder}: {told}", err=True)

@@ -27,7 +27,11 @@ recipe = "{recipe}"
 chips = "train-jpg"
 table = "train_v2.csv"
 """
-SMALL = {"train": "--recipe {recipe}", "embed": "--backbone toy --weights none"}  # the last of two options holds
+SMALL = {  # the last of two options holds
+    "sample": "-n 4",
+    "train": "--recipe {recipe}",
+    "embed": "--backbone toy --weights none",
+}
 
 
 def commands(group=cli.root, path=()):

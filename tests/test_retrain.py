@@ -21,6 +21,7 @@ from amazon_tags import (
     labels,
     ledger,
     registry,
+    rehearsal,
     retrain,
     sample,
     tracking,
@@ -57,7 +58,7 @@ def render(folder, table, first, count):
     folder.mkdir(exist_ok=True)
     for number in range(first, first + count):
         pixels = sample.render(worlds.tags(number), seed=number, side=worlds.SIDE)
-        (folder / f"chip_{number}.jpg").write_bytes(worlds.four_components(pixels))
+        (folder / f"chip_{number}.jpg").write_bytes(rehearsal.four_components(pixels))
     rows = [f"chip_{number},{' '.join(worlds.tags(number))}" for number in range(first + count)]
     table.write_text("\n".join(["image_name,tags", *rows]) + "\n")
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from PIL import Image
 from rasterio.io import MemoryFile
 
-from amazon_tags import labels, sample
+from amazon_tags import labels, rehearsal, sample
 from features import visual
 
 SIDE = 64
@@ -44,25 +43,17 @@ def build(root: Path) -> World:
     for number in range(TRAIN):
         shown = tags(number)
         pixels = sample.render(shown, seed=number, side=SIDE)
-        (world.train_jpg / f"train_{number}.jpg").write_bytes(four_components(pixels))
+        (world.train_jpg / f"train_{number}.jpg").write_bytes(rehearsal.four_components(pixels))
         if number < TIFS:
             (world.train_tif / f"train_{number}.tif").write_bytes(four_bands(pixels))
         rows.append((f"train_{number}", " ".join(shown)))
     for number in range(TEST):
         pixels = sample.render(tags(number + 100), seed=number + 100, side=SIDE)
-        (world.test_jpg / f"test_{number}.jpg").write_bytes(four_components(pixels))
+        (world.test_jpg / f"test_{number}.jpg").write_bytes(rehearsal.four_components(pixels))
     _write(world.labels, rows)
     shuffled = np.random.default_rng(0).permutation(TEST)
     _write(world.sample, [(f"test_{number}", "primary clear agriculture road water") for number in shuffled])
     return world
-
-
-def four_components(pixels: np.ndarray) -> bytes:
-    """A JPG like the competition's: cyan, magenta and yellow are what red, green and blue lack, black is 0."""
-    none = np.zeros((*pixels.shape[:2], 1), np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(np.concatenate([255 - pixels, none], axis=2), "CMYK").save(stream, "JPEG", quality=95)
-    return _without_marker(_without_marker(stream.getvalue(), b"\xff\xe0"), b"\xff\xee")  # neither JFIF nor Adobe
 
 
 def four_bands(pixels: np.ndarray, infrared: np.ndarray | None = None) -> bytes:
@@ -94,14 +85,6 @@ def tags(number: int) -> list[str]:
     if number == 0:
         chosen.add(ONCE)
     return [name for name in labels.PLANET.names if name in chosen]
-
-
-def _without_marker(content: bytes, marker: bytes) -> bytes:
-    place = content.find(marker, 0, 64)
-    if place < 0:
-        return content
-    length = int.from_bytes(content[place + 2 : place + 4], "big")
-    return content[:place] + content[place + 2 + length :]
 
 
 def _write(path: Path, rows: list[tuple[str, str]]) -> None:
