@@ -34,11 +34,11 @@ def fingerprint(picture: Floats) -> np.uint64:
 
 def pairs(pictures: Floats) -> NDArray[np.int64]:
     """Pairs (pairs, 2) of near-duplicates among small pictures (chips, 32, 32), the first before the second."""
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    centred = flat - flat.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1)
+    flat = pictures.reshape(len(pictures), -1)
+    unit = flat - flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(unit, axis=1)
     plain = length < CONTRAST * SIDE
-    unit = centred / np.maximum(length, 1e-6)[:, np.newaxis]
+    unit /= np.maximum(length, 1e-6)[:, np.newaxis]
     hashes = np.array([fingerprint(picture) for picture in pictures], np.uint64)
     found = [np.empty((0, 2), np.int64)]
     for top in range(0, len(hashes), TILE):
