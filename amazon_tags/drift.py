@@ -26,16 +26,17 @@ def run(log: Path, limits: Limits) -> dict[str, Any]:
     Raises:
         ValueError: the log is empty, or no log of a monitor.
     """
-    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not lines:
+    content = log.read_bytes()
+    if not content.strip():
         raise ValueError(f"{log} is empty; predict with --monitor {log} first.")
     try:
-        runs = [json.loads(line) for line in lines]
+        runs = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
         last = runs[-1]
         count = int(last["chips"])
+        float(last.get("expected_f", 0)), last["when"], last["model"]
         moved = _moved(last, limits) if count >= limits.chips else []
         before = [float(entry["expected_f"]) for entry in runs[:-1] if "expected_f" in entry]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{log} is no log of --monitor, or damaged ({error!r}); name another.") from error
     return {"run": last, "enough": count >= limits.chips, "moved": moved, "before": before}
 

@@ -141,7 +141,10 @@ def append(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            stream.write(text.encode())
+            before, content = os.fstat(descriptor).st_size, text.encode()
+            if stream.write(content) < len(content):  # half a line would spoil what comes after it
+                os.ftruncate(descriptor, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         _sync(path)
     except OSError as error:
         raise _refusal(path, error) from error

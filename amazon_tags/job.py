@@ -39,7 +39,7 @@ class Limits:
     `margin`: of F2 under the champion's. `worse`: of the probability of being worse. `recall`: how much a tag may lose.
     `stability`: of the population stability index of a tag's rate. `growth`: of size and time a chip, as a factor.
     `disagreement`: how much less F2 the champion may reach on new chips than on those before. `gone`: the share of the
-    chips it learnt from that may be missing.
+    chips it learnt from that may be missing, or have other tags.
     """
 
     margin: float = 0.002

@@ -83,9 +83,11 @@ def _once(asked: job.Job) -> dict[str, Any]:
         _tidy(asked, asked.runs / f"{last.number:04}")
     taken = intake.gather(asked)
     mark = _fingerprint(asked, taken)
-    if last and last.fingerprint == mark:
+    current = _current(asked)
+    stands = last and (current is not None if last.outcome == "promoted" else current == last.champion)
+    if last and stands and last.fingerprint == mark:
         why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
-        return {"outcome": "no_change", "run": last.number, "why": why, "model": _current(asked)}
+        return {"outcome": "no_change", "run": last.number, "why": why, "model": current}
     begun = _begin(asked, mark, last.number + 1 if last else 1)
     with progress.kept(begun.folder / "log.txt"):
         progress.say(f"run {begun.number}: {taken.told['chips']} labelled chips, {taken.told['withheld']} withheld")
@@ -217,6 +219,8 @@ def _begin(asked: job.Job, mark: str, number: int) -> _Run:
     """A new run, or the one of that number that was killed; what a killed run of other data left is removed."""
     folder = asked.runs / f"{number:04}"
     if folder.exists() and (not (folder / MARK).exists() or (folder / MARK).read_text() != mark):
+        if not (folder / MARK).exists():
+            raise ValueError(f"{folder} is no run of a job; move it away, or name another folder for runs.")
         if (folder / RECORD).exists():  # it came to its end: the ledger that knew it is gone, or was killed over it
             return _begin(asked, mark, number + 1)
         files.remove_folder(folder)

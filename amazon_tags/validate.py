@@ -72,7 +72,7 @@ def witness(
     new = ~old & ~_withheld_before(taken, known)
     latest = new & ~np.isin(marks(given), passed)
     groups = [new] if latest.sum() in (0, new.sum()) else [new, latest]
-    return [_gone(given, known, limits)] + [
+    return [*_gone(given, known, limits)] + [
         check
         for group in groups
         if min(old.sum(), group.sum()) >= ENOUGH
@@ -85,18 +85,42 @@ def witness(
     ]
 
 
-def _gone(given: labelled.Labelled, known: heldout.HeldOut, limits: job.Limits) -> gate.Check:
-    """Whether the chips that the champion learnt from are still there: a table cut short makes a model of little."""
-    gone = len(set(known.hashes) - set(given.hashes))
-    return gate.Check(
-        "chips gone",
-        f"{len(known.hashes)} learnt from",
-        f"{gone} gone",
-        f"{limits.gone:.0%}",
-        gone <= limits.gone * len(known.hashes),
-        f"{gone} of the {len(known.hashes)} chips that the current model learnt from are in no table any more; where "
-        "that is meant, raise gone of [gate]",
-    )
+def _gone(given: labelled.Labelled, known: heldout.HeldOut, limits: job.Limits) -> list[gate.Check]:
+    """Whether what the champion learnt from is still there: a table cut short, or without a tag, makes a poor model."""
+    places, truth = known.places(), given.truth
+    there = [(row, places[digest]) for row, digest in enumerate(given.hashes) if digest in places]
+    changed = sum((truth[row] != known.truth[place]).any() for row, place in there)
+    rates, names = known.truth.mean(axis=0), given.space.names
+    lost = [
+        name
+        for name, rate, now in zip(names, rates, truth.T, strict=True)
+        if not now.any() and (1 - rate) ** len(now) < RARE
+    ]
+    count = len(known.hashes)
+    return [
+        gate.Check(
+            f"chips {what}",
+            f"{count} learnt from",
+            f"{found} {what}",
+            f"{limits.gone:.0%}",
+            found <= limits.gone * count,
+            f"{found} of the {count} chips that the current model learnt from {why}; "
+            "where that is meant, raise gone of [gate]",
+        )
+        for what, found, why in (
+            ("gone", count - len(there), "are in no table any more"),
+            ("changed", int(changed), "have other tags than then"),
+        )
+    ] + [
+        gate.Check(
+            "tags gone",
+            f"{len(names)}",
+            f"{len(lost)} gone",
+            "none",
+            not lost,
+            f"no chip at all carries {', '.join(lost)}",
+        )
+    ]
 
 
 def _withheld_before(taken: intake.Intake, known: heldout.HeldOut) -> Mask:

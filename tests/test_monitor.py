@@ -91,7 +91,10 @@ def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
     assert (loose.returncode, "nothing moved" in loose.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("text", ["", "[]\n", "{}\n", "no json\n", '{"chips": 100, "stability": 3}\n'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]\n", "{}\n", "no json\n", '{"chips": 100, "stability": 3}\n', '{"chips": 3}\n', '{"chips": 1e400}\n'],
+)
 def test_what_is_no_log_is_refused(tmp_path, text):
     log = tmp_path / "monitor.jsonl"
     log.write_text(text)

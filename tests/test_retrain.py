@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -139,6 +141,42 @@ def test_a_table_that_was_cut_short_replaces_no_model(home):
     assert "chips that the current model learnt from are in no table any more" in second["why"]
     (home / "labels.csv").write_text("\n".join(table[:-3]) + "\n")
     assert retrain.run(config)["outcome"] == "promoted"
+
+
+def test_a_tag_that_left_the_whole_table_or_tags_of_many_chips_are_told(home):
+    config = home / "job.toml"
+    first = retrain.run(config)
+    config.write_text(config.read_text().replace("gone = 1.0", "gone = 0.2"))
+    rows = (home / "labels.csv").read_text()
+    for text, why in (
+        (rows.replace(" primary", ""), "no chip at all carries primary"),
+        (rows.replace("primary", "primary road"), "have other tags than then"),
+    ):
+        (home / "labels.csv").write_text(text)
+        done = retrain.run(config)
+        assert (done["outcome"], done["model"]) == ("rejected", first["model"])
+        assert why in done["why"]
+
+
+def test_a_folder_that_is_no_run_is_never_removed(home):
+    (home / "runs" / "0001").mkdir(parents=True)
+    (home / "runs" / "0001" / "mine.jpg").write_text("precious")
+    with pytest.raises(ValueError, match="0001 is no run of a job"):
+        retrain.run(home / "job.toml")
+    assert (home / "runs" / "0001" / "mine.jpg").read_text() == "precious"
+
+
+def test_a_registry_that_is_gone_is_news_and_so_is_another_champion_after_a_rejection(home):
+    config = home / "job.toml"
+    first = retrain.run(config)
+    shutil.rmtree(home / "models")
+    second = retrain.run(config)
+    assert (second["outcome"], second["run"]) == ("promoted", 2)
+    assert registry.names(home / "models")
+    entry = ledger.last(home / "runs")
+    ledger.write(home / "runs", replace(entry, number=3, outcome="rejected", champion="0" * 12))
+    assert retrain.run(config)["run"] == 4
+    assert first["outcome"] == "promoted"
 
 
 def test_the_champion_is_a_witness_against_wrong_labels_and_stays(home):
@@ -326,7 +364,7 @@ def test_few_wrong_chips_do_not_hide_among_many_good_ones(home):
     lenient = job.Limits(disagreement=0.2)
     alone = validate.witness(taken, champion, known, validate.marks(before.given), lenient)
     among = validate.witness(taken, champion, known, np.zeros(0, np.uint64), lenient)
-    assert len(alone) - 1 == 2 * (len(among) - 1)  # one check is of all chips
+    assert len(alone) - 3 == 2 * (len(among) - 3)  # three checks are of all chips
     assert not [check for check in among if check.name == "agreement" and not check.passed]
     assert [check for check in alone if check.name == "agreement" and not check.passed]
 
