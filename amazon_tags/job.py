@@ -136,6 +136,8 @@ def _made(values: dict[str, Any], home: Path) -> Job:
         raise ValueError(
             "labels is table, but labels that change with the tables cannot be compared; name a TOML file."
         )
+    if (home / settings.registry).resolve() == (home / settings.runs).resolve():
+        raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
     shipped, packaged = settings.recipe in recipe.shipped(), not settings.labels.endswith(".toml")
     return Job(
         settings,

@@ -45,6 +45,7 @@ def test_paths_count_from_the_files_folder(write, world, tmp_path):
         (["[gate]", "worse = 2"], "worse of .gate. is 2"),
         (["[weights]", 'toy = "none.h5"'], "weights of toy.* does not exist"),
         (["keep = "], "Invalid value"),
+        (['registry = "runs"'], "registry and runs are one folder"),
         (["weights = 3"], "weights is 3, but must be a table"),
         (["gate = 3"], "gate is 3, but must be a table"),
         (['corrections = "."'], "corrections is '.', a folder, but must be a file"),
