@@ -6,7 +6,7 @@ second.npz        how the members' scores become one; second.json for trees
 members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (the same, quantised), network.weights.h5
                   (to train on), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
-held_out.npz      the hashes of the chips that it learnt from, their out-of-fold scores, truth and looks
+held_out.npz      the hashes of the chips that it learnt from, their out-of-fold scores and tags, truth and looks
 card.md           what it is for, what was measured, its limits
 """
 

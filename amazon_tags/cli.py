@@ -92,7 +92,7 @@ def predict(
 
     Example: amazon_tags predict chips/ > submission.csv
     """
-    from amazon_tags import bundle, journal, monitor, predict, registry, submission
+    from amazon_tags import bundle, heldout, journal, monitor, predict, registry, submission
 
     process.catch_signals()
     places = submission.Places(output, score_table, errors if on_error != "fail" else None, log)
@@ -105,7 +105,7 @@ def predict(
         tag = partial(journal.run, journal_folder) if journal_folder else predict.run
         tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
         if log:
-            training, seen = monitor.known(folder), monitor.Seen()
+            training, seen = heldout.known(folder), monitor.Seen()
             tagged = monitor.watch(tagged, seen)
         bad = submission.write(tagged, loaded.space, places, total=len(paths))
         if log:

@@ -5,17 +5,17 @@
     train_12,mine,no
 
 Columns beyond these three, such as who said so and when, are theirs who keep the file. Of two rows on one tag the later
-one counts.
+one counts. Chips of one content are one chip, so a correction of one of them is of all.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import files, labels, rows
+from amazon_tags import labels, rows
 from features import naming
 
 ANSWERS = {"yes": True, "no": False}
@@ -36,7 +36,7 @@ def read(path: Path, space: labels.LabelSpace) -> list[Correction]:
     Raises:
         ValueError: an unknown tag, an answer that is neither yes nor no, or whatever `rows.read` refuses.
     """
-    table = rows.read(path, ("image_name", "tag", "holds"))
+    table = rows.read(path, ("image_name", "tag", "holds"), least=0)
     columns = (rows.column(table, name) for name in ("image_name", "tag", "holds"))
     made = []
     for line, (chip, tag, answer) in zip(table.lines, zip(*columns, strict=True), strict=True):
@@ -50,21 +50,35 @@ def read(path: Path, space: labels.LabelSpace) -> list[Correction]:
 
 
 def apply(
-    path: Path, space: labels.LabelSpace, ids: list[str], truth: NDArray[np.bool_], doubts: NDArray[np.bool_]
-) -> dict[str, Any]:
-    """Write the corrections of a file into `truth` and `doubts` (chips, labels), in place.
+    made: Sequence[Correction],
+    space: labels.LabelSpace,
+    chips: Mapping[str, str],
+    truth: NDArray[np.bool_],
+    doubts: NDArray[np.bool_],
+) -> dict[str, int]:
+    """Write corrections into `truth` and `doubts` (chips, labels), in place.
+
+    Args:
+        made: what `read` gave.
+        space: the labels.
+        chips: name to content of each chip, in the order of the rows.
+        truth: to be corrected.
+        doubts: which go where somebody knows.
 
     Returns:
-        What a run tells of them: the file's hash, how many changed a tag, agreed, or named a chip that is not here.
+        How many changed a tag, agreed, or named a chip that is not here.
     """
-    places = {name: row for row, name in enumerate(ids)}
+    alike: dict[str, list[int]] = {}
+    for row, digest in enumerate(chips.values()):
+        alike.setdefault(digest, []).append(row)
     counts = {"changed": 0, "agreed": 0, "elsewhere": 0}
-    for correction in read(path, space):
-        row, column = places.get(correction.chip), space.names.index(correction.tag)
-        if row is None:
+    for correction in made:
+        column = space.names.index(correction.tag)
+        if correction.chip not in chips:
             counts["elsewhere"] += 1
             continue
-        same = truth[row, column] == correction.holds and not doubts[row, column]
+        rows = alike[chips[correction.chip]]
+        same = (truth[rows, column] == correction.holds).all() and not doubts[rows, column].any()
         counts["agreed" if same else "changed"] += 1
-        truth[row, column], doubts[row, column] = correction.holds, False
-    return {"file": path.name, "sha256": files.sha256(path), **counts}
+        truth[rows, column], doubts[rows, column] = correction.holds, False
+    return counts

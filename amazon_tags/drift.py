@@ -1,14 +1,16 @@
 """What `amazon_tags drift` does: the last run of a monitor's log held against limits, and which measures moved."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Past which a measure has moved; `chips` are needed to say anything, `p` of the test must be below.
+    """Past which a measure has moved, where `p` of the test is below.
+
+    Nothing is said of fewer than `chips` that were seen, nor of a model that learnt from fewer than `learnt`.
 
     `discrepancy` lies near 0.1 for two samples of some hundred chips of one kind.
     """
@@ -18,27 +20,31 @@ class Limits:
     discrepancy: float = 0.3
     p: float = 0.01
     chips: int = 50
+    learnt: int = 30
 
 
 def run(log: Path, limits: Limits) -> dict[str, Any]:
     """The last run of a log, `moved`, what moved, in words, and `before`, the expected F of the runs before it.
 
     Raises:
-        ValueError: the log is empty, or no log of a monitor.
+        ValueError: the log is empty, or no log of a monitor; or a limit is no number from 0.
     """
+    for key, limit in asdict(limits).items():
+        if not limit >= 0:  # nor NaN
+            raise ValueError(f"the limit of {key} is {limit}, but must be 0 or more.")
     content = log.read_bytes()
     if not content.strip():
         raise ValueError(f"{log} is empty; predict with --monitor {log} first.")
     try:
-        runs = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
+        runs = [json.loads(line, parse_constant=_no_number) for line in content.decode().splitlines() if line.strip()]
         last = runs[-1]
-        count = int(last["chips"])
+        enough = int(last["chips"]) >= limits.chips and int(last.get("training_chips", limits.learnt)) >= limits.learnt
         float(last.get("expected_f", 0)), last["when"], last["model"]
-        moved = _moved(last, limits) if count >= limits.chips else []
+        moved = _moved(last, limits) if enough else []
         before = [float(entry["expected_f"]) for entry in runs[:-1] if "expected_f" in entry]
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{log} is no log of --monitor, or damaged ({error!r}); name another.") from error
-    return {"run": last, "enough": count >= limits.chips, "moved": moved, "before": before}
+    return {"run": last, "enough": enough, "moved": moved, "before": before}
 
 
 def text(log: Path, told: dict[str, Any], limits: Limits) -> str:
@@ -49,10 +55,15 @@ def text(log: Path, told: dict[str, Any], limits: Limits) -> str:
         before = f"; {told['before'][-1]:.3f} the run before" if told["before"] else ""
         lines.append(f"expected F {last['expected_f']:.3f}, as far as the scores are probabilities{before}")
     if not told["enough"]:
-        lines.append(f"too few chips to say more: {limits.chips} are needed")
+        learnt = f"; {last['training_chips']} learnt from, {limits.learnt} needed" if "training_chips" in last else ""
+        lines.append(f"too few to say more: {last['chips']} chips seen, {limits.chips} needed{learnt}")
     elif not told["moved"]:
         lines.append("nothing moved past its limit")
     return "\n".join([*lines, *told["moved"]]) + "\n"
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def _moved(last: dict[str, Any], limits: Limits) -> list[str]:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, TypeGuard
 
 UNFINISHED = ".amazon_tags-*.part"  # siblings that a killed run leaves
 
@@ -45,7 +45,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         part.replace(target)
     except BaseException as error:  # KeyboardInterrupt too
         _discard(part)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:  # which says nothing of where
+        if _is_full(error):
             raise _refusal(path, error) from error
         raise
     _sync(target.parent)
@@ -85,10 +85,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _sync(part)
         refuse_existing(path)
         part.rename(path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if _is_full(error):
+            raise _refusal(path, error) from error
         raise
     _sync(path.parent)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copies what a folder holds into another; unlike `shutil.copytree` it ends with the error that stopped it."""
+    for entry in sorted(source.rglob("*")):
+        place = target / entry.relative_to(source)
+        if entry.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(entry, place)
 
 
 @contextmanager
@@ -113,16 +126,13 @@ def remove_folder(path: Path) -> None:
     """Removes a folder at once: nobody finds half of it, though a killed run may leave it under a hidden name."""
     part = _sibling(path)
     path.rename(part)
-    shutil.rmtree(part)
+    _remove(part)
 
 
 def sweep(folder: Path) -> None:
     """Removes what killed runs left unfinished in a folder; only for who holds a lock that all of its writers take."""
     for part in folder.glob(UNFINISHED):
-        if part.is_dir() and not part.is_symlink():
-            shutil.rmtree(part)
-        else:
-            part.unlink()
+        _remove(part)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -262,6 +272,19 @@ def lock(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to close: a forked child may hold the descriptor too
     finally:
         os.close(descriptor)
+
+
+def _remove(part: Path) -> None:
+    """Of a link the link alone, for what it leads to is somebody else's."""
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part)
+    else:
+        part.unlink()
+
+
+def _is_full(error: BaseException) -> TypeGuard[OSError]:
+    """Whether a disk was full, said by an error that does not say where."""
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC and bool(error.strerror)
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -39,8 +39,8 @@ class Check:
 class Judged:
     """A model and its answers to the labelled chips: (chips, labels), each from what had not learnt from the chip.
 
-    `blind` (chips,) are those whose answer is out of fold; the others' is the packaged model's. `looks` are those of
-    `extract.Outputs`, of all chips.
+    `blind` (chips,) are those whose answer is out of fold, score and decision; the others' is the packaged model's.
+    `looks` are those of `extract.Outputs`, of all chips.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ def judge(folder: Path, given: labelled.Labelled, jobs: int) -> Judged:
 
     Raises:
         BundleError: the bundle is damaged, or does not reproduce its golden scores.
-        ValueError: it has other labels.
+        ValueError: it has other labels, or does not say what it learnt from.
     """
     model = bundle.load(folder, jobs=jobs)
     if model.space.names != given.space.names:
@@ -63,20 +63,22 @@ def judge(folder: Path, given: labelled.Labelled, jobs: int) -> Judged:
             f"{folder} has {len(model.space.names)} labels ({', '.join(model.space.names)}), and the job has "
             f"{len(given.space.names)} ({', '.join(given.space.names)}); a job of other labels needs another registry."
         )
-    known = heldout.read(folder)
-    places = known.places() if known else {}
+    known = heldout.known(folder)
+    places = known.places()
     blind = np.array([digest in places for digest in given.hashes], np.bool_)
     scores = np.zeros(given.truth.shape, np.float32)
     looks = np.zeros((len(scores), 2 * len(model.spec.bands)), np.float32)
-    if known and blind.any():
-        rows = [places[digest] for digest in given.hashes if digest in places]
-        scores[blind], looks[blind] = known.scores[rows], known.looks[rows]
+    rows = [places[digest] for digest in given.hashes if digest in places]
+    scores[blind], looks[blind] = known.scores[rows], known.looks[rows]
     new = np.flatnonzero(~blind)
     if len(new):
         parts = list(predict.score([given.paths[row] for row in new], model, jobs=jobs))
         scores[new] = np.concatenate([part.scores for part in parts])
         looks[new] = np.concatenate([part.looks for part in parts])
-    return Judged(folder, scores, model.decide(scores), blind, looks)
+    tags = model.decide(scores)
+    if known.tags is not None:
+        tags[blind] = known.tags[rows]
+    return Judged(folder, scores, tags, blind, looks)
 
 
 def whole(folder: Path, trained: labelled.Labelled) -> list[Check]:
@@ -114,7 +116,8 @@ def whole(folder: Path, trained: labelled.Labelled) -> list[Check]:
 def packaged(given: labelled.Labelled, candidate: Judged, jobs: int) -> list[Check]:
     """Whether the packaged model does on chips that it learnt from at least what its folds did without: it must.
 
-    Where it does worse, it eats other bands or another scale than its folds did, or they had seen the chips.
+    Where it does worse, it eats other bands or another scale than its folds did, or they had seen the chips; and where
+    its decision does worse on the scores of the folds than theirs, it was put together wrong.
     """
     learnt = np.flatnonzero(candidate.blind)
     rows = learnt[:: max(1, len(learnt) // SHOWN)]
@@ -142,7 +145,22 @@ def packaged(given: labelled.Labelled, candidate: Judged, jobs: int) -> list[Che
         f"on chips that it learnt from the packaged model reaches F2 {seen.mean():.4f}, but its folds, which had not "
         f"seen them, {blind.mean():.4f}: it eats other bands or another scale, or they had",
     )
-    return [whole, bands]
+    return [whole, bands, _decision(given, model, candidate)]
+
+
+def _decision(given: labelled.Labelled, model: bundle.Bundle, candidate: Judged) -> Check:
+    truth, scores = given.truth[candidate.blind], candidate.scores[candidate.blind]
+    theirs, packaged = (score.per_chip(truth, tags) for tags in (candidate.tags[candidate.blind], model.decide(scores)))
+    worse = score.below(packaged - theirs)
+    return Check(
+        "decision",
+        f"folds {theirs.mean():.4f}",
+        f"packaged {packaged.mean():.4f}",
+        f"worse < {SURELY}",
+        worse < SURELY,
+        f"on the scores of its folds the packaged decision, which has seen them, reaches F2 {packaged.mean():.4f}, and "
+        f"theirs, which had not, {theirs.mean():.4f}: it is not the one that was fitted",
+    )
 
 
 def exchanged(given: labelled.Labelled, folder: Path, rows: NDArray[np.intp]) -> tuple[float, float, bool]:

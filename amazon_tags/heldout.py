@@ -1,4 +1,4 @@
-"""What a model said of the chips that it learnt from while it had not seen them: out-of-fold scores, by content.
+"""What a model said of the chips that it learnt from while it had not seen them: scores and tags, by content.
 
 By these a later model is held to this one on the same chips, and chips that come later are told from those of training.
 """
@@ -6,6 +6,7 @@ By these a later model is held to this one on the same chips, and chips that com
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,15 @@ FILE = "held_out.npz"
 class HeldOut:
     """One row a chip, in the order of `hashes`, the SHA-256 of each file.
 
-    `scores` and `truth` are (chips, labels), `looks` (chips, 2 * bands) those of `extract.Outputs`.
+    `scores`, `truth` and `tags` are (chips, labels), `looks` (chips, 2 * bands) those of `extract.Outputs`. `tags` are
+    by decisions that were fitted without the chip; bundles from before they were held have none.
     """
 
     hashes: list[str]
     scores: NDArray[np.float32]
     truth: NDArray[np.bool_]
     looks: NDArray[np.float32]
+    tags: NDArray[np.bool_] | None = None
 
     def places(self) -> dict[str, int]:
         """The row of each chip."""
@@ -36,7 +39,8 @@ def pack(given: HeldOut) -> bytes:
     """The bytes of a bundle's `held_out.npz`."""
     digests = np.array([list(bytes.fromhex(digest)) for digest in given.hashes], np.uint8)
     stream = io.BytesIO()
-    np.savez_compressed(stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.looks)
+    tags: dict[str, Any] = {} if given.tags is None else {"tags": given.tags}
+    np.savez_compressed(stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.looks, **tags)
     return stream.getvalue()
 
 
@@ -55,12 +59,27 @@ def read(folder: Path) -> HeldOut | None:
         raise bundle.BundleError(f"{folder / FILE} is damaged ({error}); train or fetch the bundle anew.") from error
 
 
+def known(folder: Path) -> HeldOut:
+    """As `read`, for what cannot be done without.
+
+    Raises:
+        ValueError: the bundle has none.
+    """
+    found = read(folder)
+    if found is None:
+        raise ValueError(
+            f"{folder} does not hold what it was trained on, so nothing can be held against it; train anew."
+        )
+    return found
+
+
 def read_bytes(content: bytes) -> HeldOut:
     """What `pack` made; raises whatever bytes of another kind lead to, `bundle.NONSENSE`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         hashes = [bytes(row).hex() for row in archive["sha256"]]
-        made = HeldOut(hashes, archive["scores"], archive["truth"], archive["looks"])
-    shapes = {len(made.hashes), len(made.scores), len(made.truth), len(made.looks)}
-    if len(shapes) > 1 or made.scores.shape != made.truth.shape:
+        tags = archive.get("tags")
+        made = HeldOut(hashes, archive["scores"], archive["truth"], archive["looks"], tags)
+    shapes = {made.scores.shape, made.truth.shape, *([] if tags is None else [tags.shape])}
+    if len(shapes) > 1 or not len(made.hashes) == len(made.scores) == len(made.looks):
         raise ValueError("its arrays do not fit together")
     return made

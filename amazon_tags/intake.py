@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags import bank, corrections, job, labelled, progress, tables
+from amazon_tags import bank, corrections, files, job, labelled, progress, tables
 from features import listing, naming
+
+LEAST = 2  # chips to train on
 
 Rows = NDArray[np.intp]
 
@@ -34,7 +36,7 @@ def gather(asked: job.Job) -> Intake:
     A chip is withheld by its content, so that it is so in every run, whatever it is called and whatever comes along.
 
     Raises:
-        ValueError: two sources name one chip, chips are missing, or whatever `tables.read_labels` refuses.
+        ValueError: two sources name one chip, chips are missing or too few, or whatever `tables.read_labels` refuses.
     """
     space = asked.space
     paths: dict[str, listing.Place] = {}
@@ -62,15 +64,23 @@ def gather(asked: job.Job) -> Intake:
         paths.update((name, there[name]) for name in table.ids)
     ids = sorted(known, key=naming.natural)
     truth, doubts = (np.stack([known[name][side] for name in ids]) for side in range(2))
-    if asked.corrections:
-        told["corrections"] = corrections.apply(asked.corrections, space, ids, truth, doubts)
+    made = corrections.read(asked.corrections, space) if asked.corrections else []
     hashes = list(bank.fingerprints([paths[name] for name in ids], jobs=asked.threads).values())
+    if asked.corrections:
+        counts = corrections.apply(made, space, dict(zip(ids, hashes, strict=True)), truth, doubts)
+        file = {"file": asked.corrections.name, "sha256": files.sha256(asked.corrections)}
+        told["corrections"] = {**file, **counts}
     kept, told["repeats"], told["contradictions"] = _once(hashes, truth)
     mark = labelled.fingerprint([paths[name] for name in ids], hashes, truth, doubts)
     note = asked.settings.note
     everything = labelled.Labelled([paths[name] for name in ids], hashes, truth, doubts, space, mark, [], note)
     given = take(everything, kept)
     withheld = np.array([int(digest[:8], 16) < asked.settings.holdout * 2**32 for digest in given.hashes])
+    if (~withheld).sum() < LEAST:
+        raise ValueError(
+            f"{len(given.paths)} chips have labels, and {withheld.sum()} of them are withheld; training needs {LEAST} "
+            "that are not: add chips, or lower holdout."
+        )
     breaches = [row for found in tables.breaches(space, given.truth).values() for row in found]
     told |= {"breaches": len(set(breaches))}
     told |= {"chips": len(given.paths), "withheld": int(withheld.sum()), "fingerprint": given.fingerprint}

@@ -136,12 +136,12 @@ def _made(values: dict[str, Any], home: Path) -> Job:
         raise ValueError(
             "labels is table, but labels that change with the tables cannot be compared; name a TOML file."
         )
-    if (home / settings.registry).resolve() == (home / settings.runs).resolve():
-        raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
+    sources = tuple(_data(entry, home) for entry in tables["data"])
+    _refuse_shared(home, settings, sources)
     shipped, packaged = settings.recipe in recipe.shipped(), not settings.labels.endswith(".toml")
     return Job(
         settings,
-        data=tuple(_data(entry, home) for entry in tables["data"]),
+        data=sources,
         registry=home / settings.registry,
         runs=home / settings.runs,
         plan=recipe.choose(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
@@ -156,6 +156,20 @@ def _data(entry: Any, home: Path) -> Data:
     if not isinstance(entry, dict) or set(entry) != {"chips", "table"}:
         raise ValueError(f"an entry of [[data]] is {entry!r}; it has the keys chips and table, and no others.")
     return Data(*(_there(home, entry[key], f"{key} of [[data]]") for key in ("chips", "table")))
+
+
+def _refuse_shared(home: Path, settings: Settings, sources: tuple[Data, ...]) -> None:
+    """Refuse what would put models or runs where something else lies, which cleaning could take for theirs."""
+    registry, runs = ((home / name).resolve() for name in (settings.registry, settings.runs))
+    if registry == runs:
+        raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
+    for key, folder in (("registry", registry), ("runs", runs)):
+        if folder.is_file():
+            raise ValueError(f"{key} is {folder}, a file, but must be a folder.")
+        for source in sources:
+            inside = [path for path in (source.chips, source.table) if path.resolve().is_relative_to(folder)]
+            if inside:
+                raise ValueError(f"{inside[0]} lies in {folder}, which is {key}; give {key} a folder of its own.")
 
 
 def _there(home: Path, name: Any, what: str) -> Path:

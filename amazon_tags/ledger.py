@@ -1,5 +1,7 @@
 """The ledger: one row for each run of a job that came to an end, in SQLite, whatever else tracks them."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +9,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 FILE = "ledger.sqlite"
+SYSTEM = {  # what SQLite says of the machine, and not of the file
+    sqlite3.SQLITE_FULL: (errno.ENOSPC, "make room"),
+    sqlite3.SQLITE_IOERR: (errno.EIO, "look at its disk"),
+    sqlite3.SQLITE_CANTOPEN: (errno.EACCES, "let this user write there"),
+    sqlite3.SQLITE_PERM: (errno.EACCES, "let this user write there"),
+    sqlite3.SQLITE_READONLY: (errno.EACCES, "let this user write there"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ COLUMNS = [entry.name for entry in fields(Entry)]
 
 
 def last(runs: Path) -> Entry | None:
-    """The latest row."""
+    """The latest row; raises like `write`."""
     if not (runs / FILE).exists():
         return None
     with _opened(runs) as connection:
@@ -39,7 +48,13 @@ def last(runs: Path) -> Entry | None:
 
 
 def write(runs: Path, entry: Entry) -> None:
-    """One more row; it is there, whole, or not at all."""
+    """One more row; it is there, whole, or not at all.
+
+    Raises:
+        BlockingIOError: somebody else holds the file, for longer than SQLite's five seconds.
+        OSError: the disk is full, or does not let us.
+        ValueError: the file is damaged.
+    """
     places = ", ".join("?" * len(COLUMNS))
     with _opened(runs) as connection:
         connection.execute(f"INSERT INTO runs ({', '.join(COLUMNS)}) VALUES ({places})", astuple(entry))  # noqa: S608
@@ -61,4 +76,12 @@ def _opened(runs: Path) -> Iterator[sqlite3.Connection]:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
+        code = (error.sqlite_errorcode or 0) & 0xFF  # the rest are details
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BlockingIOError(f"{path} is held by somebody else; start again when they have ended.") from error
+        if code in SYSTEM:
+            number, advice = SYSTEM[code]
+            refusal = OSError(f"{path} cannot be used: {os.strerror(number).lower()}; {advice} and start again.")
+            refusal.errno = number
+            raise refusal from error
         raise ValueError(f"{path} cannot be used: {error}; move it away, and the next run begins a new one.") from error

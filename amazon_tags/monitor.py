@@ -56,20 +56,6 @@ def watch(tagged: Iterable[predict.Tagged], seen: Seen) -> Iterator[predict.Tagg
         seen.add(part)
 
 
-def known(folder: Path) -> heldout.HeldOut:
-    """What the model of a bundle learnt from.
-
-    Raises:
-        ValueError: the bundle does not say.
-    """
-    found = heldout.read(folder)
-    if found is None:
-        raise ValueError(
-            f"{folder} does not hold what it was trained on, so nothing can be held against it; train anew."
-        )
-    return found
-
-
 def entry(seen: Seen, model: bundle.Bundle, training: heldout.HeldOut) -> dict[str, Any]:
     """The line of the log: rates, shifts from the training chips, and the F that the tags are expected to be worth.
 
@@ -78,7 +64,12 @@ def entry(seen: Seen, model: bundle.Bundle, training: heldout.HeldOut) -> dict[s
     log odds and looks, with the `p` of its permutation test.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    line: dict[str, Any] = {"when": now, "model": str(model.manifest["sha256"])[:12], "chips": seen.chips}
+    line: dict[str, Any] = {
+        "when": now,
+        "model": str(model.manifest["sha256"])[:12],
+        "chips": seen.chips,
+        "training_chips": len(training.hashes),
+    }
     if not seen.chips or seen.tags is None or seen.looks is None:
         return line
     names, bands = model.space.names, model.spec.bands

@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -53,13 +52,15 @@ def pointers(registry: Path) -> Pointers:
     try:
         values = json.loads(path.read_bytes())
         current, previous, log = values["current"], values["previous"], tuple(values["log"])
+        for move in log:
+            _ = [move[key] for key in ("when", "what", "from", "to", "why")]
     except FileNotFoundError:
         return Pointers()
     except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise RegistryError(f"{path} is damaged ({error}); write it from a copy, or promote a model anew.") from error
+        raise RegistryError(f"{path} is damaged ({error!r}); {_advice(registry)}") from error
     for name in (current, previous):
         if name is not None and not NAME.fullmatch(str(name)):
-            raise RegistryError(f"{path} points to {name!r}, which is no name of a model; promote one anew.")
+            raise RegistryError(f"{path} points to {name!r}, which is no name of a model; {_advice(registry)}")
     return Pointers(current, previous, log)
 
 
@@ -81,7 +82,6 @@ def held(folder: Path) -> Iterator[Path]:
     if not is_registry(folder):
         yield folder
         return
-    advice = f"promote one: amazon_tags models promote {folder} BUNDLE"
     name = None
     for _ in range(TRIES):
         name = pointers(folder).current
@@ -98,7 +98,7 @@ def held(folder: Path) -> Iterator[Path]:
                 return
         finally:
             os.close(descriptor)
-    raise RegistryError(f"{folder}: the current model, {name or 'none yet'}, is not there; {advice}")
+    raise RegistryError(f"{folder}: the current model, {name or 'none yet'}, is not there; {_advice(folder)}")
 
 
 def find(registry: Path, name: str) -> Path:
@@ -113,21 +113,25 @@ def find(registry: Path, name: str) -> Path:
 
 
 def listed(registry: Path) -> dict[str, Any]:
-    """The pointers with their log, and of each model its F2 out of fold and the number of chips behind it."""
+    """The pointers with their log, and of each model its F2 out of fold, how many chips are behind it, and its damage.
+
+    Only manifests are looked at; `amazon_tags bundle verify` reads everything.
+    """
     _refuse_other(registry)
     stand = pointers(registry)
-    manifests = {name: bundle.read_manifest(registry / name) for name in names(registry)}
     models = [
-        {
-            "name": name,
-            "current": name == stand.current,
-            "previous": name == stand.previous,
-            "f2": manifest.get("scores", {}).get("f2"),
-            "chips": manifest.get("data", {}).get("chips"),
-        }
-        for name, manifest in manifests.items()
+        {"name": name, "current": name == stand.current, "previous": name == stand.previous, **_told(registry / name)}
+        for name in names(registry)
     ]
     return {"models": models, "log": list(stand.log)}
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = bundle.read_manifest(folder)
+    except bundle.BundleError as error:
+        return {"f2": None, "chips": None, "damage": str(error)}
+    return {"f2": manifest.get("scores", {}).get("f2"), "chips": manifest.get("data", {}).get("chips"), "damage": None}
 
 
 def text(listed: dict[str, Any]) -> str:
@@ -136,7 +140,8 @@ def text(listed: dict[str, Any]) -> str:
     for model in listed["models"]:
         f2 = "-" if model["f2"] is None else f"{model['f2']:.4f}"
         pointer = "  current" if model["current"] else "  previous" if model["previous"] else ""
-        lines.append(f"{model['name']}  {f2:>14}  {model['chips'] or '-':>6}{pointer}")
+        damage = f"  {model['damage']}" if model["damage"] else ""
+        lines.append(f"{model['name']}  {f2:>14}  {model['chips'] or '-':>6}{pointer}{damage}")
     moves = [f"{e['when']}  {e['what']:8}  {e['from'] or '-':12} -> {e['to']}  {e['why']}" for e in listed["log"]]
     return "\n".join([*lines, *([""] if moves else []), *moves]) + "\n"
 
@@ -156,26 +161,36 @@ def begin(registry: Path) -> None:
 
 
 def add(registry: Path, source: Path) -> str:
-    """Copy a bundle in and verify the copy; returns its name, also of one that was there already.
+    """Copy a bundle in and verify the copy; returns its name, also of one that was there already and is whole.
 
     Raises:
         BlockingIOError: somebody else moves pointers or copies at the moment.
         BundleError: the bundle is damaged.
     """
-    name = str(bundle.read_manifest(source)["sha256"])[:12]
+    made = name(source)
     begin(registry)
     with files.lock(registry / "lock"):
         files.sweep(registry)
-        if not (registry / name).exists():
-            with files.atomic_folder(registry / name) as part:
-                shutil.copytree(source, part, dirs_exist_ok=True)
-                os.utime(part)  # the copy is as old as it is here
+        place = registry / made
+        if place.exists() and not _whole(place):
+            bundle.verify(source)
+            files.remove_folder(place)
+        if not place.exists():
+            with files.atomic_folder(place) as part:
+                files.copy_folder(source, part)
                 bundle.verify(part)
-    return name
+    return made
+
+
+def name(folder: Path) -> str:
+    """What a registry calls a bundle."""
+    return str(bundle.read_manifest(folder)["sha256"])[:12]
 
 
 def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> Pointers:
     """Make a model of the registry the current one, and the current one the previous one.
+
+    Promoting the current one changes nothing. Damaged pointers are put aside, and begin anew.
 
     Args:
         registry: its folder.
@@ -186,19 +201,17 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
     Raises:
         BlockingIOError: somebody else moves pointers at the moment.
         BundleError: the model is damaged.
-        RegistryError: there is no such model, it is the current one, or another one is than it was compared with.
+        RegistryError: there is no such model, or another one is current than it was compared with.
     """
     with files.lock(registry / "lock"):
-        before = pointers(registry)
+        before = _mended(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
                 f"{before.current} has become the current model since {name} was compared; start again."
             )
         folder = find(registry, name)
-        if name == before.current:
-            raise RegistryError(f"{name} is the current model already.")
         bundle.verify(folder)
-        return _move(registry, before, "promote", name, before.current, why)
+        return before if name == before.current else _move(registry, before, "promote", name, before.current, why)
 
 
 def rollback(registry: Path, *, why: str) -> Pointers:
@@ -223,6 +236,26 @@ def clean(registry: Path, keep: int) -> list[str]:
 def _refuse_other(folder: Path) -> None:
     if not is_registry(folder) and not names(folder):
         raise RegistryError(f"{folder} is no registry: it holds no models; amazon_tags models promote begins one.")
+
+
+def _advice(registry: Path) -> str:
+    return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
+
+
+def _whole(folder: Path) -> bool:
+    try:
+        bundle.verify(folder)
+    except bundle.BundleError:
+        return False
+    return True
+
+
+def _mended(registry: Path) -> Pointers:
+    try:
+        return pointers(registry)
+    except RegistryError:
+        (registry / POINTERS).replace(registry / f"damaged-{POINTERS}")
+        return Pointers()
 
 
 def _remove(folder: Path) -> bool:

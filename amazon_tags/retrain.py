@@ -53,6 +53,11 @@ class _Run:
     candidate: str | None = None
     f2: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """What the registry's log calls it."""
+        return f"run {self.number}"
+
 
 def run(path: Path) -> dict[str, Any]:
     """Do a job once.
@@ -68,8 +73,6 @@ def run(path: Path) -> dict[str, Any]:
     train.check(asked.plan, asked.weights)
     if asked.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
-    if asked.runs.exists() and not asked.runs.is_dir():
-        raise ValueError(f"{path}: runs is {asked.runs}, a file, but must be a folder.")
     asked.runs.mkdir(parents=True, exist_ok=True)
     registry.begin(asked.registry)
     with files.lock(asked.runs / "lock"):
@@ -99,19 +102,20 @@ def _once(asked: job.Job) -> dict[str, Any]:
 
 def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]:
     out = begun.folder / "candidate"
+    if _left(out):
+        begun.candidate = registry.name(out)
+        for move in registry.pointers(asked.registry).log:
+            if (move["to"], move["why"]) == (begun.candidate, begun.name):  # killed after its promotion
+                begun.champion = move["from"]
+                return _end(asked, taken, begun, "promoted", "")
     begun.champion = _current(asked)
-    if out.exists() and str(bundle.read_manifest(out)["sha256"])[:12] == begun.champion:  # killed after its promotion
-        begun.candidate, begun.champion = begun.champion, registry.pointers(asked.registry).previous
-        return _end(asked, taken, begun, "promoted", "")
     champion = None
     begun.checks = validate.rules(taken)
     if begun.champion:
         folder = asked.registry / begun.champion
-        champion = gate.judge(folder, taken.given, asked.threads)
-        known = heldout.read(folder)
-        if known:  # else nobody knows what it learnt from, and it is no witness
-            begun.checks += validate.witness(taken, champion, known, _passed(asked), asked.gate)
-            _watch(asked, taken, champion, known)
+        champion, known = _champion(asked, folder, taken)
+        begun.checks += validate.witness(taken, champion, known, _passed(asked), asked.gate)
+        _watch(asked, taken, champion, known)
         begun.f2["champion"] = score.f2(taken.given.truth, champion.tags)
     why = gate.reasons(begun.checks)
     if why:
@@ -121,7 +125,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     if not out.exists():
         means = train.Means(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
         train.fit(trained, out, plan=asked.plan, means=means)
-    begun.candidate = str(bundle.read_manifest(out)["sha256"])[:12]
+    begun.candidate = registry.name(out)
     begun.checks += gate.whole(out, trained)
     if not gate.reasons(begun.checks):
         candidate = gate.judge(out, taken.given, asked.threads)
@@ -132,8 +136,30 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     if why:
         return _end(asked, taken, begun, "rejected", f"the candidate: {why}")
     name = registry.add(asked.registry, out)
-    registry.promote(asked.registry, name, why=f"run {begun.number}", over=begun.champion)
+    registry.promote(asked.registry, name, why=begun.name, over=begun.champion)
     return _end(asked, taken, begun, "promoted", "")
+
+
+def _left(out: Path) -> bool:
+    """Whether a killed run of the same number left a candidate that is whole; a damaged one is removed."""
+    if not out.exists():
+        return False
+    try:
+        bundle.verify(out)
+    except bundle.BundleError as error:
+        progress.say(f"the candidate that a killed run left is made anew: {error}")
+        files.remove_folder(out)
+        return False
+    return True
+
+
+def _champion(asked: job.Job, folder: Path, taken: intake.Intake) -> tuple[gate.Judged, heldout.HeldOut]:
+    try:
+        return gate.judge(folder, taken.given, asked.threads), heldout.known(folder)
+    except bundle.BundleError as error:
+        raise bundle.BundleError(
+            f"the current model cannot be used: {error} Or go back: amazon_tags models rollback {asked.registry}"
+        ) from error
 
 
 def _passed(asked: job.Job) -> validate.Marks:
@@ -201,7 +227,12 @@ def _tidy(asked: job.Job, folder: Path) -> None:
     if (folder / "candidate").exists():
         files.remove_folder(folder / "candidate")
     files.sweep(folder)
-    for name in registry.clean(asked.registry, asked.settings.keep):
+    try:
+        gone = registry.clean(asked.registry, asked.settings.keep)
+    except BlockingIOError as error:
+        progress.say(f"the registry is cleaned by the next run: {error}")
+        return
+    for name in gone:
         progress.say(f"{name} is removed from {asked.registry}: {asked.settings.keep} are kept")
 
 

@@ -22,16 +22,16 @@ class Rows:
     cells: list[list[str]]
 
 
-def read(path: Path, needed: Sequence[str]) -> Rows:
-    """Reads a table that has at least the columns `needed`.
+def read(path: Path, needed: Sequence[str], *, least: int = 1) -> Rows:
+    """Reads a table that has at least the columns `needed`, and `least` rows.
 
     Raises:
         ValueError: The file is empty, not UTF-8, separated by something else, ragged, or lacks a column.
     """
-    return parse(path, path.read_bytes(), needed)
+    return parse(path, path.read_bytes(), needed, least=least)
 
 
-def parse(path: Path, content: bytes, needed: Sequence[str]) -> Rows:
+def parse(path: Path, content: bytes, needed: Sequence[str], *, least: int = 1) -> Rows:
     """As `read`, of bytes that were read from `path`."""
     text = _text(path, content)
     if not text.strip():
@@ -57,7 +57,7 @@ def parse(path: Path, content: bytes, needed: Sequence[str]) -> Rows:
             f"{path} line {lines[first]}: got {len(cells[first])} fields, needed {len(columns)} as in the header "
             f"({len(ragged)} such rows); commas separate columns, spaces separate tags."
         )
-    if len(cells) == 1:
+    if len(cells) <= least:
         raise ValueError(f"{path} has a header and no rows; a row for each image is needed.")
     return Rows(path, columns, lines[1:], cells[1:])
 

@@ -15,7 +15,8 @@ from string import Template
 from amazon_tags import job
 
 KINDS = ("systemd", "cron", "k8s")
-TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+LONGEST = 52  # characters of a CronJob's name
 
 SYSTEMD = Template("""\
 # $name.service and $name.timer. Write each part to /etc/systemd/system, or to ~/.config/systemd/user, and then:
@@ -110,7 +111,8 @@ def unit(path: Path, kind: str, *, at: str = "03:00") -> str:
     words = [os.path.abspath(sys.executable), "-m", "amazon_tags", "retrain", str(config)]  # noqa: PTH100  keeps links
     if any(not character.isprintable() for character in str(config)):
         raise ValueError(f"{str(config)!r} has characters that no unit can hold; rename it.")
-    name = "amazon-tags-retrain"
+    title = re.sub("[^a-z0-9]+", "-", f"{config.parent.name}-{config.stem}".lower()).strip("-")
+    name = f"retrain-{title}"[:LONGEST].strip("-")
     values = {
         "name": name,
         "title": _systemd(config.parent.name),

@@ -145,13 +145,13 @@ def fit(given: labelled.Labelled, out: Path, *, plan: recipe.Recipe, means: Mean
         with files.atomic_folder(out) as part:
             for number, entry in enumerate(shipped):
                 inside = part / "members" / f"{number:02}-{entry.settings.name}"
-                shutil.copytree(fitting.whole(entry, examples), inside)
+                files.copy_folder(fitting.whole(entry, examples), inside)
                 precision.add_int8(entry, examples, inside)
             bundle.write_second(part, made_of.second)
             bundle.write_decision(part, given.space, made, decide.common(given.truth))
             files.write_text(part / "card.md", card.text(given.space, story))
             looks = np.concatenate([seen.looks for seen in extract.stream(given.paths, [], spec, jobs=jobs)])
-            made_blind = heldout.HeldOut(given.hashes, single, given.truth, looks)
+            made_blind = heldout.HeldOut(given.hashes, single, given.truth, looks, tags)
             files.write_bytes(part / heldout.FILE, heldout.pack(made_blind))
             bundle.seal(part, given.space, spec, _golden(spec), story)
     shutil.rmtree(work)

@@ -24,6 +24,7 @@ def retrain(config: Path) -> None:
     from amazon_tags import retrain
 
     process.catch_signals()
+    process.emit("")  # where stdout is closed, that is said before the work
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         result = retrain.run(config)
     process.emit(json.dumps(result) + "\n")
@@ -136,8 +137,11 @@ def show(folder: Path, name: str | None) -> None:
     """
     from amazon_tags import bundle, registry
 
+    if name:
+        process.emit(bundle.card(registry.find(folder, name)))
+        return
     with registry.held(folder) as current:
-        process.emit(bundle.card(registry.find(folder, name) if name else current))
+        process.emit(bundle.card(current))
 
 
 @models.command()

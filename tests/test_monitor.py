@@ -21,7 +21,7 @@ def entry_of(paths, opened, model):
     seen = monitor.Seen()
     for _ in monitor.watch(predict.run(paths, opened), seen):
         pass
-    return monitor.entry(seen, opened, monitor.known(model))
+    return monitor.entry(seen, opened, heldout.known(model))
 
 
 def test_the_training_chips_have_not_moved_from_themselves(world, opened, model):
@@ -72,7 +72,7 @@ def test_predict_appends_a_line_and_drift_reads_it(world, model, run, tmp_path):
     assert told["before"] == [told["run"]["expected_f"]]
     done = run("drift", log)
     assert done.returncode == 0
-    assert "too few chips to say more: 50 are needed" in done.stdout
+    assert "too few to say more: 48 chips seen, 50 needed; 48 learnt from, 30 needed" in done.stdout
 
 
 def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
@@ -91,9 +91,35 @@ def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
     assert (loose.returncode, "nothing moved" in loose.stdout) == (0, True)
 
 
+def test_of_few_training_chips_nothing_is_said(tmp_path):
+    log = tmp_path / "monitor.jsonl"
+    moved = {"rates": {"road": 0.9}, "stability": {"road": 2.0}, "colours": {}, "looks": {}, "discrepancy": 0, "p": 1}
+    line = {"when": "now", "model": "m", "chips": 900, "expected_f": 0.8, **moved}
+    for learnt, enough in ((29, False), (30, True)):
+        log.write_text(json.dumps({**line, "training_chips": learnt}) + "\n")
+        told = drift.run(log, drift.Limits())
+        assert (told["enough"], bool(told["moved"])) == (enough, enough)
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path):
+    for limit in (-1.0, float("nan")):
+        (tmp_path / "log").write_text("{}\n")
+        with pytest.raises(ValueError, match=f"the limit of colours is {limit}, but must be 0 or more"):
+            drift.run(tmp_path / "log", drift.Limits(colours=limit))
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", "[]\n", "{}\n", "no json\n", '{"chips": 100, "stability": 3}\n', '{"chips": 3}\n', '{"chips": 1e400}\n'],
+    [
+        "",
+        "[]\n",
+        "{}\n",
+        "no json\n",
+        '{"chips": NaN}\n',
+        '{"chips": 100, "stability": 3}\n',
+        '{"chips": 3}\n',
+        '{"chips": 1e400}\n',
+    ],
 )
 def test_what_is_no_log_is_refused(tmp_path, text):
     log = tmp_path / "monitor.jsonl"

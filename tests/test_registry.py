@@ -1,6 +1,8 @@
 """Registries: pointers, copies, readers, cleaning."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -52,8 +54,6 @@ def test_what_cannot_be_promoted_is_refused_and_nothing_moves(two):
     home, first, second = two
     registry.promote(home, first, why="")
     before = (home / registry.POINTERS).read_bytes()
-    with pytest.raises(registry.RegistryError, match="is the current model already"):
-        registry.promote(home, first, why="")
     with pytest.raises(registry.RegistryError, match=f"has no model 0123456789ab; it has .*{first}"):
         registry.promote(home, "0123456789ab", why="")
     with pytest.raises(registry.RegistryError, match=f"{first} has become the current model since"):
@@ -73,12 +73,66 @@ def test_a_folder_without_models_is_no_registry_and_stays_as_it_is(tmp_path, ask
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"current": "../../etc", "previous": null, "log": []}'])
-def test_damaged_pointers_are_refused(two, text):
-    home, *_ = two
+def test_promoting_the_current_model_changes_nothing(two):
+    home, first, _ = two
+    stand = registry.promote(home, first, why="")
+    assert registry.promote(home, first, why="again") == stand == registry.pointers(home)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"current": "../../etc", "previous": null, "log": []}',
+        '{"current": null, "previous": null, "log": ["moved"]}',
+        '{"current": null, "previous": null, "log": [{"when": "now"}]}',
+    ],
+)
+def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
+    home, first, _ = two
     (home / registry.POINTERS).write_text(text)
     with pytest.raises(registry.RegistryError, match=r"pointers\.json (is damaged|points to)"):
         registry.pointers(home)
+    with pytest.raises(registry.RegistryError):  # a job says what it compared, and does not mend by itself
+        registry.promote(home, first, why="", over=None)
+    done = run("models", "promote", home, first)
+    assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
+    assert (home / "damaged-pointers.json").read_text() == text
+
+
+def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
+    home, first, second = two
+    registry.promote(home, first, why="")
+    (home / first / "decision.json").write_text("{}")
+    (home / second / "manifest.json").write_text("{}")
+    listed = {entry["name"]: entry for entry in registry.listed(home)["models"]}
+    assert "manifest.json is damaged" in listed[second]["damage"]
+    assert run("models", "list", home).stdout.count("is damaged") == 1
+    done = run("models", "promote", home, model)
+    assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
+    assert bundle.verify(home / first)
+
+
+def test_a_full_disk_is_told_by_its_own_number_and_leaves_no_copy(model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.shutil, "copyfile", full)
+    with pytest.raises(OSError, match="cannot be written: no space left on device; make room") as caught:
+        registry.add(tmp_path / "models", model)
+    assert caught.value.errno == errno.ENOSPC
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["lock"]
+
+
+def test_of_a_model_that_is_a_link_the_link_goes(two, model):
+    home, first, second = two
+    registry.promote(home, second, why="")
+    shutil.rmtree(home / first)
+    (home / first).symlink_to(model)
+    assert registry.clean(home, 1) == [first]
+    assert bundle.verify(model)
 
 
 def test_a_bundle_is_held_as_it_is_and_a_registry_by_its_current_model(two, model):
@@ -157,6 +211,8 @@ def test_the_commands_list_show_promote_and_roll_back(two, model, run, tmp_path)
     assert run("models", "show", home).stdout == bundle.card(model)
     fresh = run("models", "promote", tmp_path / "fresh", model)
     assert fresh.stdout == f"{first} is current; none was\n"
+    (home / registry.POINTERS).unlink()
+    assert run("models", "show", home, second).stdout == "another card\n"
     missing = run("models", "show", home, "0123456789ab")
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
 

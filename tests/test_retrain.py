@@ -29,6 +29,7 @@ from amazon_tags import (
     tracking,
     validate,
 )
+from ensemble import score
 from features import listing
 from tests import world as worlds
 
@@ -108,13 +109,17 @@ def test_without_its_ledger_a_job_goes_on_and_keeps_the_records_of_its_runs(home
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('registry = "chips"', "holds 60 other things"),
-        ('registry = "labels.csv"', "is a file; name another place"),
+        ('registry = "chips"', "chips lies in .*chips, which is registry"),
+        ('runs = "."', "chips lies in .*, which is runs"),
+        ('registry = "photos"', "holds 1 other things"),
+        ('registry = "labels.csv"', "a file, but must be a folder"),
         ('runs = "labels.csv"', "a file, but must be a folder"),
     ],
 )
 def test_places_that_hold_other_things_are_refused_and_stay_as_they_are(home, line, message):
     config = home / "job.toml"
+    (home / "photos").mkdir()
+    (home / "photos" / "mine.jpg").write_text("precious")
     config.write_text(f"{line}\n{config.read_text()}")
     with pytest.raises(ValueError, match=message):
         retrain.run(config)
@@ -259,7 +264,7 @@ STAGES = (  # in the order in which a run comes by; the flag says whether the st
     ("gate.whole", True),
     ("gate.packaged", True),
     ("registry.add", False),
-    ("registry.shutil.copytree", True),
+    ("files.copy_folder", True),
     ("registry.promote", False),
     ("registry.promote", True),
     ("ledger.write", False),
@@ -297,6 +302,105 @@ def test_kills_at_every_stage_leave_a_whole_registry_and_the_run_is_gone_on_with
     assert not (home / "runs" / "0001" / "candidate").exists()
 
 
+DIES_BEFORE_ITS_ROW = """
+def dying(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+ledger.write = dying
+"""
+
+
+def test_a_rollback_after_a_kill_stays(home):
+    first = retrain.run(home / "job.toml")
+    render(home / "chips", home / "labels.csv", 60, 30)
+    script(home, DIES_BEFORE_ITS_ROW).communicate(timeout=120)
+    assert registry.pointers(home / "models").previous == first["model"]  # the second run has promoted its candidate
+    registry.rollback(home / "models", why="worse")
+    second = retrain.run(home / "job.toml")
+    assert (second["outcome"], second["run"], second["model"]) == ("promoted", 2, first["model"])
+    assert second["champion"] == first["model"] != second["candidate"]
+    assert retrain.run(home / "job.toml")["outcome"] == "no_change"
+
+
+def test_a_damaged_candidate_of_a_killed_run_is_made_anew(home):
+    script(home, DYING.format(function="gate.whole", done=True)).communicate(timeout=120)
+    (home / "runs" / "0001" / "candidate" / "decision.json").write_text("{}")
+    assert retrain.run(home / "job.toml")["outcome"] == "promoted"
+
+
+def test_a_registry_that_is_busy_after_the_promotion_is_cleaned_later(home, monkeypatch):
+    def busy(*_):
+        raise BlockingIOError("Another run holds it")
+
+    monkeypatch.setattr(registry, "clean", busy)
+    assert retrain.run(home / "job.toml")["outcome"] == "promoted"
+
+
+def test_a_damaged_champion_is_told_with_the_way_back(home):
+    first = retrain.run(home / "job.toml")
+    (home / "models" / first["model"] / "decision.json").write_text("{}")
+    render(home / "chips", home / "labels.csv", 60, 5)
+    with pytest.raises(bundle.BundleError, match=r"the current model cannot be used: .* amazon_tags models rollback"):
+        retrain.run(home / "job.toml")
+
+
+def test_a_champion_that_does_not_say_what_it_learnt_from_is_no_measure(home, tmp_path):
+    first = retrain.run(home / "job.toml")
+    old = tmp_path / "old"
+    shutil.copytree(home / "models" / first["model"], old)
+    (old / heldout.FILE).unlink()
+    manifest = json.loads((old / "manifest.json").read_text())
+    del manifest["files"][heldout.FILE]
+    manifest["sha256"] = bundle._digest(manifest)
+    (old / "manifest.json").write_text(json.dumps(manifest))
+    registry.promote(home / "models", registry.add(home / "models", old), why="")
+    render(home / "chips", home / "labels.csv", 60, 5)
+    with pytest.raises(ValueError, match=r"does not hold what it was trained on, .* train anew"):
+        retrain.run(home / "job.toml")
+
+
+def test_the_gate_counts_the_tags_of_decisions_that_had_not_seen_the_chip(home):
+    (home / "toy.toml").write_text(RECIPE.replace('"flat"', '"cuts"'))
+    done = retrain.run(home / "job.toml")
+    folder = home / "models" / done["model"]
+    taken, held = intake.gather(job.read(home / "job.toml")), heldout.read(folder)
+    judged = gate.judge(folder, taken.given, 2)
+    np.testing.assert_array_equal(judged.tags[judged.blind], held.tags)
+    seen = bundle.load(folder).decide(held.scores)
+    assert score.f2(held.truth, held.tags) < score.f2(held.truth, seen)
+    names = [check["name"] for check in json.loads((home / "runs" / "0001" / "gate.json").read_text())]
+    assert "decision" in names
+
+
+def test_a_decision_that_was_not_fitted_is_rejected(home):
+    done = retrain.run(home / "job.toml")
+    taken = intake.gather(job.read(home / "job.toml"))
+    judged = gate.judge(home / "models" / done["model"], taken.given, 2)
+    better = replace(judged, tags=np.where(judged.blind[:, np.newaxis], taken.given.truth, judged.tags))
+    (check,) = [check for check in gate.packaged(taken.given, better, 2) if check.name == "decision"]
+    assert not check.passed
+    assert "it is not the one that was fitted" in check.why
+
+
+def test_few_new_chips_are_held_against_the_champion_too(home):
+    config = home / "job.toml"
+    config.write_text(config.read_text().replace("disagreement = 1.0", "disagreement = 0.05"))
+    first = retrain.run(config)
+    render(home / "chips", home / "labels.csv", 60, 12)
+    rows = (home / "labels.csv").read_text().splitlines()
+    wrong = [f"{row.split(',')[0]},haze slash_burn" for row in rows[61:]]
+    (home / "labels.csv").write_text("\n".join([*rows[:61], *wrong]) + "\n")
+    second = retrain.run(config)
+    assert (second["outcome"], second["model"]) == ("rejected", first["model"])
+    assert "the champion reaches F2" in second["why"]
+
+
+def test_stdout_that_is_closed_is_told_before_the_work(home):
+    command = f"{sys.executable} -m amazon_tags retrain {home / 'job.toml'} >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "stdout is closed" in done.stderr) == (74, True)
+    assert not (home / "runs").exists()
+
+
 def test_repeats_go_and_contradictions_are_counted(home):
     chips = home / "chips"
     (chips / "same.jpg").write_bytes((chips / "chip_1.jpg").read_bytes())
@@ -332,6 +436,13 @@ def test_tables_that_do_not_fit_the_chips_are_refused(home, rows, message):
         intake.gather(job.read(config))
 
 
+def test_too_few_chips_to_train_on_are_told(home):
+    rows = (home / "labels.csv").read_text().splitlines()
+    (home / "labels.csv").write_text("\n".join(rows[:2]) + "\n")
+    with pytest.raises(ValueError, match=r"1 chips have labels, and . of them are withheld; training needs 2"):
+        intake.gather(job.read(home / "job.toml"))
+
+
 def test_chips_with_red_and_blue_exchanged_are_told(home):
     config = home / "job.toml"
     retrain.run(config)
@@ -364,7 +475,7 @@ def test_few_wrong_chips_do_not_hide_among_many_good_ones(home):
     lenient = job.Limits(disagreement=0.2)
     alone = validate.witness(taken, champion, known, validate.marks(before.given), lenient)
     among = validate.witness(taken, champion, known, np.zeros(0, np.uint64), lenient)
-    assert len(alone) - 3 == 2 * (len(among) - 3)  # three checks are of all chips
+    assert len(alone) - 4 == 2 * (len(among) - 4)  # four checks are of all chips
     assert not [check for check in among if check.name == "agreement" and not check.passed]
     assert [check for check in alone if check.name == "agreement" and not check.passed]
 

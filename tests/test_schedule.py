@@ -25,14 +25,15 @@ def test_systemd_reads_its_unit(config, tmp_path):
     text = schedule.unit(config, "systemd", at="23:05")
     assert "Persistent=true" in text
     assert "OnCalendar=*-*-* 23:05:00" in text
-    service, timer = text.split("# --- amazon-tags-retrain.timer\n")
-    (tmp_path / "amazon-tags-retrain.service").write_text(service)
-    (tmp_path / "amazon-tags-retrain.timer").write_text(timer)
+    name = "retrain-50-of-home-s-chips-job"
+    service, timer = text.split(f"# --- {name}.timer\n")
+    (tmp_path / f"{name}.service").write_text(service)
+    (tmp_path / f"{name}.timer").write_text(timer)
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
-    units = sorted(tmp_path.glob("amazon-tags-retrain.*"))
+    units = sorted(tmp_path.glob(f"{name}.*"))
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
-    assert "amazon-tags-retrain" not in done.stderr, done.stderr
+    assert name not in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr
 
 
@@ -59,8 +60,9 @@ def test_kubernetes_gets_a_job_that_does_not_overlap(config):
 
 
 def test_what_cannot_run_is_not_scheduled(config, run):
-    with pytest.raises(ValueError, match="'3' is no time of a day; write it as 03:00"):
-        schedule.unit(config, "cron", at="3")
+    for time in ("3", "24:00", "\u0660\u0663:00"):
+        with pytest.raises(ValueError, match="is no time of a day; write it as 03:00"):
+            schedule.unit(config, "cron", at=time)
     config.write_text(config.read_text() + "surprise = 1\n")
     done = run("schedule", config, "--cron")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
