@@ -57,7 +57,7 @@ def need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
-def main(root: click.Group) -> None:
+def main(root: click.Command) -> None:
     """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -66,7 +66,7 @@ def main(root: click.Group) -> None:
     sys.exit(_run(root, sys.argv[1:]))
 
 
-def _run(root: click.Group, arguments: list[str]) -> int:
+def _run(root: click.Command, arguments: list[str]) -> int:
     # Not root.main(): that would answer a closed pipe by itself.
     try:
         with root.make_context("amazon_tags", arguments) as context:

@@ -1,0 +1,97 @@
+"""A stand-in for the competition's official client, and a competition of a few rendered chips for it to bring."""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import py7zr
+
+from tests import world as worlds
+
+SCRIPTS = Path(__file__).parents[1] / "kaggle"
+ADDITIONAL = 4  # of the test chips, those that come in an archive of their own
+STANDIN = """#!{python}
+import os, shutil, sys
+from pathlib import Path
+mood, store = os.environ.get("STANDIN", ""), Path({store!r})
+with open(store / "asked.txt", "a") as log:
+    log.write("\\t".join(sys.argv[1:]) + "\\n")
+if mood == "broken":
+    raise ModuleNotFoundError("No module named 'six'")
+if sys.argv[1:] == ["--version"]:
+    print("Kaggle CLI 2.2.5")
+    sys.exit(0)
+said = {{
+    "token": ("Authentication required to call the Kaggle API.\\n\\n    Save the token to ~/.kaggle/access_token", ""),
+    "old token": ("", "OSError: Could not find kaggle.json. Make sure it's located in ~/.kaggle."),
+    "rules": ("", "403 Client Error: Forbidden\\nIf this is a competition, you may need to accept its rules first"),
+    "old rules": ("403 - Forbidden - You must accept this competition's rules before you'll be able to download", ""),
+    "network": ("", "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api'): Max retries exceeded"),
+    "gone": ("404 - Not Found", ""),
+    "strange": ("", "Traceback\\nValueError: the moon is full."),
+}}.get(mood)
+if said:
+    print(said[0])
+    print(said[1], file=sys.stderr)
+    sys.exit(1)
+competitions, verb, slug, *rest = sys.argv[1:]
+assert (competitions, slug) == ("competitions", "planet-understanding-the-amazon-from-space")
+options = dict(zip(rest[::2], rest[1::2]))
+if verb == "download":
+    if mood != "nothing":
+        shutil.copy(store / options["-f"], options["-p"])
+elif verb == "submit":
+    print(f"Successfully submitted to {{slug}}: {{Path(options['-f']).name}}")
+"""
+
+
+@dataclass(frozen=True)
+class Competition:
+    """A folder with archives and the stand-in; `asked` is what that was asked, call by call."""
+
+    store: Path
+
+    def asked(self) -> list[list[str]]:
+        """The arguments of each call but those for its version."""
+        lines = [line.split("\t") for line in (self.store / "asked.txt").read_text().splitlines()]
+        return [line for line in lines if line != ["--version"]]
+
+    def script(self, name: str, *arguments: object, mood: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a script with the stand-in as the client, and for a competition of this size."""
+        counts = f"fetch.COUNTS = {{'train': {worlds.TRAIN}, 'test': {worlds.TEST}}}; " if name == "fetch" else ""
+        code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import {name}; {counts}"
+        code += f"{name}.process.main({name}.main)"
+        environment = {**os.environ, "PATH": f"{self.store}:/usr/bin:/bin", "STANDIN": mood}
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def build(world: worlds.World, store: Path) -> Competition:
+    """The rendered world as archives of the competition's names."""
+    chips = sorted(world.test_jpg.iterdir())
+    for archive, folder, held in (
+        ("train-jpg.tar.7z", "train-jpg", sorted(world.train_jpg.iterdir())),
+        ("test-jpg.tar.7z", "test-jpg", chips[ADDITIONAL:]),
+        ("test-jpg-additional.tar.7z", "test-jpg-additional", chips[:ADDITIONAL]),
+    ):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for path in held:
+                tar.add(path, f"{folder}/{path.name}")
+        with py7zr.SevenZipFile(store / archive, "w") as seven:
+            seven.writestr(stream.getvalue(), f"{folder}.tar")
+    for path in (world.labels, world.sample):
+        with zipfile.ZipFile(store / f"{path.name}.zip", "w") as zipped:
+            zipped.write(path, path.name)
+    with zipfile.ZipFile(store / "test_v2_file_mapping.csv.zip", "w") as zipped:
+        zipped.writestr("test_v2_file_mapping.csv", "old,new\nfile_1.tif,test_1.tif\n")
+    (store / "asked.txt").touch()
+    client = store / "kaggle"
+    client.write_text(STANDIN.format(python=sys.executable, store=str(store)))
+    client.chmod(0o755)
+    return Competition(store)

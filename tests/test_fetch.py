@@ -1,0 +1,138 @@
+"""The competition's files, brought by a stand-in for its client."""
+
+import shutil
+
+import pytest
+
+from tests import competition as competitions
+from tests import world as worlds
+
+
+@pytest.fixture
+def competition(world, tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    return competitions.build(world, store)
+
+
+def test_everything_is_fetched_unpacked_and_counted_once(competition, world, tmp_path):
+    done = competition.script("fetch", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert f"{worlds.TRAIN} training chips and {worlds.TEST} test chips" in done.stderr
+    held = {path.name: path.read_bytes() for path in (tmp_path / "data" / "train-jpg").iterdir()}
+    assert held == {path.name: path.read_bytes() for path in world.train_jpg.iterdir()}
+    assert len(list((tmp_path / "data" / "test-jpg-additional").iterdir())) == competitions.ADDITIONAL
+    first = competition.asked()
+    assert [line[line.index("-f") + 1] for line in first] == [
+        "train_v2.csv.zip",
+        "sample_submission_v2.csv.zip",
+        "test_v2_file_mapping.csv.zip",
+        "train-jpg.tar.7z",
+        "test-jpg.tar.7z",
+        "test-jpg-additional.tar.7z",
+    ]
+    again = competition.script("fetch", tmp_path / "data")
+    assert (again.returncode, competition.asked()) == (0, first)
+    assert not list((tmp_path / "data").glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("mood", "message"),
+    [
+        ("broken", "does not start (ModuleNotFoundError: No module named 'six'); run, in the checkout: pip install"),
+        ("token", "download failed: there is no token, or it is not accepted; make one at"),
+        ("old token", "download failed: there is no token"),
+        ("rules", "the rules of the competition are not accepted; log in, open https://www.kaggle.com/competitions/"),
+        ("old rules", "the rules of the competition are not accepted"),
+        ("network", "kaggle.com cannot be reached; see to the network, start again"),
+        ("gone", "it has no such file; look at"),
+        ("strange", "download failed: ValueError: the moon is full."),
+        ("nothing", "The kaggle client brought nothing, but train_v2.csv.zip was asked for"),
+    ],
+)
+def test_what_the_client_cannot_do_is_one_line_and_leaves_nothing(competition, tmp_path, mood, message):
+    done = competition.script("fetch", tmp_path / "data", mood=mood)
+    lines = [line for line in done.stderr.splitlines() if not line.endswith(": downloading")]
+    assert (done.returncode, done.stdout, len(lines)) == (1, "", 1), done.stderr
+    assert message in lines[0]
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["lock"]
+
+
+def test_a_client_that_is_not_there_is_told(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(competitions.SCRIPTS)
+    import client  # noqa: PLC0415  a script beside others
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(client.sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(client.ClientError, match="The kaggle client is not installed; run, in the checkout: pip"):
+        client.find()
+
+
+def test_the_real_client_is_found_and_has_what_is_asked_of_it(monkeypatch):
+    monkeypatch.syspath_prepend(competitions.SCRIPTS)
+    import client  # noqa: PLC0415
+
+    found = client.find()
+    for verb, options in (("download", "-f -p -q"), ("submit", "-f -m -q")):
+        told = client.subprocess.run(
+            [found, "competitions", verb, "--help"], capture_output=True, text=True, check=True
+        )
+        assert all(f"{option}, " in told.stdout or f"{option} " in told.stdout for option in options.split()), told
+
+
+def test_the_real_client_without_a_token_is_understood(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(competitions.SCRIPTS)
+    import client  # noqa: PLC0415
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(client.ClientError, match="competitions download failed: there is no token"):
+        client.ask("download", client.COMPETITION, "-f", "train_v2.csv.zip", "-p", str(tmp_path), "-q")
+
+
+def test_chips_that_are_missing_or_too_many_are_told(competition, tmp_path):
+    data = tmp_path / "data"
+    assert competition.script("fetch", data).returncode == 0
+    (data / "train-jpg" / "train_3.jpg").unlink()
+    shutil.copy(data / "train-jpg" / "train_4.jpg", data / "train-jpg" / "mine.jpg")
+    done = competition.script("fetch", data)
+    assert done.returncode == 1
+    assert f"1 of {worlds.TRAIN} train chips are missing and 1 are too many (first missing: train_3)" in done.stderr
+
+
+def test_another_number_than_the_competitions_is_told(competition, tmp_path):
+    data = tmp_path / "data"
+    assert competition.script("fetch", data).returncode == 0
+    done = competitions.subprocess.run(
+        [competitions.sys.executable, competitions.SCRIPTS / "fetch.py", data],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"there are {worlds.TRAIN} train chips, but the competition has 40,479" in done.stderr
+
+
+def test_archives_that_are_there_are_not_fetched(competition, tmp_path):
+    done = competition.script("fetch", tmp_path / "data", "--archives", competition.store, mood="token")
+    assert done.returncode == 0, done.stderr
+    assert competition.asked() == []
+    (competition.store / "train-jpg.tar.7z").unlink()
+    done = competition.script("fetch", tmp_path / "other", "--archives", competition.store)
+    assert done.returncode == 1
+    assert "has no train-jpg.tar.7z; attach all of the competition's files" in done.stderr
+
+
+def test_half_an_archive_is_told_and_a_new_one_is_fetched(competition, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    whole = (competition.store / "train-jpg.tar.7z").read_bytes()
+    (data / "train-jpg.tar.7z").write_bytes(whole[: len(whole) // 2])
+    done = competition.script("fetch", data)
+    assert done.returncode == 1
+    assert "train-jpg.tar.7z is damaged" in done.stderr
+    assert "remove it and fetch it anew" in done.stderr
+    (data / "train-jpg.tar.7z").unlink()
+    assert competition.script("fetch", data).returncode == 0
