@@ -57,19 +57,19 @@ def need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 
 
-def main(root: click.Command) -> None:
+def main(root: click.Command, name: str = "amazon_tags") -> None:
     """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in every locale
-    sys.exit(_run(root, sys.argv[1:]))
+    sys.exit(_run(root, name, sys.argv[1:]))
 
 
-def _run(root: click.Command, arguments: list[str]) -> int:
+def _run(root: click.Command, name: str, arguments: list[str]) -> int:
     # Not root.main(): that would answer a closed pipe by itself.
     try:
-        with root.make_context("amazon_tags", arguments) as context:
+        with root.make_context(name, arguments) as context:
             root.invoke(context)
         if sys.stdout:  # None where the shell closed it
             sys.stdout.flush()

@@ -5,25 +5,18 @@ Started again, it goes on where it was. By itself: python kaggle/fetch.py data
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import client
+import layout
 import unpack
 
-from amazon_tags import files, labels, process, progress, rehearsal, tables
-from features import listing
+from amazon_tags import files, process, progress
 
-SAMPLE, LABELS, MAPPING = "sample_submission_v2.csv", "train_v2.csv", "test_v2_file_mapping.csv"
-ARCHIVES = {  # what each of them becomes
-    f"{LABELS}.zip": LABELS,
-    f"{SAMPLE}.zip": SAMPLE,
-    f"{MAPPING}.zip": MAPPING,
-    "train-jpg.tar.7z": "train-jpg",
-    "test-jpg.tar.7z": "test-jpg",
-    "test-jpg-additional.tar.7z": "test-jpg-additional",
-}
-COUNTS = {"train": rehearsal.TRAIN, "test": rehearsal.TEST + rehearsal.FILES}
+MAPPING = "test_v2_file_mapping.csv"  # which nothing here needs but rename.py
+UNPACKED = "unpacked"
 
 
 def fetch(folder: Path, source: Path | None) -> None:
@@ -35,65 +28,60 @@ def fetch(folder: Path, source: Path | None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with files.lock(folder / "lock"):
-        files.sweep(folder)
-        for archive, made in ARCHIVES.items():
-            if (folder / made).exists():
-                progress.say(f"{made} is there")
-                continue
-            place = (source or folder) / archive
-            if not place.exists():
-                if source:
-                    raise ValueError(f"{source} has no {archive}; attach all of the competition's files.")
-                progress.say(f"{archive}: downloading")
-                _download(archive, folder)
-            progress.say(f"{archive}: unpacking")
-            names = [path.name for path in unpack.unpack(place, folder)]
-            if made not in names:
-                raise ValueError(
-                    f"{place} holds {', '.join(names) or 'nothing'}, but {made} was needed; fetch it anew."
-                )
-    progress.say(verify(folder))
-
-
-def verify(folder: Path) -> str:
-    """Whether every chip that the tables name is there, no other, and as many as the competition has.
-
-    Raises:
-        ValueError: naming how many are missing or too many, and the first.
-    """
-    known = tables.read_labels(folder / LABELS, labels.PLANET).ids
-    asked = tables.read_labels(folder / SAMPLE, labels.PLANET).ids
-    for what, named, places in (
-        ("train", known, [folder / "train-jpg"]),
-        ("test", asked, [folder / "test-jpg", folder / "test-jpg-additional"]),
-    ):
-        there = set(listing.chips([place for place in places if place.exists()]).names())
-        missing, more = [name for name in named if name not in there], there.difference(named)
-        if missing or more:
-            first = f"first missing: {missing[0]}" if missing else f"first too many: {min(more)}"
+        for place in (folder, folder / UNPACKED):
+            files.sweep(place)
+        unpack_all(source or folder, folder / UNPACKED)
+        if source is None:
+            mapping = [] if list(folder.glob(f"**/{MAPPING}")) else [MAPPING]
+            for name in layout.find(folder).missing() + mapping:
+                download(name, folder)
+            unpack_all(folder, folder / UNPACKED)
+        missing = layout.find(folder).missing()
+        if missing:
             raise ValueError(
-                f"{', '.join(map(str, places))}: {len(missing):,} of {len(named):,} {what} chips are missing and "
-                f"{len(more):,} are too many ({first}); remove the folder and start again."
+                f"{', '.join(missing)} are not in {source or folder}, nor does the competition serve them by these "
+                f"names; download them at {client.PAGE}/data, put archives or folders into {folder} and start again."
             )
-        if len(there) != COUNTS[what]:
+        train, test = layout.verify(layout.find(folder))
+        if (train, test) != tuple(layout.COUNTS.values()):
             raise ValueError(
-                f"there are {len(there):,} {what} chips, but the competition has {COUNTS[what]:,}; "
-                "the tables are not its own: remove them and start again."
+                f"the tables of {folder} name {train:,} training and {test:,} test chips, but the competition has "
+                f"{layout.COUNTS['train']:,} and {layout.COUNTS['test']:,}; remove these tables and start again."
             )
-    return f"{folder}: {len(known):,} training chips and {len(asked):,} test chips, as the tables name them"
+        progress.say(f"{folder}: {train:,} training chips and {test:,} test chips, as the tables name them")
 
 
-def _download(archive: str, folder: Path) -> None:
-    """One file, into a hidden folder first: half a download has no name to be taken for a whole one."""
-    part = Path(tempfile.mkdtemp(prefix=".amazon_tags-", suffix=".part", dir=folder))
-    try:
-        client.ask("download", client.COMPETITION, "-f", archive, "-p", str(part), "-q")
-        got = [path.name for path in part.iterdir()]
-        if got != [archive]:
-            raise client.ClientError(f"The kaggle client brought {got or 'nothing'}, but {archive} was asked for.")
-        (part / archive).rename(folder / archive)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def unpack_all(source: Path, out: Path) -> None:
+    """Unpack each archive of a folder into a folder of its name, unless that is there."""
+    out.mkdir(exist_ok=True)
+    for archive in sorted(filter(unpack.is_archive, source.iterdir())):
+        place = out / archive.name.partition(".")[0]
+        if not place.exists():
+            progress.say(f"{archive.name}: unpacking")
+            unpack.unpack(archive, place)
+
+
+def download(name: str, folder: Path) -> None:
+    """Ask for one file by each of the names that it has had; says so where the competition has none of them."""
+    for asked in _names(name):
+        progress.say(f"{asked}: downloading")
+        part = Path(tempfile.mkdtemp(prefix=".amazon_tags-", suffix=".part", dir=folder))  # half a file has no name
+        try:
+            client.ask("download", client.COMPETITION, "-f", asked, "-p", str(part), "-q")
+            got = [path for path in part.rglob("*") if path.is_file()]
+            if len(got) != 1:
+                raise client.ClientError(f"The kaggle client brought {len(got)} files, but {asked} was asked for.")
+            got[0].rename(folder / got[0].name)
+            return
+        except client.NotThereError:
+            continue
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    progress.say(f"{name}: the competition has none")
+
+
+def _names(name: str) -> Iterable[str]:
+    return (name, f"{name}/{name}", f"{name}.zip") if name.endswith(".csv") else (f"{name}.tar.7z", f"{name}.zip")
 
 
 @click.command()
@@ -113,4 +101,4 @@ def main(folder: Path, archives: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    process.main(main)
+    process.main(main, "fetch.py")

@@ -1,4 +1,4 @@
-"""From the competition's folder to a submission: train, predict, pack; and what each stage took.
+"""From the competition's folder to a submission: train, predict; and what each stage took.
 
 Started again, it goes on where it was. By itself: python kaggle/produce.py data out
 """
@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import click
+import layout
 
-from amazon_tags import files, process, progress
+from amazon_tags import bundle, files, process, progress
 
 PATIENCE = 600  # seconds that a stage has to end after a signal; it writes what it has
+OVER = 124  # the exit code where the hours were over, as of timeout(1)
+ASKED, MADE, STAGES = "asked.json", "submission.json", "stages.json"
 GIB = 2**30
 
 
@@ -47,10 +50,10 @@ def produce(
     views: int = 8,
     hours: float = inf,
 ) -> None:
-    """Write model, submission.csv and submission.csv.zip into a folder.
+    """Write a model and submission.csv into a folder.
 
     Args:
-        given: the competition's folder, as fetch.py leaves it.
+        given: the competition's folder.
         out: where to.
         recipe: of `amazon_tags train`.
         weights: of the same, BACKBONE=FILE.
@@ -60,27 +63,45 @@ def produce(
     Raises:
         Stopped: the hours were over.
         RuntimeError: a stage failed; it has said why.
+        ValueError: chips are missing, or the folder holds the work of another command.
     """
-    out.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 3600 * hours
-    sample, model, submission = given / "sample_submission_v2.csv", out / "model", out / "submission.csv"
-    chips = [given / name for name in ("test-jpg", "test-jpg-additional") if (given / name).exists()]
+    found = layout.find(given)
+    train, test = layout.verify(found)
+    progress.say(f"{given}: {train:,} chips to train on, {test:,} to tag")
+    out.mkdir(parents=True, exist_ok=True)
     with files.lock(out / "lock"):
+        starts = {name: files.sha256(Path(path)) for name, _, path in (pair.partition("=") for pair in weights)}
+        tables = [files.sha256(place) for place in (found.table, found.sample) if place]
+        _refuse_other(out, {"recipe": _text(recipe), "weights": starts, "views": views, "tables": tables})
+        model, submission = out / "model", out / "submission.csv"
         if not model.exists():
-            training = [given / "train-jpg", given / "train_v2.csv", "-o", model, "--recipe", recipe]
-            starts = [part for pair in weights for part in ("--weights", pair)]
-            _command(out, "train", [*training, *starts, "--note", "the competition's training chips"], end)
-        if not submission.exists():
-            asked = ["--model", model, "--views", views, "--like", sample]
-            _command(out, "predict", [*chips, *asked, "--journal", out / "journal", "-o", submission], end)
-        with files.atomic(out / "submission.csv.zip") as stream, zipfile.ZipFile(stream, "w") as packed:
-            packed.write(submission, submission.name, zipfile.ZIP_DEFLATED)
+            (folder,) = found.train
+            options = ["--recipe", recipe, *(part for pair in weights for part in ("--weights", pair))]
+            note = ["--note", "the competition's training chips"]
+            stage(out, "train", _command("train", folder, found.table, "-o", model, *options, *note), end)
+        name = str(bundle.read_manifest(model)["sha256"])
+        if not made_by(submission, name):
+            places = ["--journal", out / f"journal-{name[:12]}", "--scores", out / "scores.parquet", "-o", submission]
+            asked = _command(
+                "predict", *found.test, "--model", model, "--views", views, "--like", found.sample, *places
+            )
+            stage(out, "predict", asked, end)
+            files.write_json(out / MADE, {"model": name, "submission": files.sha256(submission)})
+
+
+def made_by(submission: Path, name: str) -> bool:
+    """Whether a submission is there, and is what the model of that hash gave."""
+    told = _read(submission.with_name(MADE))
+    return submission.exists() and told == {"model": name, "submission": files.sha256(submission)}
 
 
 def stages(out: Path) -> list[Stage]:
     """What the stages of a folder took, in the order in which they ended."""
-    place = out / "stages.json"
-    return [Stage(**entry) for entry in json.loads(place.read_bytes())] if place.exists() else []
+    try:
+        return [Stage(**entry) for entry in _read(out / STAGES) or []]
+    except TypeError as error:
+        raise ValueError(f"{out / STAGES} is damaged ({error}); remove it and start again.") from error
 
 
 def table(told: list[Stage]) -> str:
@@ -100,36 +121,62 @@ def stage(out: Path, name: str, line: list[str], end: float = inf) -> None:
         Stopped: it was not done at `end`, of the clock `time.monotonic`, and was stopped.
         RuntimeError: it failed.
     """
-    start = time.monotonic()
+    before, start, over = stages(out), time.monotonic(), False
+    progress.say(f"{name}:")
     child = subprocess.Popen(line, stdout=sys.stderr)
-    over, status, used = False, 0, None
     try:
-        while used is None:
-            pid, status, seen = os.wait4(child.pid, os.WNOHANG)
+        while True:
+            pid, status, used = os.wait4(child.pid, os.WNOHANG)
             if pid:
-                used = seen
-            elif not over and time.monotonic() > end:
-                over = True
-                child.send_signal(signal.SIGTERM)
-            else:
-                time.sleep(0.2)
+                break
+            if time.monotonic() > end:
+                child.send_signal(signal.SIGKILL if over else signal.SIGTERM)
+                over, end = True, time.monotonic() + PATIENCE
+            time.sleep(0.2)
     except BaseException:  # a signal for us is one for it
-        child.send_signal(signal.SIGTERM)
-        child.wait(PATIENCE)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # or it would be raised again while we wait
+        child.terminate()
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
         raise
     child.returncode = os.waitstatus_to_exitcode(status)
-    if over and child.returncode:
+    stopped = over and child.returncode != 0
+    disk = sum(path.lstat().st_size for path in out.rglob("*") if path.is_file())
+    told = f"{name}, stopped" if stopped else name
+    done = Stage(told, time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, disk)
+    files.write_json(out / STAGES, [asdict(entry) for entry in [*before, done]])
+    if stopped:
         raise Stopped(f"the time is over: {name} was stopped, and what it has done is in {out}")
     if child.returncode:
         raise RuntimeError(f"{name} ended with {child.returncode}; what it said stands before this.")
-    disk = sum(path.lstat().st_size for path in out.rglob("*") if path.is_file())
-    done = Stage(name, time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, disk)
-    files.write_json(out / "stages.json", [asdict(entry) for entry in [*stages(out), done]])
 
 
-def _command(out: Path, name: str, arguments: list[object], end: float) -> None:
-    progress.say(f"amazon_tags {name}")
-    stage(out, name, [sys.executable, "-m", "amazon_tags", name, *map(str, arguments)], end)
+def _command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "amazon_tags", *map(str, words)]
+
+
+def _text(recipe: str) -> str:
+    """A recipe's file or, of those that are shipped, its name."""
+    return Path(recipe).read_text(encoding="utf-8") if Path(recipe).is_file() else recipe
+
+
+def _refuse_other(out: Path, asked: dict[str, Any]) -> None:
+    """Refuse a folder that holds the work of another command; write down what is asked in one that holds none."""
+    before = _read(out / ASKED)
+    if before is None:
+        files.write_json(out / ASKED, asked)
+    elif before != asked:
+        other = ", ".join(key for key in asked if not isinstance(before, dict) or before.get(key) != asked[key])
+        raise ValueError(f"{out} was begun with other {other}; name another folder, or remove this one.")
+
+
+def _read(place: Path) -> Any:
+    try:
+        return json.loads(place.read_bytes()) if place.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{place} is damaged ({error}); remove it and start again.") from error
 
 
 @click.command()
@@ -142,7 +189,7 @@ def _command(out: Path, name: str, arguments: list[object], end: float) -> None:
 def main(given: Path, out: Path, recipe: str, weights: tuple[str, ...], views: int, hours: float) -> None:
     """Train on the chips of DATA, tag its test chips, and write OUT/submission.csv.
 
-    Ends with 75 if the hours were over.
+    Ends with 124 if the hours were over.
 
     Example: python kaggle/produce.py data out
     """
@@ -151,10 +198,10 @@ def main(given: Path, out: Path, recipe: str, weights: tuple[str, ...], views: i
         produce(given, out, recipe, weights=weights, views=views, hours=hours)
     except Stopped as stopped:
         progress.say(f"{stopped}; start again to go on")
-        sys.exit(process.LOCKED)
+        sys.exit(OVER)
     progress.say(table(stages(out)))
-    progress.say(f"{out / 'submission.csv'} is ready: python kaggle/submit.py {out}")
+    progress.say(f"{out / 'submission.csv'} is ready: python kaggle/submit.py {out / 'submission.csv'}")
 
 
 if __name__ == "__main__":
-    process.main(main)
+    process.main(main, "produce.py")

@@ -24,13 +24,19 @@ def rename(tifs: Path, table: Path, out: Path) -> int:
         ValueError: the table names a chip twice, or gives two chips one name.
     """
     read = rows.read(table, ("old", "new"))
-    old, new = ([naming.name(cell) for cell in rows.column(read, name)] for name in ("old", "new"))
+    old, new = ([naming.name(cell.strip()) for cell in rows.column(read, name)] for name in ("old", "new"))
+    strange = [name for name in new if not name or Path(name).name != name or not naming.writable(name)]
+    if strange:
+        raise ValueError(f"{table} gives a chip the name {strange[0]!r}, which no file can have; fetch it anew.")
     for column, names in (("old", old), ("new", new)):
         often, times = Counter(names).most_common(1)[0]
         if times > 1:
             raise ValueError(f"{table} names {often} {times} times in its column {column}; fetch it anew.")
     renamed = dict(zip(old, new, strict=True))
     found = {path: listing.name(path) for path in listing.chips([tifs]).files()}
+    count = sum(name in renamed for name in found.values())
+    if not count:
+        raise ValueError(f"{table} names none of the {len(found)} chips of {tifs}; it is not of these chips.")
     targets = [renamed.get(name, name) for name in found.values()]
     if len(set(targets)) < len(targets):
         raise ValueError(f"{table} gives two chips of {tifs} one name; it is not of these chips.")
@@ -38,10 +44,10 @@ def rename(tifs: Path, table: Path, out: Path) -> int:
         for path, target in zip(found, targets, strict=True):
             place = part / f"{target}{path.suffix}"
             try:
-                os.link(path, place)
+                os.link(path.resolve(), place)
             except OSError:
                 shutil.copyfile(path, place)
-    return sum(name in renamed for name in found.values())
+    return count
 
 
 @click.command()
@@ -58,4 +64,4 @@ def main(tifs: Path, table: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    process.main(main)
+    process.main(main, "rename.py")

@@ -1,14 +1,18 @@
 """A submission to the competition, under a message that names the model behind it.
 
-By itself: python kaggle/submit.py out
+By itself: python kaggle/submit.py out/submission.csv
 """
 
+import tempfile
+import zipfile
 from pathlib import Path
 
 import click
 import client
+import layout
+import produce
 
-from amazon_tags import bundle, process, progress
+from amazon_tags import bundle, process, progress, tables
 
 
 def message(model: Path) -> str:
@@ -20,26 +24,45 @@ def message(model: Path) -> str:
     return f"amazon_tags {manifest['version']}, model {str(manifest['sha256'])[:12]} ({members}){told}"
 
 
-@click.command()
-@click.argument("out", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Say what would be submitted, and do not.")
-def main(out: Path, dry_run: bool) -> None:
-    """Submit OUT/submission.csv.zip, which produce.py wrote, naming OUT/model.
+def checked(submission: Path, how: str) -> str:
+    """The message for a submission: what its model says of itself and, of a file that was made otherwise, how.
 
-    Example: python kaggle/submit.py out
+    Raises:
+        ValueError: it has another number of rows than the competition's, or the model did not make it.
+    """
+    count = len(tables.read_ids(submission))
+    if count != layout.COUNTS["test"]:
+        raise ValueError(f"{submission} has {count:,} rows, but the competition asks for {layout.COUNTS['test']:,}.")
+    model = submission.with_name("model")
+    if how:
+        return f"{how}; {message(model)}" if model.exists() else how
+    if not produce.made_by(submission, str(bundle.read_manifest(model)["sha256"])):
+        raise ValueError(f"{submission} is not what produce.py made with {model}; say how it was made: --message TEXT")
+    return message(model)
+
+
+@click.command()
+@click.argument("submission", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--message", "how", default="", help="How a file was made that is not by produce.py.")
+@click.option("--dry-run", is_flag=True, help="Say what would be submitted, and do not.")
+def main(submission: Path, how: str, dry_run: bool) -> None:
+    """Submit a file that produce.py made, naming the model beside it. Each call is one of the day's submissions.
+
+    Example: python kaggle/submit.py out/submission.csv
     """
     process.catch_signals()
-    place = out / "submission.csv.zip"
-    if not place.exists():
-        raise ValueError(f"{place} is not there; make it first: python kaggle/produce.py data {out}")
-    told = message(out / "model")
+    told = checked(submission, how)
     client.find()
     if dry_run:
-        progress.say(f"would submit {place}: {told}")
+        progress.say(f"would submit {submission}: {told}")
         return
-    said = client.ask("submit", client.COMPETITION, "-f", str(place), "-m", told, "-q")
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / f"{submission.name}.zip"
+        with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.write(submission, submission.name)
+        said = client.ask("submit", client.COMPETITION, "-f", str(place), "-m", told, "-q")
     progress.say(f"{said}\n{told}\nthe score: kaggle competitions submissions {client.COMPETITION}")
 
 
 if __name__ == "__main__":
-    process.main(main)
+    process.main(main, "submit.py")

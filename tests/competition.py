@@ -14,6 +14,14 @@ import py7zr
 from tests import world as worlds
 
 SCRIPTS = Path(__file__).parents[1] / "kaggle"
+ARCHIVES = (
+    "train_v2.csv.zip",
+    "sample_submission_v2.csv.zip",
+    "test_v2_file_mapping.csv.zip",
+    "train-jpg.tar.7z",
+    "test-jpg.tar.7z",
+    "test-jpg-additional.tar.7z",
+)
 ADDITIONAL = 4  # of the test chips, those that come in an archive of their own
 STANDIN = """#!{python}
 import os, shutil, sys
@@ -32,19 +40,22 @@ said = {{
     "rules": ("", "403 Client Error: Forbidden\\nIf this is a competition, you may need to accept its rules first"),
     "old rules": ("403 - Forbidden - You must accept this competition's rules before you'll be able to download", ""),
     "network": ("", "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api'): Max retries exceeded"),
-    "gone": ("404 - Not Found", ""),
-    "strange": ("", "Traceback\\nValueError: the moon is full."),
+    "strange": ("", "OSError: the moon is full.\\n\\nIf this is unexpected, you can re-run with --debug to see\\n"
+                "traceback. If you think this is a bug, please report it"),
+    "old strange": ("", "Traceback (most recent call last):\\n  File\\nValueError: the moon is full."),
 }}.get(mood)
+competitions, verb, slug, *rest = sys.argv[1:]
+assert (competitions, slug) == ("competitions", "planet-understanding-the-amazon-from-space")
+options = dict(zip(rest[::2], rest[1::2]))
+if not said and verb == "download" and not (store / options["-f"]).is_file():
+    said = ("", "404 Client Error: Not Found for url: https://api.kaggle.com/v1/competitions")
 if said:
     print(said[0])
     print(said[1], file=sys.stderr)
     sys.exit(1)
-competitions, verb, slug, *rest = sys.argv[1:]
-assert (competitions, slug) == ("competitions", "planet-understanding-the-amazon-from-space")
-options = dict(zip(rest[::2], rest[1::2]))
 if verb == "download":
     if mood != "nothing":
-        shutil.copy(store / options["-f"], options["-p"])
+        shutil.copy(store / options["-f"], Path(options["-p"]) / Path(options["-f"]).name)
 elif verb == "submit":
     print(f"Successfully submitted to {{slug}}: {{Path(options['-f']).name}}")
 """
@@ -63,16 +74,16 @@ class Competition:
 
     def script(self, name: str, *arguments: object, mood: str = "") -> subprocess.CompletedProcess[str]:
         """Run a script with the stand-in as the client, and for a competition of this size."""
-        counts = f"fetch.COUNTS = {{'train': {worlds.TRAIN}, 'test': {worlds.TEST}}}; " if name == "fetch" else ""
-        code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import {name}; {counts}"
-        code += f"{name}.process.main({name}.main)"
+        code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import layout, {name}; "
+        code += f"layout.COUNTS = {{'train': {worlds.TRAIN}, 'test': {worlds.TEST}}}; "
+        code += f"{name}.process.main({name}.main, '{name}.py')"
         environment = {**os.environ, "PATH": f"{self.store}:/usr/bin:/bin", "STANDIN": mood}
         command = [sys.executable, "-c", code, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def build(world: worlds.World, store: Path) -> Competition:
-    """The rendered world as archives of the competition's names."""
+    """The rendered world as archives of the names that the competition gave them."""
     chips = sorted(world.test_jpg.iterdir())
     for archive, folder, held in (
         ("train-jpg.tar.7z", "train-jpg", sorted(world.train_jpg.iterdir())),

@@ -16,25 +16,37 @@ def competition(world, tmp_path):
 
 
 def test_everything_is_fetched_unpacked_and_counted_once(competition, world, tmp_path):
-    done = competition.script("fetch", tmp_path / "data")
+    data = tmp_path / "data"
+    done = competition.script("fetch", data)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert f"{worlds.TRAIN} training chips and {worlds.TEST} test chips" in done.stderr
-    held = {path.name: path.read_bytes() for path in (tmp_path / "data" / "train-jpg").iterdir()}
-    assert held == {path.name: path.read_bytes() for path in world.train_jpg.iterdir()}
-    assert len(list((tmp_path / "data" / "test-jpg-additional").iterdir())) == competitions.ADDITIONAL
+    chips = [path for path in (data / "unpacked").rglob("*.jpg") if path.name.startswith("train_")]
+    assert {path.name: path.read_bytes() for path in chips} == {
+        path.name: path.read_bytes() for path in world.train_jpg.iterdir()
+    }
     first = competition.asked()
-    assert [line[line.index("-f") + 1] for line in first] == [
-        "train_v2.csv.zip",
-        "sample_submission_v2.csv.zip",
-        "test_v2_file_mapping.csv.zip",
-        "train-jpg.tar.7z",
-        "test-jpg.tar.7z",
-        "test-jpg-additional.tar.7z",
-    ]
-    again = competition.script("fetch", tmp_path / "data")
+    assert {line[line.index("-f") + 1] for line in first} >= set(competitions.ARCHIVES)
+    again = competition.script("fetch", data)
     assert (again.returncode, competition.asked()) == (0, first)
-    assert not list((tmp_path / "data").glob(".*"))
+    assert not list(data.glob(".*"))
+
+
+def test_tables_may_be_called_otherwise_and_chips_may_come_from_elsewhere(competition, world, tmp_path):
+    for name in competitions.ARCHIVES:
+        (competition.store / name).unlink()
+    for path in (world.labels, world.sample):  # as the competition serves them since the end of 2019
+        (competition.store / path.name).mkdir()
+        shutil.copy(path, competition.store / path.name)
+    data = tmp_path / "data"
+    done = competition.script("fetch", data)
+    assert done.returncode == 1
+    assert "train-jpg, test-jpg, test-jpg-additional are not in" in done.stderr
+    assert "download them at https://www.kaggle.com/competitions/" in done.stderr
+    shutil.copytree(world.train_jpg, data / "planet" / "planet" / "train-jpg")  # as data sets have them
+    shutil.copytree(world.test_jpg, data / "planet" / "planet" / "test-jpg-v2")
+    done = competition.script("fetch", data)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -46,9 +58,9 @@ def test_everything_is_fetched_unpacked_and_counted_once(competition, world, tmp
         ("rules", "the rules of the competition are not accepted; log in, open https://www.kaggle.com/competitions/"),
         ("old rules", "the rules of the competition are not accepted"),
         ("network", "kaggle.com cannot be reached; see to the network, start again"),
-        ("gone", "it has no such file; look at"),
-        ("strange", "download failed: ValueError: the moon is full."),
-        ("nothing", "The kaggle client brought nothing, but train_v2.csv.zip was asked for"),
+        ("strange", "download failed: OSError: the moon is full."),
+        ("old strange", "download failed: ValueError: the moon is full."),
+        ("nothing", "The kaggle client brought 0 files, but train_v2.csv.zip was asked for"),
     ],
 )
 def test_what_the_client_cannot_do_is_one_line_and_leaves_nothing(competition, tmp_path, mood, message):
@@ -56,7 +68,7 @@ def test_what_the_client_cannot_do_is_one_line_and_leaves_nothing(competition, t
     lines = [line for line in done.stderr.splitlines() if not line.endswith(": downloading")]
     assert (done.returncode, done.stdout, len(lines)) == (1, "", 1), done.stderr
     assert message in lines[0]
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["lock"]
+    assert sorted(path.name for path in (tmp_path / "data").rglob("*")) == ["lock", "unpacked"]
 
 
 def test_a_client_that_is_not_there_is_told(tmp_path, monkeypatch):
@@ -92,27 +104,24 @@ def test_the_real_client_without_a_token_is_understood(tmp_path, monkeypatch):
         client.ask("download", client.COMPETITION, "-f", "train_v2.csv.zip", "-p", str(tmp_path), "-q")
 
 
-def test_chips_that_are_missing_or_too_many_are_told(competition, tmp_path):
+def test_chips_that_are_missing_are_told(competition, tmp_path):
     data = tmp_path / "data"
     assert competition.script("fetch", data).returncode == 0
-    (data / "train-jpg" / "train_3.jpg").unlink()
-    shutil.copy(data / "train-jpg" / "train_4.jpg", data / "train-jpg" / "mine.jpg")
+    (place,) = data.rglob("train_3.jpg")
+    place.unlink()
     done = competition.script("fetch", data)
     assert done.returncode == 1
-    assert f"1 of {worlds.TRAIN} train chips are missing and 1 are too many (first missing: train_3)" in done.stderr
+    assert f"1 of the {worlds.TRAIN} chips that" in done.stderr
+    assert "(first: train_3)" in done.stderr
 
 
 def test_another_number_than_the_competitions_is_told(competition, tmp_path):
     data = tmp_path / "data"
     assert competition.script("fetch", data).returncode == 0
-    done = competitions.subprocess.run(
-        [competitions.sys.executable, competitions.SCRIPTS / "fetch.py", data],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [competitions.sys.executable, competitions.SCRIPTS / "fetch.py", data]
+    done = competitions.subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"there are {worlds.TRAIN} train chips, but the competition has 40,479" in done.stderr
+    assert f"name {worlds.TRAIN} training and {worlds.TEST} test chips, but the competition has 40,479" in done.stderr
 
 
 def test_archives_that_are_there_are_not_fetched(competition, tmp_path):
@@ -122,7 +131,19 @@ def test_archives_that_are_there_are_not_fetched(competition, tmp_path):
     (competition.store / "train-jpg.tar.7z").unlink()
     done = competition.script("fetch", tmp_path / "other", "--archives", competition.store)
     assert done.returncode == 1
-    assert "has no train-jpg.tar.7z; attach all of the competition's files" in done.stderr
+    assert f"train-jpg are not in {competition.store}" in done.stderr
+
+
+def test_what_a_client_says_of_other_things_is_no_matter_of_rules(monkeypatch):
+    monkeypatch.syspath_prepend(competitions.SCRIPTS)
+    import client  # noqa: PLC0415
+
+    said = "Could not find competition x, or it is not still accepting submissions. Error: 404 Client Error"
+    done = client.subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(client, "find", lambda: "kaggle")
+    monkeypatch.setattr(client.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(client.NotThereError, match="submit failed: there is no such thing"):
+        client.ask("submit")
 
 
 def test_half_an_archive_is_told_and_a_new_one_is_fetched(competition, tmp_path):
@@ -134,5 +155,6 @@ def test_half_an_archive_is_told_and_a_new_one_is_fetched(competition, tmp_path)
     assert done.returncode == 1
     assert "train-jpg.tar.7z is damaged" in done.stderr
     assert "remove it and fetch it anew" in done.stderr
+    assert not (data / "unpacked" / "train-jpg").exists()
     (data / "train-jpg.tar.7z").unlink()
     assert competition.script("fetch", data).returncode == 0

@@ -31,7 +31,7 @@ def table(path, *rows):
 
 
 def test_names_may_change_places(rename, tifs, tmp_path):
-    mapping = table(tmp_path / "m.csv", "test_0.tif,test_1.tif", "test_1.tif,test_0.tif", "elsewhere.tif,test_9.tif")
+    mapping = table(tmp_path / "m.csv", "test_0.tif, test_1.tif", "test_1.tif,test_0.tif", "elsewhere.tif,test_9.tif")
     assert rename(tifs, mapping, tmp_path / "out") == 2
     held = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
     assert held == {"test_0.tif": "test_1", "test_1.tif": "test_0", "file_2.tif": "file_2"}
@@ -46,6 +46,10 @@ def test_names_may_change_places(rename, tifs, tmp_path):
         (["test_0.tif,a.tif", "test_0.tif,b.tif"], "names test_0 2 times in its column old"),
         (["test_0.tif,a.tif", "test_1.tif,a.tif"], "names a 2 times in its column new"),
         (["test_0.tif,test_1.tif"], "gives two chips of .* one name"),
+        (["test_0.tif,/tmp/a.tif"], "gives a chip the name '/tmp/a', which no file can have"),
+        (["test_0.tif,../a.tif"], "gives a chip the name"),
+        (["test_0.tif,"], "gives a chip the name ''"),
+        (["other.tif,a.tif"], "names none of the 3 chips of"),
     ],
 )
 def test_a_table_that_would_lose_a_chip_is_refused(rename, tifs, tmp_path, rows, message):

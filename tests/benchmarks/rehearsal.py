@@ -1,4 +1,4 @@
-"""The whole way of the competition at a part of its size: time, memory and disk of each stage, and what all would take.
+"""The whole way of the competition at a part of its size: time and memory of each stage, disk, and what all would take.
 
     python -m tests.benchmarks.rehearsal train_v2_all_labels.csv -n 4000 --recipe quick --weights mobilenet_v2_035=FILE
 
@@ -47,7 +47,7 @@ def pack(folder: Path, store: Path) -> None:
 
 def fetching(store: Path, folder: Path, chips: tuple[int, int]) -> list[str]:
     """The command line that unpacks and counts, for a competition of this size."""
-    counts = f"fetch.COUNTS = {{'train': {chips[0]}, 'test': {chips[1]}}}"
+    counts = f"fetch.layout.COUNTS = {{'train': {chips[0]}, 'test': {chips[1]}}}"
     code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import fetch; {counts}; fetch.process.main(fetch.main)"
     return [sys.executable, "-c", code, str(folder), "--archives", str(store)]
 
@@ -60,12 +60,12 @@ def table(told: list[produce.Stage], train: int, test: int) -> str:
     for stage in told:
         factor = factors.get(stage.name, everything)
         rows.append(
-            f"| {stage.name} | {stage.seconds / 60:.1f} | {stage.processor / 60:.1f} | {stage.memory / GIB:.2f} | "
-            f"{stage.disk / GIB:.2f} | {factor * stage.seconds / 3600:.1f} | {everything * stage.disk / GIB:.1f} |"
+            f"| {stage.name} | {stage.seconds:,.0f} | {stage.processor:,.0f} | {stage.memory / GIB:.2f} | "
+            f"{factor * stage.seconds / 3600:.2f} |"
         )
     head = (
-        f"| {train:,} + {test:,} chips | minutes | of all cores | most memory, GiB | folder after, GiB "
-        f"| all chips: hours | folder, GiB |\n|---|---|---|---|---|---|---|\n"
+        f"| {train:,} + {test:,} chips | seconds | of all cores | most memory, GiB | for all chips, hours |\n"
+        "|---|---|---|---|---|\n"
     )
     return head + "\n".join(rows)
 
@@ -92,9 +92,10 @@ def main() -> None:
         produce.stage(out, "unpack", fetching(store, home / "data", (chosen.count, test)))
         produce.produce(home / "data", out, chosen.recipe, weights=chosen.weights, views=chosen.views)
         print(table(produce.stages(out), chosen.count, test))
-        for name in ("store", "data"):
-            size = sum(path.stat().st_size for path in (home / name).rglob("*") if path.is_file())
-            print(f"{name}: {size / GIB:.2f} GiB")
+        factor = (rehearsal.TRAIN + rehearsal.TEST + rehearsal.FILES) / (chosen.count + test)
+        for what, name in (("archives", "store"), ("unpacked", "data"), ("model, scores and submission", "out")):
+            size = sum(path.stat().st_size for path in (home / name).rglob("*") if path.is_file()) / GIB
+            print(f"{what}: {size:.2f} GiB, for all chips {factor * size:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""ImageNet weights of a recipe's backbones, one file each, for machines without a network.
+
+By itself: python kaggle/weights.py default offline/weights
+"""
+
+from pathlib import Path
+
+import click
+
+from amazon_tags import files, process, progress, recipe
+
+
+def write(plan: recipe.Recipe, out: Path) -> list[str]:
+    """Fetch what is not in Keras' cache, and write `BACKBONE.weights.h5` for each backbone; returns their names."""
+    from features import backbones  # noqa: PLC0415  Keras takes seconds
+
+    names = sorted({member.backbone for member in plan.members if member.weights == "imagenet"})
+    out.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        progress.say(name)
+        network = backbones.BACKBONES[name].make(include_top=False, weights="imagenet")
+        part = out / f".{name}.weights.h5"
+        network.save_weights(part)
+        files.write_bytes(out / f"{name}.weights.h5", part.read_bytes())
+        part.unlink()
+    return names
+
+
+@click.command()
+@click.argument("plan", metavar="RECIPE")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+def main(plan: str, out: Path) -> None:
+    """Write the weights that RECIPE of amazon_tags train starts from into OUT.
+
+    Example: python kaggle/weights.py default offline/weights
+    """
+    process.need_train()
+    process.catch_signals()
+    write(recipe.choose(plan), out)
+
+
+if __name__ == "__main__":
+    process.main(main, "weights.py")
