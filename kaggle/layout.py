@@ -9,6 +9,7 @@ from features import listing
 TABLES = ("train_v2.csv", "train_classes.csv")
 SAMPLES = ("sample_submission_v2.csv", "sample_submission.csv")
 TRAIN, TEST, TEST_IN_ONE = ("train-jpg",), ("test-jpg", "test-jpg-additional"), ("test-jpg-v2",)
+ADDITIONAL = "file_0.jpg"  # the first of those that came later; some keep all test chips in one folder
 DEPTH = 5  # folders in folders
 COUNTS = {"train": rehearsal.TRAIN, "test": rehearsal.TEST + rehearsal.FILES}
 
@@ -26,7 +27,8 @@ class Layout:
         """What is not there, by the name that the competition gave it first."""
         there = {TABLES[0]: self.table, SAMPLES[0]: self.sample}
         found = {path.name for path in [*self.train, *self.test]}
-        needed = TRAIN if found.issuperset(TEST_IN_ONE) else TRAIN + TEST
+        in_one = found.issuperset(TEST_IN_ONE) or any((place / ADDITIONAL).exists() for place in self.test)
+        needed = TRAIN if in_one else TRAIN + TEST
         lacking = [name for name, place in there.items() if place is None]
         return lacking + [name for name in needed if name not in found]
 

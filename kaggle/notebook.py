@@ -65,7 +65,7 @@ def main(attached: Path, working: Path) -> int:
 
 def _holding(attached: Path, name: str) -> Path | None:
     """The first folder among what is attached that has something of a name."""
-    folders = sorted(path for depth in ("*", "*/*", "*/*/*") for path in attached.glob(depth) if path.is_dir())
+    folders = sorted(path for depth in ("*/", "*/*/", "*/*/*/") for path in attached.glob(depth))
     return next((folder for folder in folders if (folder / name).exists()), None)
 
 

@@ -119,6 +119,17 @@ def test_stopped_it_goes_on_where_it_was(data, tmp_path):
     assert "epoch 1 of 150" not in first[1]
 
 
+def test_a_rendered_folder_will_do(recipe_file, run, tmp_path):
+    like = tmp_path / "like.csv"
+    rows = [f"train_{number},{' '.join(worlds.tags(number))}" for number in range(worlds.TRAIN)]
+    like.write_text("\n".join(["image_name,tags", *rows]) + "\n")
+    assert run("sample", tmp_path / "rendered", "--like", like, "-n", 20).returncode == 0
+    done = script("produce", tmp_path / "rendered", tmp_path / "out", "--recipe", recipe_file, "--views", 1)
+    assert done.returncode == 0, done.stderr
+    done = run("evaluate", tmp_path / "out" / "submission.csv", tmp_path / "rendered" / "test_truth.csv")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_stage_that_fails_has_said_why(data, tmp_path):
     done = script("produce", data, tmp_path / "out", "--recipe", "quik")
     assert done.returncode == 1
