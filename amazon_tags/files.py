@@ -130,9 +130,13 @@ def remove_folder(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what killed runs left unfinished in a folder; only for who holds a lock that all of its writers take."""
+    """Removes what killed runs left unfinished in a folder; only for who holds a lock that all of its writers take.
+
+    What cannot be removed, such as another user's, stays.
+    """
     for part in folder.glob(UNFINISHED):
-        _remove(part)
+        with suppress(OSError):
+            _remove(part)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -53,7 +53,9 @@ def pointers(registry: Path) -> Pointers:
         values = json.loads(path.read_bytes())
         current, previous, log = values["current"], values["previous"], tuple(values["log"])
         for move in log:
-            _ = [move[key] for key in ("when", "what", "from", "to", "why")]
+            told = [move[key] for key in ("when", "what", "to", "why")] + [move["from"] or ""]
+            if not all(isinstance(word, str) for word in told):
+                raise TypeError(f"a move is told by {told}")
     except FileNotFoundError:
         return Pointers()
     except (KeyError, RecursionError, TypeError, ValueError) as error:
@@ -131,7 +133,12 @@ def _told(folder: Path) -> dict[str, Any]:
         manifest = bundle.read_manifest(folder)
     except bundle.BundleError as error:
         return {"f2": None, "chips": None, "damage": str(error)}
-    return {"f2": manifest.get("scores", {}).get("f2"), "chips": manifest.get("data", {}).get("chips"), "damage": None}
+    damage = None if name(folder) == folder.name else f"holds another model, {name(folder)}"
+    return {
+        "f2": manifest.get("scores", {}).get("f2"),
+        "chips": manifest.get("data", {}).get("chips"),
+        "damage": damage,
+    }
 
 
 def text(listed: dict[str, Any]) -> str:
@@ -172,7 +179,7 @@ def add(registry: Path, source: Path) -> str:
     with files.lock(registry / "lock"):
         files.sweep(registry)
         place = registry / made
-        if place.exists() and not _whole(place):
+        if place.exists() and not _is(place, made):
             bundle.verify(source)
             files.remove_folder(place)
         if not place.exists():
@@ -204,13 +211,12 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         RegistryError: there is no such model, or another one is current than it was compared with.
     """
     with files.lock(registry / "lock"):
+        _refuse_damaged(find(registry, name))
         before = _mended(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
                 f"{before.current} has become the current model since {name} was compared; start again."
             )
-        folder = find(registry, name)
-        bundle.verify(folder)
         return before if name == before.current else _move(registry, before, "promote", name, before.current, why)
 
 
@@ -221,12 +227,16 @@ def rollback(registry: Path, *, why: str) -> Pointers:
         before = pointers(registry)
         if before.previous is None or before.previous not in names(registry):
             raise RegistryError(f"{registry} has no previous model to go back to; promote one by its name.")
-        bundle.verify(registry / before.previous)
+        _refuse_damaged(registry / before.previous)
         return _move(registry, before, "rollback", before.previous, before.current, why)
 
 
 def clean(registry: Path, keep: int) -> list[str]:
-    """Remove the oldest models but for `keep`, and but for what a pointer or a running reader holds."""
+    """Remove the oldest models but for `keep`, and but for what a pointer or a running reader holds.
+
+    Raises:
+        OSError: somebody else holds the lock, or a model cannot be removed.
+    """
     with files.lock(registry / "lock"):
         kept = pointers(registry)
         spare = [name for name in names(registry)[:-keep] if name not in (kept.current, kept.previous)]
@@ -242,12 +252,19 @@ def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def _whole(folder: Path) -> bool:
+def _refuse_damaged(folder: Path) -> None:
+    bundle.verify(folder)
+    if name(folder) != folder.name:
+        raise bundle.BundleError(f"{folder} holds another model, {name(folder)}; promote a sound copy of its own.")
+
+
+def _is(folder: Path, made: str) -> bool:
+    """Whether a folder holds the whole model of a name."""
     try:
         bundle.verify(folder)
+        return name(folder) == made
     except bundle.BundleError:
         return False
-    return True
 
 
 def _mended(registry: Path) -> Pointers:

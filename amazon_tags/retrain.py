@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from amazon_tags import (
+    bank,
     bundle,
     files,
     gate,
@@ -89,6 +90,8 @@ def _once(asked: job.Job) -> dict[str, Any]:
     current = _current(asked)
     stands = last and (current is not None if last.outcome == "promoted" else current == last.champion)
     if last and stands and last.fingerprint == mark:
+        if current:
+            _verify(asked, current)
         why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
         return {"outcome": "no_change", "run": last.number, "why": why, "model": current}
     begun = _begin(asked, mark, last.number + 1 if last else 1)
@@ -109,11 +112,18 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
                 begun.champion = move["from"]
                 return _end(asked, taken, begun, "promoted", "")
     begun.champion = _current(asked)
+    others = [name for name in registry.names(asked.registry) if name != begun.candidate]
+    if begun.champion is None and others:
+        raise registry.RegistryError(
+            f"{asked.registry} has models and none of them is current, so nothing can be held against one; promote "
+            f"one: amazon_tags models promote {asked.registry} {others[-1]}"
+        )
     champion = None
     begun.checks = validate.rules(taken)
     if begun.champion:
         folder = asked.registry / begun.champion
-        champion, known = _champion(asked, folder, taken)
+        _verify(asked, begun.champion)
+        champion, known = gate.judge(folder, taken.given, asked.threads), heldout.known(folder)
         begun.checks += validate.witness(taken, champion, known, _passed(asked), asked.gate)
         _watch(asked, taken, champion, known)
         begun.f2["champion"] = score.f2(taken.given.truth, champion.tags)
@@ -125,6 +135,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     if not out.exists():
         means = train.Means(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
         train.fit(trained, out, plan=asked.plan, means=means)
+    _refuse_changed(asked, taken, out)
     begun.candidate = registry.name(out)
     begun.checks += gate.whole(out, trained)
     if not gate.reasons(begun.checks):
@@ -153,9 +164,24 @@ def _left(out: Path) -> bool:
     return True
 
 
-def _champion(asked: job.Job, folder: Path, taken: intake.Intake) -> tuple[gate.Judged, heldout.HeldOut]:
+def _refuse_changed(asked: job.Job, taken: intake.Intake, out: Path) -> None:
+    """Chips were told apart by their content when the run began: what was made of other content since is removed."""
+    now = bank.fingerprints(taken.given.paths, jobs=asked.threads).values()
+    changed = [path for path, old, new in zip(taken.given.paths, taken.given.hashes, now, strict=True) if old != new]
+    if not changed:
+        return
+    files.remove_folder(out)
+    if (asked.runs / "bank").exists():
+        files.remove_folder(asked.runs / "bank")
+    raise ValueError(
+        f"{len(changed)} of {len(taken.given.paths)} chips were changed while the run went on (first: {changed[0]}); "
+        "start it again when nobody writes to them."
+    )
+
+
+def _verify(asked: job.Job, name: str) -> None:
     try:
-        return gate.judge(folder, taken.given, asked.threads), heldout.known(folder)
+        bundle.verify(asked.registry / name)
     except bundle.BundleError as error:
         raise bundle.BundleError(
             f"the current model cannot be used: {error} Or go back: amazon_tags models rollback {asked.registry}"
@@ -164,7 +190,8 @@ def _champion(asked: job.Job, folder: Path, taken: intake.Intake) -> tuple[gate.
 
 def _passed(asked: job.Job) -> validate.Marks:
     path = asked.runs / PASSED
-    return np.frombuffer(path.read_bytes() if path.exists() else b"", np.uint64)
+    content = path.read_bytes() if path.exists() else b""
+    return np.frombuffer(content[: len(content) // 8 * 8], np.uint64)
 
 
 def _watch(asked: job.Job, taken: intake.Intake, champion: gate.Judged, known: heldout.HeldOut) -> None:
@@ -229,8 +256,8 @@ def _tidy(asked: job.Job, folder: Path) -> None:
     files.sweep(folder)
     try:
         gone = registry.clean(asked.registry, asked.settings.keep)
-    except BlockingIOError as error:
-        progress.say(f"the registry is cleaned by the next run: {error}")
+    except OSError as error:  # busy, or another user's: the run has done what it should
+        progress.say(f"WARNING: {asked.registry} was not cleaned: {error}")
         return
     for name in gone:
         progress.say(f"{name} is removed from {asked.registry}: {asked.settings.keep} are kept")

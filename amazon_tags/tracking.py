@@ -14,7 +14,6 @@ for _name in ("mlflow", "alembic"):
     logging.getLogger(_name).setLevel(logging.ERROR)  # they tell of each table that they create
 
 import mlflow  # noqa: E402  after its telemetry was switched off
-from mlflow.exceptions import MlflowException  # noqa: E402
 
 ALIAS = "champion"
 TAG = "amazon_tags.run"
@@ -40,10 +39,9 @@ def write(experiment: str, runs: Path, told: dict[str, Any], folder: Path) -> st
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
     place = None if uri.startswith("http") else (runs / "mlflow").resolve().as_uri()  # or where we are
-    client = mlflow.MlflowClient(uri, uri)
     try:
-        return _write(client, experiment, place, told, folder)
-    except (MlflowException, OSError) as error:
+        return _write(mlflow.MlflowClient(uri, uri), experiment, place, told, folder)
+    except Exception as error:  # its own, of its database, of its server: the run is none the worse
         raise TrackingError(f"MLflow at {uri} cannot be written to: {error}") from error
 
 

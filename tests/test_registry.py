@@ -88,6 +88,7 @@ def test_promoting_the_current_model_changes_nothing(two):
         '{"current": "../../etc", "previous": null, "log": []}',
         '{"current": null, "previous": null, "log": ["moved"]}',
         '{"current": null, "previous": null, "log": [{"when": "now"}]}',
+        '{"current": null, "previous": null, "log": [{"when": "", "what": null, "from": "", "to": "", "why": ""}]}',
     ],
 )
 def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
@@ -97,6 +98,9 @@ def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
         registry.pointers(home)
     with pytest.raises(registry.RegistryError):  # a job says what it compared, and does not mend by itself
         registry.promote(home, first, why="", over=None)
+    with pytest.raises(registry.RegistryError, match="has no model"):  # nor is anything put aside for a typo
+        registry.promote(home, "0" * 12, why="")
+    assert (home / registry.POINTERS).read_text() == text
     done = run("models", "promote", home, first)
     assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
     assert (home / "damaged-pointers.json").read_text() == text
@@ -113,6 +117,31 @@ def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
     done = run("models", "promote", home, model)
     assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
     assert bundle.verify(home / first)
+
+
+def test_another_model_under_a_name_is_damage(two, model):
+    home, first, second = two
+    registry.promote(home, second, why="")
+    shutil.rmtree(home / first)
+    shutil.copytree(home / second, home / first)
+    listed = {entry["name"]: entry["damage"] for entry in registry.listed(home)["models"]}
+    assert listed == {first: f"holds another model, {second}", second: None}
+    with pytest.raises(bundle.BundleError, match="holds another model"):
+        registry.promote(home, first, why="")
+    registry.add(home, model)
+    assert registry.promote(home, first, why="").current == first
+
+
+def test_what_cannot_be_swept_stays_and_stops_nobody(two, model, monkeypatch):
+    home, *_ = two
+    (home / ".amazon_tags-0123.part").mkdir()
+
+    def refuse(*_):
+        raise PermissionError(13, "not yours")
+
+    monkeypatch.setattr(files.shutil, "rmtree", refuse)
+    registry.add(home, model)
+    assert (home / ".amazon_tags-0123.part").exists()
 
 
 def test_a_full_disk_is_told_by_its_own_number_and_leaves_no_copy(model, tmp_path, monkeypatch):

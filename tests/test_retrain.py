@@ -27,6 +27,7 @@ from amazon_tags import (
     retrain,
     sample,
     tracking,
+    train,
     validate,
 )
 from ensemble import score
@@ -327,12 +328,58 @@ def test_a_damaged_candidate_of_a_killed_run_is_made_anew(home):
     assert retrain.run(home / "job.toml")["outcome"] == "promoted"
 
 
-def test_a_registry_that_is_busy_after_the_promotion_is_cleaned_later(home, monkeypatch):
-    def busy(*_):
-        raise BlockingIOError("Another run holds it")
+@pytest.mark.parametrize("error", [BlockingIOError("Another run holds it"), PermissionError(13, "not yours")])
+def test_a_registry_that_cannot_be_cleaned_after_the_promotion_is_a_warning(home, monkeypatch, error):
+    def refuse(*_):
+        raise error
 
-    monkeypatch.setattr(registry, "clean", busy)
+    monkeypatch.setattr(registry, "clean", refuse)
     assert retrain.run(home / "job.toml")["outcome"] == "promoted"
+
+
+def test_models_without_a_current_one_are_no_empty_registry(home):
+    first = retrain.run(home / "job.toml")
+    render(home / "chips", home / "labels.csv", 60, 5)
+    (home / "models" / registry.POINTERS).unlink()
+    with pytest.raises(registry.RegistryError, match=f"none of them is current, .* promote .*{first['model']}"):
+        retrain.run(home / "job.toml")
+    registry.promote(home / "models", first["model"], why="found again")
+    assert retrain.run(home / "job.toml")["champion"] == first["model"]
+
+
+def test_nothing_new_is_no_matter_of_course_where_the_current_model_is_damaged(home):
+    first = retrain.run(home / "job.toml")
+    (home / "models" / first["model"] / "decision.json").write_text("{}")
+    with pytest.raises(bundle.BundleError, match="the current model cannot be used"):
+        retrain.run(home / "job.toml")
+    shutil.rmtree(home / "models" / first["model"])
+    with pytest.raises(bundle.BundleError, match="the current model cannot be used"):
+        retrain.run(home / "job.toml")
+
+
+def test_chips_that_change_while_a_run_goes_on_make_no_model(home, monkeypatch):
+    true, chip = train.fit, home / "chips" / "chip_3.jpg"
+    before = chip.read_bytes()
+
+    def fit(*arguments, **options):
+        chip.write_bytes((home / "chips" / "chip_4.jpg").read_bytes())
+        return true(*arguments, **options)
+
+    monkeypatch.setattr(train, "fit", fit)
+    with pytest.raises(ValueError, match=r"1 of 60 chips were changed while the run went on .*chip_3\.jpg"):
+        retrain.run(home / "job.toml")
+    assert not (home / "runs" / "bank").exists()
+    assert not (home / "models" / registry.POINTERS).exists()
+    monkeypatch.undo()
+    chip.write_bytes(before)
+    assert retrain.run(home / "job.toml")["outcome"] == "promoted"
+
+
+def test_a_damaged_list_of_what_passed_is_begun_anew(home):
+    retrain.run(home / "job.toml")
+    (home / "runs" / retrain.PASSED).write_bytes(b"abc")
+    render(home / "chips", home / "labels.csv", 60, 5)
+    assert retrain.run(home / "job.toml")["run"] == 2
 
 
 def test_a_damaged_champion_is_told_with_the_way_back(home):
@@ -521,8 +568,11 @@ def test_a_run_is_in_mlflow_with_its_metrics_and_the_champion(home):
     assert tracking.write("chips", home / "runs", told, home / "runs" / "0001") == run.info.run_id
 
 
-def test_a_tracking_server_that_is_not_there_is_a_warning(home, run, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # where nobody listens
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "foo://bar", ""])  # nobody listens, unknown, damaged
+def test_a_tracking_server_that_is_not_there_is_a_warning(home, run, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    (home / "runs").mkdir()
+    (home / "runs" / "mlflow.db").write_text("no database, and longer than the header of one " * 9)
     config = home / "job.toml"
     config.write_text('tracking = "chips"\n' + config.read_text())
     done = run("retrain", config)
