@@ -45,7 +45,7 @@ def read(path: Path, space: labels.LabelSpace) -> list[Correction]:
             raise ValueError(f"{path} line {line}: {tag!r} is no label of {space.name!r}{near}.")
         if answer.strip().lower() not in ANSWERS:
             raise ValueError(f"{path} line {line}: holds is {answer!r}, but must be yes or no.")
-        made.append(Correction(naming.name(chip), tag.strip(), ANSWERS[answer.strip().lower()]))
+        made.append(Correction(naming.name(chip.strip()), tag.strip(), ANSWERS[answer.strip().lower()]))
     return made
 
 

@@ -121,7 +121,7 @@ def packaged(given: labelled.Labelled, candidate: Judged, jobs: int) -> list[Che
     """
     learnt = np.flatnonzero(candidate.blind)
     rows = learnt[:: max(1, len(learnt) // SHOWN)]
-    model = bundle.load(candidate.folder, jobs=jobs, precision="auto")  # as `predict` would run it
+    model = bundle.load(candidate.folder, jobs=jobs)
     parts = predict.score([given.paths[row] for row in rows], model, jobs=jobs)
     tags = model.decide(np.concatenate([part.scores for part in parts]))
     seen, blind = (score.per_chip(given.truth[rows], answers) for answers in (tags, candidate.tags[rows]))

@@ -70,6 +70,10 @@ def gather(asked: job.Job) -> Intake:
         counts = corrections.apply(made, space, dict(zip(ids, hashes, strict=True)), truth, doubts)
         file = {"file": asked.corrections.name, "sha256": files.sha256(asked.corrections)}
         told["corrections"] = {**file, **counts}
+        if counts["elsewhere"]:
+            progress.say(
+                f"{asked.corrections}: {counts['elsewhere']} of {len(made)} corrections name no chip of the job"
+            )
     kept, told["repeats"], told["contradictions"] = _once(hashes, truth)
     mark = labelled.fingerprint([paths[name] for name in ids], hashes, truth, doubts)
     note = asked.settings.note

@@ -211,7 +211,7 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         RegistryError: there is no such model, or another one is current than it was compared with.
     """
     with files.lock(registry / "lock"):
-        _refuse_damaged(find(registry, name))
+        verify(find(registry, name))
         before = _mended(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
@@ -227,7 +227,7 @@ def rollback(registry: Path, *, why: str) -> Pointers:
         before = pointers(registry)
         if before.previous is None or before.previous not in names(registry):
             raise RegistryError(f"{registry} has no previous model to go back to; promote one by its name.")
-        _refuse_damaged(registry / before.previous)
+        verify(registry / before.previous)
         return _move(registry, before, "rollback", before.previous, before.current, why)
 
 
@@ -252,7 +252,8 @@ def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def _refuse_damaged(folder: Path) -> None:
+def verify(folder: Path) -> None:
+    """Whether a model of a registry is whole, and the one of its name; raises BundleError."""
     bundle.verify(folder)
     if name(folder) != folder.name:
         raise bundle.BundleError(f"{folder} holds another model, {name(folder)}; promote a sound copy of its own.")

@@ -88,7 +88,13 @@ def _once(asked: job.Job) -> dict[str, Any]:
     taken = intake.gather(asked)
     mark = _fingerprint(asked, taken)
     current = _current(asked)
-    stands = last and (current is not None if last.outcome == "promoted" else current == last.champion)
+    if last and current is None and (last.champion or last.outcome == "promoted"):
+        raise registry.RegistryError(
+            f"{asked.registry} has no current model, but by the ledger {last.candidate or last.champion} was; mount or "
+            f"restore it, or promote one: amazon_tags models promote {asked.registry} NAME|BUNDLE. To begin anew, name "
+            "another folder for runs."
+        )
+    stands = last and (last.outcome == "promoted" or current == last.champion)
     if last and stands and last.fingerprint == mark:
         if current:
             _verify(asked, current)
@@ -112,12 +118,6 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
                 begun.champion = move["from"]
                 return _end(asked, taken, begun, "promoted", "")
     begun.champion = _current(asked)
-    others = [name for name in registry.names(asked.registry) if name != begun.candidate]
-    if begun.champion is None and others:
-        raise registry.RegistryError(
-            f"{asked.registry} has models and none of them is current, so nothing can be held against one; promote "
-            f"one: amazon_tags models promote {asked.registry} {others[-1]}"
-        )
     champion = None
     begun.checks = validate.rules(taken)
     if begun.champion:
@@ -181,10 +181,11 @@ def _refuse_changed(asked: job.Job, taken: intake.Intake, out: Path) -> None:
 
 def _verify(asked: job.Job, name: str) -> None:
     try:
-        bundle.verify(asked.registry / name)
+        registry.verify(asked.registry / name)
     except bundle.BundleError as error:
         raise bundle.BundleError(
-            f"the current model cannot be used: {error} Or go back: amazon_tags models rollback {asked.registry}"
+            f"the current model cannot be used: {error} Or promote another one, or a sound copy: "
+            f"amazon_tags models promote {asked.registry} NAME|BUNDLE"
         ) from error
 
 

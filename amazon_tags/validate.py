@@ -16,6 +16,7 @@ from ensemble import score, shift
 BREACHES = 0.05  # of the rows; the competition's own table has some
 CONTRADICTIONS = 0.01  # of the chips
 ENOUGH = 5  # old and new chips that a comparison needs
+SEVERAL = 3  # chips that carried a tag, which may lose fewer to corrections
 RARE = 1e-3  # a tag that vanished: how probable at most it is that chance did it
 SURE = 3.0  # standard errors
 SHOWN = 200  # new chips, at most, that are looked at with their bands in the reverse order
@@ -74,7 +75,7 @@ def witness(
     new = ~old & ~_withheld_before(taken, known)
     latest = new & ~np.isin(marks(given), passed)
     groups = [new] if latest.sum() in (0, new.sum()) else [new, latest]
-    everywhere = _vanished(taken, known.truth, np.ones(len(old), np.bool_), "chip at all")
+    everywhere = _left_all(given, known)
     told = gate.Check("witness", f"{old.sum()} old", f"{new.sum()} new", f"{ENOUGH} of each", True)
     return [*_gone(given, known, limits), everywhere, told] + [
         check
@@ -110,6 +111,17 @@ def _gone(given: labelled.Labelled, known: heldout.HeldOut, limits: job.Limits) 
             ("changed", int(changed), "have other tags than then"),
         )
     ]
+
+
+def _left_all(given: labelled.Labelled, known: heldout.HeldOut) -> gate.Check:
+    """Whether a tag that several chips carried is on none at all, though the chips are still there."""
+    there = np.isin(known.hashes, given.hashes)
+    carried, names = known.truth[there].sum(axis=0), given.space.names
+    gone = np.flatnonzero((carried >= SEVERAL) & ~given.truth.any(axis=0))
+    told = ", ".join(f"{names[place]} ({carried[place]} did)" for place in gone)
+    return gate.Check(
+        "tags", f"{len(names)}", f"{len(gone)} gone", "none", not len(gone), f"no chip at all carries {told}"
+    )
 
 
 def _withheld_before(taken: intake.Intake, known: heldout.HeldOut) -> Mask:

@@ -156,6 +156,7 @@ def test_a_tag_that_left_the_whole_table_or_tags_of_many_chips_are_told(home):
     rows = (home / "labels.csv").read_text()
     for text, why in (
         (rows.replace(" primary", ""), "no chip at all carries primary"),
+        (rows.replace("blooming ", ""), "no chip at all carries blooming"),
         (rows.replace("primary", "primary road"), "have other tags than then"),
     ):
         (home / "labels.csv").write_text(text)
@@ -172,17 +173,25 @@ def test_a_folder_that_is_no_run_is_never_removed(home):
     assert (home / "runs" / "0001" / "mine.jpg").read_text() == "precious"
 
 
-def test_a_registry_that_is_gone_is_news_and_so_is_another_champion_after_a_rejection(home):
+def test_a_registry_that_is_gone_is_no_empty_one_and_another_champion_is_news(home):
     config = home / "job.toml"
     first = retrain.run(config)
+    (home / "models").rename(home / "elsewhere")
+    with pytest.raises(registry.RegistryError, match=f"has no current model, but by the ledger {first['model']} was"):
+        retrain.run(config)
     shutil.rmtree(home / "models")
-    second = retrain.run(config)
-    assert (second["outcome"], second["run"]) == ("promoted", 2)
-    assert registry.names(home / "models")
+    (home / "elsewhere").rename(home / "models")
+    assert retrain.run(config)["outcome"] == "no_change"
     entry = ledger.last(home / "runs")
-    ledger.write(home / "runs", replace(entry, number=3, outcome="rejected", champion="0" * 12))
-    assert retrain.run(config)["run"] == 4
-    assert first["outcome"] == "promoted"
+    ledger.write(home / "runs", replace(entry, number=2, outcome="rejected", champion="0" * 12))
+    assert retrain.run(config)["run"] == 3
+
+
+def test_a_first_run_that_was_killed_before_its_promotion_stops_nobody(home):
+    script(home, DYING.format(function="registry.promote", done=False)).communicate(timeout=120)
+    assert registry.names(home / "models")
+    render(home / "chips", home / "labels.csv", 60, 5)
+    assert retrain.run(home / "job.toml")["outcome"] == "promoted"
 
 
 def test_the_champion_is_a_witness_against_wrong_labels_and_stays(home):
@@ -341,7 +350,7 @@ def test_models_without_a_current_one_are_no_empty_registry(home):
     first = retrain.run(home / "job.toml")
     render(home / "chips", home / "labels.csv", 60, 5)
     (home / "models" / registry.POINTERS).unlink()
-    with pytest.raises(registry.RegistryError, match=f"none of them is current, .* promote .*{first['model']}"):
+    with pytest.raises(registry.RegistryError, match=f"has no current model, but by the ledger {first['model']} was"):
         retrain.run(home / "job.toml")
     registry.promote(home / "models", first["model"], why="found again")
     assert retrain.run(home / "job.toml")["champion"] == first["model"]
@@ -386,7 +395,7 @@ def test_a_damaged_champion_is_told_with_the_way_back(home):
     first = retrain.run(home / "job.toml")
     (home / "models" / first["model"] / "decision.json").write_text("{}")
     render(home / "chips", home / "labels.csv", 60, 5)
-    with pytest.raises(bundle.BundleError, match=r"the current model cannot be used: .* amazon_tags models rollback"):
+    with pytest.raises(bundle.BundleError, match=r"the current model cannot be used: .* amazon_tags models promote"):
         retrain.run(home / "job.toml")
 
 
