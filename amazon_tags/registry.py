@@ -179,7 +179,7 @@ def add(registry: Path, source: Path) -> str:
     with files.lock(registry / "lock"):
         files.sweep(registry)
         place = registry / made
-        if place.exists() and not _is(place, made):
+        if place.exists() and not _is_sound(place):
             bundle.verify(source)
             files.remove_folder(place)
         if not place.exists():
@@ -259,13 +259,12 @@ def verify(folder: Path) -> None:
         raise bundle.BundleError(f"{folder} holds another model, {name(folder)}; promote a sound copy of its own.")
 
 
-def _is(folder: Path, made: str) -> bool:
-    """Whether a folder holds the whole model of a name."""
+def _is_sound(folder: Path) -> bool:
     try:
-        bundle.verify(folder)
-        return name(folder) == made
+        verify(folder)
     except bundle.BundleError:
         return False
+    return True
 
 
 def _mended(registry: Path) -> Pointers:
