@@ -61,6 +61,17 @@ def combine(hashes: Mapping[listing.Place, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def refuse_changed(hashes: Mapping[listing.Place, str], *, jobs: int = 1) -> None:
+    """Raises ValueError if chips no longer have the content that `fingerprints` found."""
+    now = fingerprints(list(hashes), jobs=jobs)
+    changed = [path for path, digest in hashes.items() if now[path] != digest]
+    if changed:
+        raise ValueError(
+            f"{len(changed)} of {len(hashes)} chips were changed while the run went on (first: {changed[0]}); "
+            "start it again when nobody writes to them."
+        )
+
+
 def write(
     folder: Path,
     hashes: Mapping[listing.Place, str],
@@ -83,6 +94,7 @@ def write(
     Raises:
         FileExistsError: something stands at `folder`.
         chips.ChipError: a chip cannot be used; then there is no bank.
+        ValueError: chips were changed in the meantime; neither is there then.
     """
     paths = list(hashes)
     spec = chips.ChipSpec(side=key.side)
@@ -92,6 +104,7 @@ def write(
             vectors[outputs.rows] = outputs.values[0].mean(axis=0)
             advance(len(outputs.rows))
         vectors.flush()
+        refuse_changed(hashes, jobs=jobs)
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")
         rows.writerow(("image_name", "sha256"))

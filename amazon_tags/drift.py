@@ -26,6 +26,8 @@ class Limits:
 def run(log: Path, limits: Limits) -> dict[str, Any]:
     """The last run of a log, `moved`, what moved, in words, and `before`, the expected F of the runs before it.
 
+    Lines before the last that are no JSON, as a crash may leave them, are counted as `damaged`.
+
     Raises:
         ValueError: the log is empty, or no log of a monitor; or a limit is no number from 0.
     """
@@ -35,16 +37,20 @@ def run(log: Path, limits: Limits) -> dict[str, Any]:
     content = log.read_bytes()
     if not content.strip():
         raise ValueError(f"{log} is empty; predict with --monitor {log} first.")
+    *earlier, newest = (line for line in content.split(b"\n") if line.strip())
     try:
-        runs = [json.loads(line, parse_constant=_no_number) for line in content.decode().splitlines() if line.strip()]
-        last = runs[-1]
-        enough = int(last["chips"]) >= limits.chips and int(last.get("training_chips", limits.learnt)) >= limits.learnt
+        last = json.loads(newest, parse_constant=_no_number)
+        for key in ("chips", "training_chips"):
+            if type(last.get(key, 0)) is not int or last.get(key, 0) < 0:
+                raise ValueError(f"{key} is {last[key]!r}")
+        enough = last["chips"] >= limits.chips and last.get("training_chips", limits.learnt) >= limits.learnt
         float(last.get("expected_f", 0)), last["when"], last["model"]
         moved = _moved(last, limits) if enough else []
-        before = [float(entry["expected_f"]) for entry in runs[:-1] if "expected_f" in entry]
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{log} is no log of --monitor, or damaged ({error!r}); name another.") from error
-    return {"run": last, "enough": enough, "moved": moved, "before": before}
+        raise ValueError(f"{log} is no log of --monitor, or its last line is damaged ({error!r}).") from error
+    runs = [run for run in map(_sound, earlier) if run is not None]
+    before = [float(run["expected_f"]) for run in runs if "expected_f" in run]
+    return {"run": last, "enough": enough, "moved": moved, "before": before, "damaged": len(earlier) - len(runs)}
 
 
 def text(log: Path, told: dict[str, Any], limits: Limits) -> str:
@@ -54,12 +60,23 @@ def text(log: Path, told: dict[str, Any], limits: Limits) -> str:
     if "expected_f" in last:
         before = f"; {told['before'][-1]:.3f} the run before" if told["before"] else ""
         lines.append(f"expected F {last['expected_f']:.3f}, as far as the scores are probabilities{before}")
+    if told["damaged"]:
+        lines.append(f"{told['damaged']} earlier lines are damaged, and left out")
     if not told["enough"]:
         learnt = f"; {last['training_chips']} learnt from, {limits.learnt} needed" if "training_chips" in last else ""
         lines.append(f"too few to say more: {last['chips']} chips seen, {limits.chips} needed{learnt}")
     elif not told["moved"]:
         lines.append("nothing moved past its limit")
     return "\n".join([*lines, *told["moved"]]) + "\n"
+
+
+def _sound(line: bytes) -> dict[str, Any] | None:
+    try:
+        run: dict[str, Any] = json.loads(line, parse_constant=_no_number)
+        float(run.get("expected_f", 0))
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError):
+        return None
+    return run
 
 
 def _no_number(name: str) -> float:

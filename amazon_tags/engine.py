@@ -62,9 +62,7 @@ def choose(manifest: dict[str, Any], *, device: str, precision: str) -> Engine:
     measured = prices(manifest)
     here = [name for name in measured if runtime.computes(HINTS[name])]
     if precision == "auto":
-        limit = manifest.get("precision", {}).get("limit", 0.0)
-        cheap = [name for name in here if measured[name]["loss"] <= limit]
-        return Engine("cpu", min(cheap, key=lambda name: measured[name]["ms"]))
+        return Engine("cpu", min(cheap(manifest), key=lambda name: measured[name]["ms"]))
     if precision not in measured:
         raise ValueError(
             f"this model was not measured in {precision}, only in {', '.join(measured)}; name one of these."
@@ -72,6 +70,12 @@ def choose(manifest: dict[str, Any], *, device: str, precision: str) -> Engine:
     if precision not in here:
         raise ValueError(f"this processor does not compute in {precision}; use --precision {' or '.join(here)}.")
     return Engine("cpu", precision)
+
+
+def cheap(manifest: dict[str, Any]) -> list[str]:
+    """The precisions that this processor computes in and whose price is within the limit: those `auto` chooses from."""
+    limit = manifest.get("precision", {}).get("limit", 0.0)
+    return [name for name, told in prices(manifest).items() if told["loss"] <= limit and runtime.computes(HINTS[name])]
 
 
 def prices(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -242,7 +242,11 @@ def _vectors(settings: member.Frozen, examples: Examples, folder: Path) -> Value
 
 def _embedded(network: Path, examples: Examples) -> Values:
     def make(rows: Sequence[int]) -> Targets:
-        vectors: Targets = _outputs(network, examples, [examples.paths[row] for row in rows], 1)[0]
+        paths = [examples.paths[row] for row in rows]
+        vectors: Targets = _outputs(network, examples, paths, 1)[0]
+        if examples.bank is not None:  # which later runs trust to hold vectors of these contents
+            hashes = [examples.hashes[row] for row in rows]
+            bank.refuse_changed(dict(zip(paths, hashes, strict=True)), jobs=examples.jobs)
         return vectors
 
     if examples.bank is None:

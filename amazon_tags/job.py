@@ -109,7 +109,7 @@ def read(path: Path) -> Job:
         FileNotFoundError: something that it names is not there.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return _made(values, path.resolve().parent)
     except FileNotFoundError:
         raise
@@ -138,12 +138,12 @@ def _made(values: dict[str, Any], home: Path) -> Job:
         )
     sources = tuple(_data(entry, home) for entry in tables["data"])
     _refuse_shared(home, settings, sources)
-    shipped, packaged = settings.recipe in recipe.shipped(), not settings.labels.endswith(".toml")
+    shipped, packaged = settings.recipe in recipe.shipped(), not settings.labels.lower().endswith(".toml")
     return Job(
         settings,
         data=sources,
-        registry=home / settings.registry,
-        runs=home / settings.runs,
+        registry=(home / settings.registry).resolve(),
+        runs=(home / settings.runs).resolve(),
         plan=recipe.choose(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
         space=labels.choose(settings.labels if packaged else str(_there(home, settings.labels, "labels"))),
         corrections=_there(home, settings.corrections, "corrections") if settings.corrections else None,
@@ -164,8 +164,9 @@ def _refuse_shared(home: Path, settings: Settings, sources: tuple[Data, ...]) ->
     if registry == runs:
         raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
     for key, folder in (("registry", registry), ("runs", runs)):
-        if folder.is_file():
-            raise ValueError(f"{key} is {folder}, a file, but must be a folder.")
+        (there, *_) = (path for path in (folder, *folder.parents) if path.exists())
+        if not there.is_dir():
+            raise ValueError(f"{key} is {folder}, but {there} is a file; name a folder.")
         for source in sources:
             inside = [path for path in (source.chips, source.table) if path.resolve().is_relative_to(folder)]
             if inside:

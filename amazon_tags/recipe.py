@@ -104,7 +104,7 @@ def read(path: Path) -> Recipe:
         ValueError: naming the file and the key that is unknown, missing, of another type or out of range.
     """
     try:
-        return from_values(tomllib.loads(path.read_text(encoding="utf-8")))
+        return from_values(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
         raise ValueError(f"{path}: {error}") from error
 

@@ -6,6 +6,7 @@ lock            held by whoever moves a pointer, copies a model in or removes on
 """
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -39,7 +40,7 @@ class Pointers:
 
 def is_registry(folder: Path) -> bool:
     """Whether the folder is one, and not a bundle."""
-    return (folder / POINTERS).is_file()
+    return (folder / POINTERS).exists()
 
 
 def pointers(registry: Path) -> Pointers:
@@ -58,7 +59,7 @@ def pointers(registry: Path) -> Pointers:
                 raise TypeError(f"a move is told by {told}")
     except FileNotFoundError:
         return Pointers()
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (IsADirectoryError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise RegistryError(f"{path} is damaged ({error!r}); {_advice(registry)}") from error
     for name in (current, previous):
         if name is not None and not NAME.fullmatch(str(name)):
@@ -79,28 +80,30 @@ def held(folder: Path) -> Iterator[Path]:
     The pointer is read once: a promotion in the meantime changes nothing for this run.
 
     Raises:
-        RegistryError: the registry has no current model.
+        RegistryError: the registry has no current model, or another one under its name.
     """
     if not is_registry(folder):
         yield folder
         return
-    name = None
+    current = None
     for _ in range(TRIES):
-        name = pointers(folder).current
-        if name is None:
+        current = pointers(folder).current
+        if current is None:
             break
         try:
-            descriptor = os.open(folder / name / "manifest.json", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(folder / current / "manifest.json", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # removed since the pointer was read, unless it still says so
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if (folder / name / "manifest.json").exists():
-                yield folder / name
+            if (folder / current / "manifest.json").exists():
+                if name(folder / current) != current:
+                    raise RegistryError(f"{folder / current} holds another model; {_advice(folder)}")
+                yield folder / current
                 return
         finally:
             os.close(descriptor)
-    raise RegistryError(f"{folder}: the current model, {name or 'none yet'}, is not there; {_advice(folder)}")
+    raise RegistryError(f"{folder}: the current model, {current or 'none yet'}, is not there; {_advice(folder)}")
 
 
 def find(registry: Path, name: str) -> Path:
@@ -271,7 +274,8 @@ def _mended(registry: Path) -> Pointers:
     try:
         return pointers(registry)
     except RegistryError:
-        (registry / POINTERS).replace(registry / f"damaged-{POINTERS}")
+        aside = (registry / f"damaged-{number}-{POINTERS}" for number in itertools.count(1))
+        (registry / POINTERS).rename(next(path for path in aside if not path.exists()))
         return Pointers()
 
 

@@ -100,6 +100,8 @@ def _once(asked: job.Job) -> dict[str, Any]:
             _verify(asked, current)
         why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
         return {"outcome": "no_change", "run": last.number, "why": why, "model": current}
+    if last:  # rejected: its candidate was there to be looked at until something new came
+        _forget(asked.runs / f"{last.number:04}")
     begun = _begin(asked, mark, last.number + 1 if last else 1)
     with progress.kept(begun.folder / "log.txt"):
         progress.say(f"run {begun.number}: {taken.told['chips']} labelled chips, {taken.told['withheld']} withheld")
@@ -125,7 +127,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
         _verify(asked, begun.champion)
         champion, known = gate.judge(folder, taken.given, asked.threads), heldout.known(folder)
         begun.checks += validate.witness(taken, champion, known, _passed(asked), asked.gate)
-        _watch(asked, taken, champion, known)
+        _watch(asked, taken, begun, champion, known)
         begun.f2["champion"] = score.f2(taken.given.truth, champion.tags)
     why = gate.reasons(begun.checks)
     if why:
@@ -141,7 +143,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     if not gate.reasons(begun.checks):
         candidate = gate.judge(out, taken.given, asked.threads)
         begun.f2["candidate"] = score.f2(taken.given.truth, candidate.tags)
-        begun.checks += gate.packaged(taken.given, candidate, asked.threads)
+        begun.checks += gate.packaged(taken.given, candidate, asked.gate, asked.threads)
         begun.checks += gate.compare(taken.given, champion, candidate, asked.gate)
     why = gate.reasons(begun.checks)
     if why:
@@ -166,17 +168,11 @@ def _left(out: Path) -> bool:
 
 def _refuse_changed(asked: job.Job, taken: intake.Intake, out: Path) -> None:
     """Chips were told apart by their content when the run began: what was made of other content since is removed."""
-    now = bank.fingerprints(taken.given.paths, jobs=asked.threads).values()
-    changed = [path for path, old, new in zip(taken.given.paths, taken.given.hashes, now, strict=True) if old != new]
-    if not changed:
-        return
-    files.remove_folder(out)
-    if (asked.runs / "bank").exists():
-        files.remove_folder(asked.runs / "bank")
-    raise ValueError(
-        f"{len(changed)} of {len(taken.given.paths)} chips were changed while the run went on (first: {changed[0]}); "
-        "start it again when nobody writes to them."
-    )
+    try:
+        bank.refuse_changed(dict(zip(taken.given.paths, taken.given.hashes, strict=True)), jobs=asked.threads)
+    except ValueError:
+        files.remove_folder(out)
+        raise
 
 
 def _verify(asked: job.Job, name: str) -> None:
@@ -195,10 +191,10 @@ def _passed(asked: job.Job) -> validate.Marks:
     return np.frombuffer(content[: len(content) // 8 * 8], np.uint64)
 
 
-def _watch(asked: job.Job, taken: intake.Intake, champion: gate.Judged, known: heldout.HeldOut) -> None:
-    """Log what the champion sees on the chips that it did not learn from, as `predict --monitor` would."""
-    new = np.flatnonzero(~champion.blind)
-    if not len(new):
+def _watch(asked: job.Job, taken: intake.Intake, begun: _Run, champion: gate.Judged, known: heldout.HeldOut) -> None:
+    """Log, once a run, what the champion sees on the chips that it did not learn from, as `predict --monitor` would."""
+    new, told = np.flatnonzero(~champion.blind), begun.folder / "monitor.json"
+    if not len(new) or told.exists():
         return
     model, seen = bundle.load(champion.folder), monitor.Seen()
     scores, tags = champion.scores[new], champion.tags[new]
@@ -206,7 +202,9 @@ def _watch(asked: job.Job, taken: intake.Intake, champion: gate.Judged, known: h
     names = [listing.name(taken.given.paths[row]) for row in new]
     good = np.ones(len(new), np.bool_)
     seen.add(predict.Tagged(names, scores, tags, worth, [], good, champion.looks[new]))
-    monitor.append(asked.runs / "monitor.jsonl", monitor.entry(seen, model, known))
+    line = monitor.entry(seen, model, known)
+    monitor.append(asked.runs / "monitor.jsonl", line)
+    files.write_json(told, line)
 
 
 def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: str) -> dict[str, Any]:
@@ -252,8 +250,7 @@ def _end(asked: job.Job, taken: intake.Intake, begun: _Run, outcome: str, why: s
 
 def _tidy(asked: job.Job, folder: Path) -> None:
     """Remove the candidate of a promoted run, which the registry has, and models that are one too many."""
-    if (folder / "candidate").exists():
-        files.remove_folder(folder / "candidate")
+    _forget(folder)
     files.sweep(folder)
     try:
         gone = registry.clean(asked.registry, asked.settings.keep)
@@ -262,6 +259,12 @@ def _tidy(asked: job.Job, folder: Path) -> None:
         return
     for name in gone:
         progress.say(f"{name} is removed from {asked.registry}: {asked.settings.keep} are kept")
+
+
+def _forget(folder: Path) -> None:
+    for name in ("candidate", "candidate.work"):
+        if (folder / name).exists():
+            files.remove_folder(folder / name)
 
 
 def _track(asked: job.Job, told: dict[str, Any], folder: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from amazon_tags import bank, embed
-from features import backbones, chips, listing, views
+from features import backbones, chips, extract, listing, views
 
 TRUNK = embed.Trunk("toy", weights="none")
 
@@ -74,6 +74,19 @@ def test_a_damaged_chip_leaves_no_bank(folder, tmp_path):
 def test_an_unknown_backbone_is_told_the_nearest(folder, tmp_path):
     with pytest.raises(ValueError, match="did you mean mobilenet_v2"):
         embed.run([folder], tmp_path / "bank", embed.Trunk("mobilenetv2"))
+
+
+def test_chips_that_change_while_they_are_read_make_no_bank(folder, tmp_path, monkeypatch):
+    true, held = extract.stream, sorted(folder.glob("*.jpg"))
+
+    def stream(*arguments, **options):
+        yield from true(*arguments, **options)
+        held[3].write_bytes(held[4].read_bytes())
+
+    monkeypatch.setattr(extract, "stream", stream)
+    with pytest.raises(ValueError, match=f"1 of 10 chips were changed while the run went on .*{held[3].name}"):
+        embed.run([folder], tmp_path / "bank", TRUNK)
+    assert not (tmp_path / "bank").exists()
 
 
 @pytest.mark.parametrize("damage", ["no key", "other format", "a row less", "nothing"])

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amazon_tags import bundle, gate, heldout, job, labelled, labels
+from amazon_tags import bundle, engine, gate, heldout, job, labelled, labels
 from ensemble import score
-from features import listing
+from features import listing, runtime
+
+import openvino  # isort: skip  after runtime, which keeps its telemetry out
+import openvino.opset13 as operations  # isort: skip
 
 SPACE = labels.PLANET
 ROAD = SPACE.names.index("road")
@@ -135,15 +138,47 @@ def test_a_damaged_bundle_is_a_reason(model, tmp_path):
     assert "network.bin was changed" in check.why
 
 
-def test_a_packaged_model_that_does_worse_than_its_folds_is_rejected(model, world):
+@pytest.fixture
+def trained(model, world):
+    """The chips that the model learnt from."""
     held = heldout.read(model)
     paths = list(listing.chips([world.train_jpg]))
-    trained = labelled.Labelled(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, "", [])
+    return labelled.Labelled(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, "", [])
+
+
+def test_a_packaged_model_that_does_worse_than_its_folds_is_rejected(model, trained):
     sound = gate.judge(model, trained, 2)
     assert sound.blind.all()
-    passed = [check.name for check in gate.packaged(trained, sound, 2) if check.passed]
-    assert passed == ["packaged", "bands", "decision"]
-    seeing = replace(sound, tags=held.truth)  # folds that knew the truth
-    check, *_ = gate.packaged(trained, seeing, 2)
+    cheap = engine.cheap(bundle.read_manifest(model))
+    asked = gate.packaged(trained, sound, job.Limits(), 2)
+    assert [check.name for check in asked if check.passed] == [
+        *("packaged", "bands", "decision"),
+        *(f"in {name}" for name in cheap if name != "f32"),
+    ]
+    seeing = replace(sound, tags=trained.truth)  # folds that knew the truth
+    check, *_ = gate.packaged(trained, seeing, job.Limits(), 2)
     assert not check.passed
     assert "but its folds, which had not seen them, " in check.why
+
+
+def test_a_precision_that_auto_may_choose_is_looked_at_by_itself(model, trained, tmp_path):
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(model, spoilt)
+    story, sound = bundle.read_manifest(model), bundle.load(model)
+    for folder in (spoilt / "members").iterdir():
+        network = openvino.Core().read_model(folder / "network.xml")
+        end = network.get_results()[0]
+        end.input(0).replace_source_output(operations.multiply(end.input_value(0), np.float32(0)).output(0))
+        runtime.save(network, folder / "int8.xml")  # one answer for all chips
+    with np.load(spoilt / "golden.npz") as archive:
+        golden = archive["chips"]
+    for name in ("manifest.json", "golden.npz"):
+        (spoilt / name).unlink()
+    for name in ("format", "version", "labels", "chips", "members", "files", "sha256"):
+        story.pop(name)
+    story["precision"]["prices"]["int8"]["loss"] = 0.0  # or nobody would get it without asking
+    bundle.seal(spoilt, sound.space, sound.spec, golden, story)
+    bundle.verify(spoilt)
+    asked = gate.packaged(trained, gate.judge(spoilt, trained, 2), job.Limits(), 2)
+    (why,) = [check.why for check in asked if not check.passed]
+    assert "computed in int8, which --precision auto may choose, the packaged model reaches F2 " in why

@@ -31,6 +31,16 @@ def test_paths_count_from_the_files_folder(write, world, tmp_path):
     assert asked.threads >= 1
 
 
+def test_what_editors_and_links_do_to_a_job_is_no_matter(write, tmp_path):
+    (tmp_path / "TWO.TOML").write_text('name = "two"\nlabels = ["a", "b"]\n')
+    (tmp_path / "runs").symlink_to(tmp_path / "disk" / "runs")  # which is not there yet
+    path = write('labels = "TWO.TOML"')
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    asked = job.read(path)
+    assert asked.space.names == ("a", "b")
+    assert asked.runs == tmp_path / "disk" / "runs"
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -101,6 +101,15 @@ def test_of_few_training_chips_nothing_is_said(tmp_path):
         assert (told["enough"], bool(told["moved"])) == (enough, enough)
 
 
+def test_a_line_that_a_crash_left_spoils_no_other(tmp_path):
+    log = tmp_path / "monitor.jsonl"
+    line = json.dumps({"when": "now", "model": "m", "chips": 3, "expected_f": 0.75})
+    log.write_bytes(f'{line}\n{{"when": "no\xff\n{line}\n'.encode("latin-1"))
+    told = drift.run(log, drift.Limits())
+    assert (told["before"], told["damaged"]) == ([0.75], 1)
+    assert "1 earlier lines are damaged, and left out\n" in drift.text(log, told, drift.Limits())
+
+
 def test_a_limit_that_is_no_number_is_refused(tmp_path):
     for limit in (-1.0, float("nan")):
         (tmp_path / "log").write_text("{}\n")
@@ -119,6 +128,10 @@ def test_a_limit_that_is_no_number_is_refused(tmp_path):
         '{"chips": 100, "stability": 3}\n',
         '{"chips": 3}\n',
         '{"chips": 1e400}\n',
+        '{"chips": "100"}\n',
+        '{"chips": true}\n',
+        '{"chips": -1}\n',
+        '{"chips": 3, "when": "now", "model": "m"}\ntorn\n',
     ],
 )
 def test_what_is_no_log_is_refused(tmp_path, text):

@@ -103,7 +103,10 @@ def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
     assert (home / registry.POINTERS).read_text() == text
     done = run("models", "promote", home, first)
     assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
-    assert (home / "damaged-pointers.json").read_text() == text
+    (home / registry.POINTERS).write_text("again")
+    registry.promote(home, first, why="")
+    kept = [(home / f"damaged-{number}-pointers.json").read_text() for number in (1, 2)]
+    assert kept == [text, "again"]
 
 
 def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
@@ -165,7 +168,7 @@ def test_of_a_model_that_is_a_link_the_link_goes(two, model):
 
 
 def test_a_bundle_is_held_as_it_is_and_a_registry_by_its_current_model(two, model):
-    home, first, _ = two
+    home, first, second = two
     with registry.held(model) as folder:
         assert folder == model
     registry.promote(home, first, why="")
@@ -173,6 +176,9 @@ def test_a_bundle_is_held_as_it_is_and_a_registry_by_its_current_model(two, mode
         assert folder == home / first
     shutil.rmtree(home / first)
     with pytest.raises(registry.RegistryError, match=f"the current model, {first}, is not there"), registry.held(home):
+        pass
+    shutil.copytree(home / second, home / first)
+    with pytest.raises(registry.RegistryError, match=f"{first} holds another model"), registry.held(home):
         pass
 
 

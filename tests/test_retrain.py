@@ -113,8 +113,8 @@ def test_without_its_ledger_a_job_goes_on_and_keeps_the_records_of_its_runs(home
         ('registry = "chips"', "chips lies in .*chips, which is registry"),
         ('runs = "."', "chips lies in .*, which is runs"),
         ('registry = "photos"', "holds 1 other things"),
-        ('registry = "labels.csv"', "a file, but must be a folder"),
-        ('runs = "labels.csv"', "a file, but must be a folder"),
+        ('registry = "labels.csv"', r"labels\.csv is a file; name a folder"),
+        ('runs = "labels.csv/runs"', r"labels\.csv is a file; name a folder"),
     ],
 )
 def test_places_that_hold_other_things_are_refused_and_stay_as_they_are(home, line, message):
@@ -319,6 +319,29 @@ ledger.write = dying
 """
 
 
+def test_a_run_that_was_killed_twice_is_watched_once(home):
+    retrain.run(home / "job.toml")
+    render(home / "chips", home / "labels.csv", 60, 30)
+    for function in ("gate.whole", "gate.packaged"):
+        script(home, DYING.format(function=function, done=True)).communicate(timeout=120)
+    assert retrain.run(home / "job.toml")["outcome"] == "promoted"
+    (line,) = (home / "runs" / "monitor.jsonl").read_text().splitlines()
+    assert json.loads(line) == json.loads((home / "runs" / "0002" / "monitor.json").read_text())
+
+
+def test_a_rejected_candidate_stays_until_there_is_something_new(home):
+    config, candidate = home / "job.toml", home / "runs" / "0002" / "candidate"
+    retrain.run(config)
+    config.write_text(config.read_text().replace("worse = 1.0", "worse = 0.0"))  # which nothing keeps to
+    for outcome in ("rejected", "no_change"):
+        assert retrain.run(config)["outcome"] == outcome
+        assert bundle.verify(candidate)
+    config.write_text(config.read_text().replace("margin = 1.0", "margin = 0.5"))
+    assert retrain.run(config)["outcome"] == "rejected"
+    assert not candidate.exists()
+    assert (home / "runs" / "0003" / "candidate").exists()
+
+
 def test_a_rollback_after_a_kill_stays(home):
     first = retrain.run(home / "job.toml")
     render(home / "chips", home / "labels.csv", 60, 30)
@@ -375,7 +398,7 @@ def test_chips_that_change_while_a_run_goes_on_make_no_model(home, monkeypatch):
         return true(*arguments, **options)
 
     monkeypatch.setattr(train, "fit", fit)
-    with pytest.raises(ValueError, match=r"1 of 60 chips were changed while the run went on .*chip_3\.jpg"):
+    with pytest.raises(ValueError, match=r"1 of \d+ chips were changed while the run went on .*chip_3\.jpg"):
         retrain.run(home / "job.toml")
     assert not (home / "runs" / "bank").exists()
     assert not (home / "models" / registry.POINTERS).exists()
@@ -432,7 +455,7 @@ def test_a_decision_that_was_not_fitted_is_rejected(home):
     taken = intake.gather(job.read(home / "job.toml"))
     judged = gate.judge(home / "models" / done["model"], taken.given, 2)
     better = replace(judged, tags=np.where(judged.blind[:, np.newaxis], taken.given.truth, judged.tags))
-    (check,) = [check for check in gate.packaged(taken.given, better, 2) if check.name == "decision"]
+    (check,) = [check for check in gate.packaged(taken.given, better, job.Limits(), 2) if check.name == "decision"]
     assert not check.passed
     assert "it is not the one that was fitted" in check.why
 
