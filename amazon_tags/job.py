@@ -164,7 +164,7 @@ def _refuse_shared(home: Path, settings: Settings, sources: tuple[Data, ...]) ->
     if registry == runs:
         raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
     for key, folder in (("registry", registry), ("runs", runs)):
-        (there, *_) = (path for path in (folder, *folder.parents) if path.exists())
+        there = next(path for path in (folder, *folder.parents) if path.exists())
         if not there.is_dir():
             raise ValueError(f"{key} is {folder}, but {there} is a file; name a folder.")
         for source in sources:

@@ -143,7 +143,7 @@ def _decide(asked: job.Job, taken: intake.Intake, begun: _Run) -> dict[str, Any]
     if not gate.reasons(begun.checks):
         candidate = gate.judge(out, taken.given, asked.threads)
         begun.f2["candidate"] = score.f2(taken.given.truth, candidate.tags)
-        begun.checks += gate.packaged(taken.given, candidate, asked.gate, asked.threads)
+        begun.checks += gate.packaged(taken.given, candidate, asked.threads)
         begun.checks += gate.compare(taken.given, champion, candidate, asked.gate)
     why = gate.reasons(begun.checks)
     if why:

@@ -455,7 +455,7 @@ def test_a_decision_that_was_not_fitted_is_rejected(home):
     taken = intake.gather(job.read(home / "job.toml"))
     judged = gate.judge(home / "models" / done["model"], taken.given, 2)
     better = replace(judged, tags=np.where(judged.blind[:, np.newaxis], taken.given.truth, judged.tags))
-    (check,) = [check for check in gate.packaged(taken.given, better, job.Limits(), 2) if check.name == "decision"]
+    (check,) = [check for check in gate.packaged(taken.given, better, 2) if check.name == "decision"]
     assert not check.passed
     assert "it is not the one that was fitted" in check.why
 

@@ -112,7 +112,7 @@ def judged(folder: Path, taken: intake.Intake, champion: gate.Judged, asked: job
     if not checks[0].passed and checks[0].name == "bundle":
         return checks
     candidate = gate.judge(folder, taken.given, 2)
-    checks += gate.packaged(taken.given, candidate, asked.gate, 2)
+    checks += gate.packaged(taken.given, candidate, 2)
     return [*checks, *gate.compare(taken.given, champion, candidate, asked.gate)]
 
 
