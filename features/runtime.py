@@ -7,6 +7,7 @@ each. So a chip's numbers depend neither on its neighbours, nor on where a batch
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Network:
 
 def computes(hint: str) -> bool:
     """Whether this processor computes in `bf16` by itself; every one does in `f32`."""
-    return hint == "f32" or hint.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return hint == "f32" or hint.upper() in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def save(graph: Any, path: Path) -> None:
@@ -113,7 +114,7 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32", last: 
     Raises:
         ValueError: if the bytes are no OpenVINO network from one batch of chips to one row of floats a chip.
     """
-    core = openvino.Core()
+    core = _core()
     try:
         model = core.read_model(xml, weights)
         _, *chip = model.input(0).partial_shape
@@ -125,6 +126,16 @@ def load(xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32", last: 
         return Network(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a network that OpenVINO can run: {error}") from error
+
+
+@cache
+def _core() -> Any:
+    """The one of this process, kept until it ends.
+
+    Its CPU plugin gives the thread that loads it a stack for signals, which goes with the plugin. If that went in
+    another thread, as it may after an exception, the next signal would find no stack, and crash the process.
+    """
+    return openvino.Core()
 
 
 def _extended(model: Any, last: Dense) -> Any:

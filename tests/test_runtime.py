@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -76,3 +79,24 @@ def test_chips_are_normalised_before_they_are_transposed(batch, read_twice):
     assert before.index("Transpose") < before.index("Multiply")
     assert (after.index("Transpose") > after.index("Subtract")) is not read_twice
     np.testing.assert_allclose(openvino.Core().compile_model(model, "CPU")(batch)[0], expected, rtol=1e-5)
+
+
+SIGNALLED = """
+import os, signal, sys, threading
+from pathlib import Path
+from features import runtime
+held = [runtime.load(*(Path(path).read_bytes() for path in sys.argv[1:]))]
+gone = threading.Thread(target=held.clear)  # the last who knows the network is another thread
+gone.start()
+gone.join()
+signal.signal(signal.SIGTERM, lambda *_: print("told"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_after_a_network_has_gone_is_told_of(toy, tmp_path):
+    for name, content in zip(("xml", "bin"), toy, strict=True):
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, "-c", SIGNALLED, tmp_path / "xml", tmp_path / "bin"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "told\n")
