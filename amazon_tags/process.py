@@ -13,6 +13,7 @@ import click
 
 FAILURE, SKIPPED, REFUSED, DRIFTED, REJECTED, IO_ERROR, LOCKED = 1, 3, 4, 10, 20, 74, 75
 PATIENCE = 3.0  # seconds that a run has to unwind, before a signal is raised in it again
+raised: list[int] = []  # signals that have come
 FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
 
 
@@ -35,6 +36,7 @@ def catch_signals() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    raised.append(number)
     signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     sys.unraisablehook = lambda _lost: None  # or what is lost there would be told of with a traceback
@@ -85,6 +87,8 @@ def _run(root: click.Command, name: str, arguments: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
         return IO_ERROR
     except FAILURES as error:
+        if raised:  # in a library that made an error of its own of it
+            return _say("Stopped.", 128 + raised[0])
         return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)  # of a signal that has unwound the run

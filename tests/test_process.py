@@ -22,3 +22,26 @@ time.sleep(20)
 def test_a_signal_that_a_destructor_swallows_ends_the_run_all_the_same(number, code):
     done = subprocess.run([sys.executable, "-c", LOST.format(number=number)], timeout=15, check=False)
     assert done.returncode == code
+
+
+TURNED = """
+import os, signal, time
+import click
+from amazon_tags import process
+@click.command()
+def turning():
+    process.catch_signals()
+    try:
+        os.kill(os.getpid(), {number})
+        time.sleep(20)
+    except BaseException as error:  # as a library in C++ does
+        raise RuntimeError("Check 'all is well' failed") from error
+process.main(turning)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(15, 143), (2, 130)])
+def test_a_signal_that_a_library_turned_into_its_own_error_is_told_as_one(number, code):
+    command = [sys.executable, "-c", TURNED.format(number=number)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=15, check=False)
+    assert (done.returncode, done.stderr) == (code, "Stopped.\n")
