@@ -28,6 +28,7 @@ TURNED = """
 import os, signal, time
 import click
 from amazon_tags import process
+signal.signal({number}, signal.SIG_DFL)  # whatever the tests were started under
 @click.command()
 def turning():
     process.catch_signals()
