@@ -8,7 +8,8 @@ many workers as there are cores: TensorFlow's own operation turns the competitio
 Runtime, where it and tf2onnx are installed, gets this project's decoder. PyTorch, where it and torchvision are
 installed, runs torchvision's network of the same name with its transforms, at the same side; its memory is told without
 that of its workers. Two limits are measured in the same run: decoding alone, and a matrix product of 4096 x 4096 in the
-same precision.
+same precision. Inference is told twice: the share of the time in which a request was under way, waiting for its turn
+included, and the share that inference would need if it had the machine to itself.
 """
 
 import argparse
@@ -133,9 +134,39 @@ def our_outputs(name: str, places: listing.Listing, side: int, folder: Path, hin
         yield outputs.values[0][0]
 
 
+def watch() -> list[tuple[float, float]]:
+    """From now on, when each request to OpenVINO began and ended; it counts how long each was under way."""
+    request = runtime.openvino.InferRequest
+    begin, wait = request.start_async, request.wait
+    began: dict[int, float] = {}
+    flights: list[tuple[float, float]] = []
+
+    def started(flying: Any, *inputs: Any, **how: Any) -> None:
+        began[id(flying)] = time.perf_counter()
+        begin(flying, *inputs, **how)
+
+    def waited(flying: Any) -> None:
+        wait(flying)
+        moment = began[id(flying)]
+        flights.append((moment, moment + flying.latency / 1000))
+
+    request.start_async, request.wait = started, waited
+    return flights
+
+
+def covered(flights: list[tuple[float, float]]) -> float:
+    """Seconds in which at least one was under way."""
+    total = end = 0.0
+    for first, last in sorted(flights):
+        total += max(0.0, last - max(first, end))
+        end = max(end, last)
+    return total
+
+
 def child(way: str, name: str, folder: Path, chosen: argparse.Namespace) -> None:
     """One way in this process; prints its costs but for the time, which whoever started it knows."""
     places = listing.chips(chosen.chips)
+    flights = watch()
     if way == "keras":
         outputs = keras_outputs(name, places, chosen.side, folder)
     elif way == "torch":
@@ -150,7 +181,8 @@ def child(way: str, name: str, folder: Path, chosen: argparse.Namespace) -> None
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     processor = sum(one.ru_utime + one.ru_stime for one in used)
-    print(json.dumps({"processor": processor, "peak": int(peak.split()[1]) / 1024, "chips": done}))
+    told = {"processor": processor, "peak": int(peak.split()[1]) / 1024, "chips": done, "flying": covered(flights)}
+    print(json.dumps(told))
 
 
 def decoding(places: listing.Listing, side: int) -> float:
@@ -234,8 +266,8 @@ def main() -> None:
     )
     print(
         "\n| network | way | chips/s | processor s per 1,000 | peak MiB | times Keras, clock and processor "
-        "| times ONNX Runtime | cores busy | inference alone, share of the time | share of the matrix rate |"
-        "\n|---|---|---|---|---|---|---|---|---|---|"
+        "| times ONNX Runtime | cores busy | inference under way | inference alone | share of the matrix rate |"
+        "\n|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for name in chosen.networks.split(","):
         with tempfile.TemporaryDirectory() as scratch:
@@ -274,6 +306,7 @@ def report(name: str, folder: Path, rates: dict[str, float], chosen: argparse.Na
             f"{keras[0]:.1f}, {keras[1]:.1f}" if keras else "",
             f"{onnx[0]:.1f}, {onnx[1]:.1f}" if onnx else "",
             f"{cost['processor'] / cost['wall'] / JOBS:.0%}",
+            f"{cost['flying'] / cost['wall']:.0%}" if ours else "",
             f"{busy:.0%}" if ours else "",
             f"{work * speed / rates[way]:.0%}" if ours and work else "",
         ]
