@@ -17,6 +17,7 @@ Header = decode.Header
 
 FILE = 2 * decode.SIDE**2 * decode.BANDS + (1 << 20)  # bytes: every pixel uncompressed, and room for tags
 RGB = ("red", "green", "blue")
+PIXEL = np.dtype("V3")  # its three bytes as one thing
 OWN_BANDS = {  # what bands are taken to be, by count and type, for files do not say; 4 of uint8 may hold alpha
     (3, "uint8"): RGB,
     (3, "uint16"): RGB,
@@ -100,11 +101,34 @@ def resize(chip: Chip, side: int) -> Chip:
         return chip
     size = (side, side)
     if chip.dtype == np.uint8 and chip.shape[2] == 3:
+        if chip.shape[0] == chip.shape[1] == side / 2:
+            return _doubled(chip)
         return np.array(Image.fromarray(chip).resize(size, Image.Resampling.BILINEAR), np.uint8)
     planes = [Image.fromarray(chip[..., band].astype(np.float32)) for band in range(chip.shape[2])]
     resized = np.stack([np.asarray(plane.resize(size, Image.Resampling.BILINEAR)) for plane in planes], axis=-1)
     rounded: Chip = np.rint(resized).astype(chip.dtype)
     return rounded
+
+
+def _doubled(chip: Chip) -> Chip:
+    """An RGB chip at twice its side, as Pillow's bilinear filter makes it to the bit, in two thirds of its time.
+
+    A new pixel is three quarters of the old one that it lies in and a quarter of the next one on its side, rounded in
+    each direction by itself.
+    """
+    lines = np.ascontiguousarray(chip).view(PIXEL)[..., 0]
+    for _ in range(2):  # columns, then rows
+        lines = lines.T.copy()
+        old = lines.view(np.uint8)
+        wide = old.astype(np.uint16)
+        near = 3 * wide + 2
+        new = np.empty((len(old), 2, old.shape[1]), np.uint8)
+        new[0, 0], new[-1, 1] = old[0], old[-1]
+        np.right_shift(near[1:] + wide[:-1], 2, out=new[1:, 0], casting="unsafe")
+        np.right_shift(near[:-1] + wide[1:], 2, out=new[:-1, 1], casting="unsafe")
+        lines = new.reshape(2 * len(old), -1).view(PIXEL)
+    doubled: Chip = lines.view(np.uint8).reshape(*lines.shape, 3)
+    return doubled
 
 
 def bytes_of(path: listing.Place) -> bytes:

@@ -171,6 +171,14 @@ def test_colours_are_resized_as_pillow_does(height, width):
     np.testing.assert_array_equal(chips.resize(chip, 16), expected)
 
 
+@pytest.mark.parametrize("side", [1, 2, 5, 128])
+def test_half_the_side_is_doubled_as_pillow_does(side):
+    chip = noise(side, side + 1, 3)[:, 1:]  # not in one piece
+    chip[0] = 255
+    expected = np.asarray(Image.fromarray(chip).resize((2 * side, 2 * side), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(chips.resize(chip, 2 * side), expected)
+
+
 @pytest.mark.parametrize("size", [8, 16, 40])
 @pytest.mark.parametrize("bands", [1, 2, 3, 4, 16])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
