@@ -7,9 +7,10 @@ have random weights, the same for Keras, ONNX Runtime and this project. Keras de
 many workers as there are cores: TensorFlow's own operation turns the competition's four-component chips black. ONNX
 Runtime, where it and tf2onnx are installed, gets this project's decoder. PyTorch, where it and torchvision are
 installed, runs torchvision's network of the same name with its transforms, at the same side; its memory is told without
-that of its workers. Two limits are measured in the same run: decoding alone, and a matrix product of 4096 x 4096 in the
-same precision. Inference is told twice: the share of the time in which a request was under way, waiting for its turn
-included, and the share that inference would need if it had the machine to itself.
+that of its workers. The first output comes so many seconds after the process began. Inference is told twice: the share
+of the time in which a request was under way, waiting for its turn included, and the share that inference would need if
+it had the machine to itself. Two limits are measured in the same run: decoding alone, and a matrix product of
+4096 x 4096 in the same precision.
 """
 
 import argparse
@@ -68,8 +69,10 @@ def make(name: str, side: int, folder: Path) -> None:
         print("tf2onnx is not installed; ONNX Runtime is left out", file=sys.stderr)
 
 
-def keras_outputs(name: str, places: listing.Listing, side: int, folder: Path) -> Iterator[np.ndarray]:
-    """Keras' own: a PyDataset on threads, and `predict`."""
+def keras_outputs(
+    name: str, places: listing.Listing, side: int, folder: Path, moments: list[float]
+) -> Iterator[np.ndarray]:
+    """Keras' own: a PyDataset on threads, and `predict`; it notes when each batch is done."""
     import keras  # noqa: PLC0415
 
     class Images(keras.utils.PyDataset):
@@ -83,7 +86,8 @@ def keras_outputs(name: str, places: listing.Listing, side: int, folder: Path) -
 
     model = built(name, side)
     model.load_weights(folder / "network.weights.h5")
-    yield model.predict(Images(workers=JOBS, max_queue_size=4 * JOBS), verbose=0)
+    clock = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_: moments.append(time.monotonic()))
+    yield model.predict(Images(workers=JOBS, max_queue_size=4 * JOBS), callbacks=[clock], verbose=0)
 
 
 def torch_outputs(name: str, places: listing.Listing, side: int) -> Iterator[np.ndarray]:
@@ -167,22 +171,26 @@ def child(way: str, name: str, folder: Path, chosen: argparse.Namespace) -> None
     """One way in this process; prints its costs but for the time, which whoever started it knows."""
     places = listing.chips(chosen.chips)
     flights = watch()
+    moments: list[float] = []
     if way == "keras":
-        outputs = keras_outputs(name, places, chosen.side, folder)
+        outputs = keras_outputs(name, places, chosen.side, folder, moments)
     elif way == "torch":
         outputs = torch_outputs(name, places, chosen.side)
     elif way == "onnx":
         outputs = onnx_outputs(places, chosen.side, folder)
     else:
         outputs = our_outputs(name, places, chosen.side, folder, way)
-    done = sum(len(part) for part in outputs)
+    done = 0
+    for part in outputs:
+        moments.append(time.monotonic())
+        done += len(part)
     if done != len(places):
         raise SystemExit(f"{way} gave {done} outputs for {len(places)} chips")
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     processor = sum(one.ru_utime + one.ru_stime for one in used)
-    told = {"processor": processor, "peak": int(peak.split()[1]) / 1024, "chips": done, "flying": covered(flights)}
-    print(json.dumps(told))
+    told = {"processor": processor, "peak": int(peak.split()[1]) / 1024, "first": moments[0]}
+    print(json.dumps({**told, "chips": done, "flying": covered(flights)}))
 
 
 def decoding(places: listing.Listing, side: int) -> float:
@@ -265,9 +273,10 @@ def main() -> None:
         + ", ".join(f"{rate / 1e12:.2f} TFLOP/s in {hint}" for hint, rate in rates.items())
     )
     print(
-        "\n| network | way | chips/s | processor s per 1,000 | peak MiB | times Keras, clock and processor "
-        "| times ONNX Runtime | cores busy | inference under way | inference alone | share of the matrix rate |"
-        "\n|---|---|---|---|---|---|---|---|---|---|---|"
+        "\n| network | way | chips/s | processor s per 1,000 | peak MiB | first output, s "
+        "| times Keras, clock and processor | times ONNX Runtime | cores busy "
+        "| inference under way | inference alone | share of the matrix rate |"
+        "\n|---|---|---|---|---|---|---|---|---|---|---|---|"
     )
     for name in chosen.networks.split(","):
         with tempfile.TemporaryDirectory() as scratch:
@@ -281,13 +290,13 @@ def report(name: str, folder: Path, rates: dict[str, float], chosen: argparse.Na
     subprocess.run([*command, "make", name, str(folder)], check=True, stderr=subprocess.DEVNULL)
     told: dict[str, dict[str, float]] = {}
     for way in ways(name, folder):
-        start = time.perf_counter()
+        start = time.monotonic()  # which all processes share
         done = subprocess.run([*command, way, name, str(folder)], capture_output=True, text=True, check=False)
-        wall = time.perf_counter() - start
+        wall = time.monotonic() - start
         if done.returncode:
             print(f"{way} cannot run {name}: {done.stderr.splitlines()[-1]}", file=sys.stderr)
             continue
-        told[way] = {"wall": wall, **json.loads(done.stdout.splitlines()[-1])}
+        told[way] = {"wall": wall, "start": start, **json.loads(done.stdout.splitlines()[-1])}
     for way, cost in told.items():
         speed = cost["chips"] / cost["wall"]
         keras, onnx = (
@@ -303,6 +312,7 @@ def report(name: str, folder: Path, rates: dict[str, float], chosen: argparse.Na
             f"{speed:.1f}",
             f"{1000 * cost['processor'] / cost['chips']:.2f}",
             f"{cost['peak']:.0f}",
+            f"{cost['first'] - cost['start']:.1f}",
             f"{keras[0]:.1f}, {keras[1]:.1f}" if keras else "",
             f"{onnx[0]:.1f}, {onnx[1]:.1f}" if onnx else "",
             f"{cost['processor'] / cost['wall'] / JOBS:.0%}",
