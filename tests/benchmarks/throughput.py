@@ -86,7 +86,7 @@ def keras_outputs(
 
     model = built(name, side)
     model.load_weights(folder / "network.weights.h5")
-    clock = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_: moments.append(time.monotonic()))
+    clock = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_, **__: moments.append(time.monotonic()))
     yield model.predict(Images(workers=JOBS, max_queue_size=4 * JOBS), callbacks=[clock], verbose=0)
 
 
