@@ -17,7 +17,7 @@ Header = decode.Header
 
 FILE = 2 * decode.SIDE**2 * decode.BANDS + (1 << 20)  # bytes: every pixel uncompressed, and room for tags
 RGB = ("red", "green", "blue")
-PIXEL = np.dtype("V3")  # its three bytes as one thing
+PIXEL = np.dtype("V3")  # three bytes moved as one; numpy is slow along so short an axis
 OWN_BANDS = {  # what bands are taken to be, by count and type, for files do not say; 4 of uint8 may hold alpha
     (3, "uint8"): RGB,
     (3, "uint16"): RGB,
@@ -111,7 +111,7 @@ def resize(chip: Chip, side: int) -> Chip:
 
 
 def _doubled(chip: Chip) -> Chip:
-    """An RGB chip at twice its side, as Pillow's bilinear filter makes it to the bit, in two thirds of its time.
+    """An RGB chip at twice its side, as Pillow's bilinear filter makes it to the bit, but sooner.
 
     A new pixel is three quarters of the old one that it lies in and a quarter of the next one on its side, rounded in
     each direction by itself.
