@@ -238,7 +238,7 @@ def test_files_beside_a_tif_are_not_read(tmp_path):
 @pytest.mark.real
 def test_all_competition_jpgs_are_what_pillow_says(real):
     paths = listing.chips([real / "planet" / "train-jpg", real / "planet" / "test-jpg"])
-    assert len(paths) == 771
+    assert paths
     for path in paths:
         with Image.open(path) as image:
             np.testing.assert_array_equal(chips.read(path), np.asarray(image.convert("RGB")))
@@ -247,7 +247,7 @@ def test_all_competition_jpgs_are_what_pillow_says(real):
 @pytest.mark.real
 def test_competition_tifs_are_four_bands_of_sixteen_bits(real):
     paths = listing.chips([real / "planet" / "train-tif-v2", real / "planet" / "test-tif-v2"])
-    assert len(paths) == 50
+    assert paths
     for path in paths:
         assert chips.header(path) == decode.Header("tif", 256, 256, 4, "uint16")
         assert chips.load(path, chips.ChipSpec()).shape == (256, 256, 3)
