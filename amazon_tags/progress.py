@@ -20,7 +20,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def kept(path: Path) -> Iterator[None]:
+def copied_to(path: Path) -> Iterator[None]:
     """What is said in the block is appended to a file, with its time in UTC."""
     _logs.append(path)
     try:

@@ -1,1 +1,1 @@
-"""Vectors and pixels to tags: heads, networks, folds, blends and decisions, all on plain arrays."""
+"""Vectors and scores to tags: metrics, heads, networks, decisions and second levels."""

@@ -1,1 +1,1 @@
-"""Pixels to vectors: chips, their views, backbones and compiled networks."""
+"""Pixels to vectors: chips, backbones, compiled networks, and how chips lie in a scene."""

@@ -13,7 +13,10 @@ import client
 import layout
 import unpack
 
-from amazon_tags import files, process, progress
+from amazon_tags import progress
+from amazon_tags.errors import run_command_line
+from amazon_tags.files import folders, locks
+from amazon_tags.signals import catch_signals
 
 MAPPING = "test_v2_file_mapping.csv"  # which nothing here needs but rename.py
 UNPACKED = "unpacked"
@@ -27,9 +30,9 @@ def fetch(folder: Path, source: Path | None) -> None:
         ValueError: an archive is damaged, or chips are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with files.lock(folder / "lock"):
+    with locks.hold_lock(folder / "lock"):
         for place in (folder, folder / UNPACKED):
-            files.sweep(place)
+            folders.sweep(place)
         unpack_all(source or folder, folder / UNPACKED)
         if source is None:
             mapping = [] if list(folder.glob(f"**/{MAPPING}")) else [MAPPING]
@@ -96,9 +99,9 @@ def main(folder: Path, archives: Path | None) -> None:
 
     Example: python kaggle/fetch.py data
     """
-    process.catch_signals()
+    catch_signals()
     fetch(folder, archives)
 
 
 if __name__ == "__main__":
-    process.main(main, "fetch.py")
+    run_command_line(main, "fetch.py")

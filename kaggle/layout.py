@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from amazon_tags import labels, rehearsal, tables
-from features import listing
+from amazon_tags.datasets import sample_competition
+from amazon_tags.tables import label_tables, labels
+from features.images import listing
 
 TABLES = ("train_v2.csv", "train_classes.csv")
 SAMPLES = ("sample_submission_v2.csv", "sample_submission.csv")
 TRAIN, TEST, TEST_IN_ONE = ("train-jpg",), ("test-jpg", "test-jpg-additional"), ("test-jpg-v2",)
 ADDITIONAL = "file_0.jpg"  # the first of those that came later; some keep all test chips in one folder
 DEPTH = 5  # folders in folders
-COUNTS = {"train": rehearsal.TRAIN, "test": rehearsal.TEST + rehearsal.FILES}
+COUNTS = {"train": sample_competition.TRAIN, "test": sample_competition.TEST + sample_competition.FILES}
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def verify(found: Layout) -> tuple[int, int]:
     """
     if found.table is None or found.sample is None or found.missing():
         raise ValueError(f"{', '.join(found.missing())} are not there; fetch them first: python kaggle/fetch.py DATA")
-    known = tables.read_labels(found.table, labels.PLANET).ids
-    asked = tables.read_ids(found.sample)
+    known = label_tables.read_labels(found.table, labels.PLANET).ids
+    asked = label_tables.read_ids(found.sample)
     for table, named, places in ((found.table, known, found.train), (found.sample, asked, found.test)):
         there = set(listing.chips(places).names())
         missing = [name for name in named if name not in there]

@@ -18,7 +18,12 @@ from typing import Any
 import click
 import layout
 
-from amazon_tags import bundle, files, process, progress
+from amazon_tags import progress
+from amazon_tags.errors import run_command_line
+from amazon_tags.files import atomic, locks
+from amazon_tags.files.hashes import sha256
+from amazon_tags.model import bundle
+from amazon_tags.signals import catch_signals
 
 PATIENCE = 600  # seconds that a stage has to end after a signal; it writes what it has
 OVER = 124  # the exit code where the hours were over, as of timeout(1)
@@ -70,9 +75,9 @@ def produce(
     train, test = layout.verify(found)
     progress.say(f"{given}: {train:,} chips to train on, {test:,} to tag")
     out.mkdir(parents=True, exist_ok=True)
-    with files.lock(out / "lock"):
-        starts = {name: files.sha256(Path(path)) for name, _, path in (pair.partition("=") for pair in weights)}
-        tables = [files.sha256(place) for place in (found.table, found.sample) if place]
+    with locks.hold_lock(out / "lock"):
+        starts = {name: sha256(Path(path)) for name, _, path in (pair.partition("=") for pair in weights)}
+        tables = [sha256(place) for place in (found.table, found.sample) if place]
         _refuse_other(out, {"recipe": _text(recipe), "weights": starts, "views": views, "tables": tables})
         model, submission = out / "model", out / "submission.csv"
         if not model.exists():
@@ -87,13 +92,13 @@ def produce(
                 "predict", *found.test, "--model", model, "--views", views, "--like", found.sample, *places
             )
             stage(out, "predict", asked, end)
-            files.write_json(out / MADE, {"model": name, "submission": files.sha256(submission)})
+            atomic.write_json(out / MADE, {"model": name, "submission": sha256(submission)})
 
 
 def made_by(submission: Path, name: str) -> bool:
     """Whether a submission is there, and is what the model of that hash gave."""
     told = _read(submission.with_name(MADE))
-    return submission.exists() and told == {"model": name, "submission": files.sha256(submission)}
+    return submission.exists() and told == {"model": name, "submission": sha256(submission)}
 
 
 def stages(out: Path) -> list[Stage]:
@@ -146,7 +151,7 @@ def stage(out: Path, name: str, line: list[str], end: float = inf) -> None:
     disk = sum(path.lstat().st_size for path in out.rglob("*") if path.is_file())
     told = f"{name}, stopped" if stopped else name
     done = Stage(told, time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, disk)
-    files.write_json(out / STAGES, [asdict(entry) for entry in [*before, done]])
+    atomic.write_json(out / STAGES, [asdict(entry) for entry in [*before, done]])
     if stopped:
         raise Stopped(f"the time is over: {name} was stopped, and what it has done is in {out}")
     if child.returncode:
@@ -166,7 +171,7 @@ def _refuse_other(out: Path, asked: dict[str, Any]) -> None:
     """Refuse a folder that holds the work of another command; write down what is asked in one that holds none."""
     before = _read(out / ASKED)
     if before is None:
-        files.write_json(out / ASKED, asked)
+        atomic.write_json(out / ASKED, asked)
     elif before != asked:
         other = ", ".join(key for key in asked if not isinstance(before, dict) or before.get(key) != asked[key])
         raise ValueError(f"{out} was begun with other {other}; name another folder, or remove this one.")
@@ -193,7 +198,7 @@ def main(given: Path, out: Path, recipe: str, weights: tuple[str, ...], views: i
 
     Example: python kaggle/produce.py data out
     """
-    process.catch_signals()
+    catch_signals()
     try:
         produce(given, out, recipe, weights=weights, views=views, hours=hours)
     except Stopped as stopped:
@@ -204,4 +209,4 @@ def main(given: Path, out: Path, recipe: str, weights: tuple[str, ...], views: i
 
 
 if __name__ == "__main__":
-    process.main(main, "produce.py")
+    run_command_line(main, "produce.py")

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import click
 
-from amazon_tags import files, process, progress, rows
-from features import listing, naming
+from amazon_tags import progress
+from amazon_tags.errors import run_command_line
+from amazon_tags.files import folders
+from amazon_tags.signals import catch_signals
+from amazon_tags.tables import csv_rows
+from features.images import listing, naming
 
 
 def rename(tifs: Path, table: Path, out: Path) -> int:
@@ -23,8 +27,8 @@ def rename(tifs: Path, table: Path, out: Path) -> int:
         FileExistsError: `out` is there.
         ValueError: the table names a chip twice, or gives two chips one name.
     """
-    read = rows.read(table, ("old", "new"))
-    old, new = ([naming.name(cell.strip()) for cell in rows.column(read, name)] for name in ("old", "new"))
+    read = csv_rows.read(table, ("old", "new"))
+    old, new = ([naming.name(cell.strip()) for cell in csv_rows.column(read, name)] for name in ("old", "new"))
     strange = [name for name in new if not name or Path(name).name != name or not naming.writable(name)]
     if strange:
         raise ValueError(f"{table} gives a chip the name {strange[0]!r}, which no file can have; fetch it anew.")
@@ -40,7 +44,7 @@ def rename(tifs: Path, table: Path, out: Path) -> int:
     targets = [renamed.get(name, name) for name in found.values()]
     if len(set(targets)) < len(targets):
         raise ValueError(f"{table} gives two chips of {tifs} one name; it is not of these chips.")
-    with files.atomic_folder(out) as part:
+    with folders.atomic_folder(out) as part:
         for path, target in zip(found, targets, strict=True):
             place = part / f"{target}{path.suffix}"
             try:
@@ -59,9 +63,9 @@ def main(tifs: Path, table: Path, out: Path) -> None:
 
     Example: python kaggle/rename.py test-tif-v2 data/test_v2_file_mapping.csv data/test-tif
     """
-    process.catch_signals()
+    catch_signals()
     progress.say(f"{out}: {rename(tifs, table, out):,} chips have a new name")
 
 
 if __name__ == "__main__":
-    process.main(main, "rename.py")
+    run_command_line(main, "rename.py")

@@ -12,7 +12,11 @@ import client
 import layout
 import produce
 
-from amazon_tags import bundle, process, progress, tables
+from amazon_tags import progress
+from amazon_tags.errors import run_command_line
+from amazon_tags.model import bundle
+from amazon_tags.signals import catch_signals
+from amazon_tags.tables import label_tables
 
 
 def message(model: Path) -> str:
@@ -30,7 +34,7 @@ def checked(submission: Path, how: str) -> str:
     Raises:
         ValueError: it has another number of rows than the competition's, or the model did not make it.
     """
-    count = len(tables.read_ids(submission))
+    count = len(label_tables.read_ids(submission))
     if count != layout.COUNTS["test"]:
         raise ValueError(f"{submission} has {count:,} rows, but the competition asks for {layout.COUNTS['test']:,}.")
     model = submission.with_name("model")
@@ -50,7 +54,7 @@ def main(submission: Path, how: str, dry_run: bool) -> None:
 
     Example: python kaggle/submit.py out/submission.csv
     """
-    process.catch_signals()
+    catch_signals()
     told = checked(submission, how)
     client.find()
     if dry_run:
@@ -65,4 +69,4 @@ def main(submission: Path, how: str, dry_run: bool) -> None:
 
 
 if __name__ == "__main__":
-    process.main(main, "submit.py")
+    run_command_line(main, "submit.py")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import py7zr
 import py7zr.exceptions
 
-from amazon_tags import files
+from amazon_tags.files import folders, preflight
 
 KINDS = (".zip", ".7z", ".tar", ".tar.gz", ".tgz")
 DAMAGED = (
@@ -52,7 +52,7 @@ def unpack(archive: Path, out: Path) -> None:
         OSError: the disk has too little room.
         ValueError: it is damaged, encrypted or no archive, or a name in it would lead out of the folder.
     """
-    with files.atomic_folder(out) as part:
+    with folders.atomic_folder(out) as part:
         _extract(archive, part, archive)
         for inner in sorted(part.glob("*.tar")):
             _extract(inner, part, archive)
@@ -119,4 +119,4 @@ def _refuse(archive: Path, folder: Path, entries: Iterable[Entry]) -> None:
         if not plain:
             raise ValueError(f"{archive} holds {name!r}, which is a link, a device or encrypted; do not use it.")
         total += size
-    files.refuse_full(folder, total)
+    preflight.refuse_full(folder, total)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import click
 
-from amazon_tags import files, process, progress, recipe
+from amazon_tags import progress
+from amazon_tags.errors import need_train, run_command_line
+from amazon_tags.files import atomic
+from amazon_tags.model.recipe import Recipe, choose_recipe
+from amazon_tags.signals import catch_signals
 
 
-def write(plan: recipe.Recipe, out: Path) -> list[str]:
+def write(plan: Recipe, out: Path) -> list[str]:
     """Fetch what is not in Keras' cache, and write `BACKBONE.weights.h5` for each backbone; returns their names."""
-    from features import backbones  # noqa: PLC0415  Keras takes seconds
+    from features.networks import backbones  # noqa: PLC0415  Keras takes seconds
 
     names = sorted({member.backbone for member in plan.members if member.weights == "imagenet"})
     out.mkdir(parents=True, exist_ok=True)
@@ -21,7 +25,7 @@ def write(plan: recipe.Recipe, out: Path) -> list[str]:
         network = backbones.BACKBONES[name].make(include_top=False, weights="imagenet")
         part = out / f".{name}.weights.h5"
         network.save_weights(part)
-        files.write_bytes(out / f"{name}.weights.h5", part.read_bytes())
+        atomic.write_bytes(out / f"{name}.weights.h5", part.read_bytes())
         part.unlink()
     return names
 
@@ -34,10 +38,10 @@ def main(plan: str, out: Path) -> None:
 
     Example: python kaggle/weights.py default offline/weights
     """
-    process.need_train()
-    process.catch_signals()
-    write(recipe.choose(plan), out)
+    need_train()
+    catch_signals()
+    write(choose_recipe(plan), out)
 
 
 if __name__ == "__main__":
-    process.main(main, "weights.py")
+    run_command_line(main, "weights.py")

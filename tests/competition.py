@@ -76,7 +76,7 @@ class Competition:
         """Run a script with the stand-in as the client, and for a competition of this size."""
         code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import layout, {name}; "
         code += f"layout.COUNTS = {{'train': {worlds.TRAIN}, 'test': {worlds.TEST}}}; "
-        code += f"{name}.process.main({name}.main, '{name}.py')"
+        code += f"{name}.run_command_line({name}.main, '{name}.py')"
         environment = {**os.environ, "PATH": f"{self.store}:/usr/bin:/bin", "STANDIN": mood}
         command = [sys.executable, "-c", code, *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

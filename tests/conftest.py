@@ -82,9 +82,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """The toy backbone as OpenVINO runs it: graph and weights; it eats chips of side 64."""
     import keras  # noqa: PLC0415  most tests need none
 
-    from features import backbones, chips, convert  # noqa: PLC0415
+    from features.images.chips import ChipSpec  # noqa: PLC0415
+    from features.networks import backbones, openvino_export  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("toy")
     keras.utils.set_random_seed(0)
-    convert.export(backbones.build("toy", chips.ChipSpec(side=64)), folder)
+    openvino_export.export(backbones.build("toy", ChipSpec(side=64)), folder)
     return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()

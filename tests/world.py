@@ -9,8 +9,9 @@ import numpy as np
 import rasterio
 from rasterio.io import MemoryFile
 
-from amazon_tags import labels, rehearsal, sample
-from features import visual
+from amazon_tags.datasets import sample, sample_competition
+from amazon_tags.tables import labels
+from features.images import sensor_colours
 
 SIDE = 64
 TRAIN, TEST, TIFS = 48, 10, 12
@@ -43,13 +44,13 @@ def build(root: Path) -> World:
     for number in range(TRAIN):
         shown = tags(number)
         pixels = sample.render(shown, seed=number, side=SIDE)
-        (world.train_jpg / f"train_{number}.jpg").write_bytes(rehearsal.four_components(pixels))
+        (world.train_jpg / f"train_{number}.jpg").write_bytes(sample_competition.four_components(pixels))
         if number < TIFS:
             (world.train_tif / f"train_{number}.tif").write_bytes(four_bands(pixels))
         rows.append((f"train_{number}", " ".join(shown)))
     for number in range(TEST):
         pixels = sample.render(tags(number + 100), seed=number + 100, side=SIDE)
-        (world.test_jpg / f"test_{number}.jpg").write_bytes(rehearsal.four_components(pixels))
+        (world.test_jpg / f"test_{number}.jpg").write_bytes(sample_competition.four_components(pixels))
     _write(world.labels, rows)
     shuffled = np.random.default_rng(0).permutation(TEST)
     _write(world.sample, [(f"test_{number}", "primary clear agriculture road water") for number in shuffled])
@@ -72,7 +73,7 @@ def four_bands(pixels: np.ndarray, infrared: np.ndarray | None = None) -> bytes:
 def visual_curve(colour: int) -> np.ndarray:
     """The grey level of each digital number, for red (0), green (1), blue (2)."""
     numbers = np.arange(65536, dtype=np.uint16)
-    return visual.colours(np.repeat(numbers[:, None, None], 4, axis=2))[:, 0, colour].astype(float)
+    return sensor_colours.colours(np.repeat(numbers[:, None, None], 4, axis=2))[:, 0, colour].astype(float)
 
 
 def tags(number: int) -> list[str]:

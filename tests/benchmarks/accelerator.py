@@ -18,9 +18,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from amazon_tags import sample
-from ensemble import feed, member, nets
-from features import chips, devices, listing
+from amazon_tags.datasets import sample
+from ensemble.networks.batches import BatchSource, EpochBatches
+from ensemble.networks.settings import TunedMember
+from ensemble.networks.train import compile_network
+from features.images import listing
+from features.images.chips import ChipSpec
+from features.networks import devices
 
 BACKBONES = ("resnet50", "efficientnet_v2_s", "convnext_tiny")
 MULTIPLICATIONS = {"resnet50": 4.1e9, "efficientnet_v2_s": 2.9e9, "convnext_tiny": 4.5e9}  # a chip of 224 x 224
@@ -39,7 +43,7 @@ def clock(step, least: float = 3.0) -> float:
 
 def product(side: int) -> float:
     """Floating point operations a second of a square matrix product."""
-    kind = "bfloat16" if devices.accelerators() else "float32"
+    kind = "bfloat16" if devices.count_accelerators() else "float32"
     left = keras.ops.ones((side, side), dtype=kind)
 
     class Product(keras.Layer):
@@ -59,9 +63,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
-    spec = chips.ChipSpec(side=chosen.side)
-    rate = product(8192 if devices.accelerators() else 2048)
-    where = f"{devices.accelerators()} accelerators" if devices.accelerators() else "CPU"
+    spec = ChipSpec(side=chosen.side)
+    rate = product(8192 if devices.count_accelerators() else 2048)
+    where = f"{devices.count_accelerators()} accelerators" if devices.count_accelerators() else "CPU"
     print(f"{keras.backend.backend()} on {where}; matrix product {rate / 1e12:.2f} TFLOP/s; batch {chosen.batch}\n")
     print("| backbone | training, chips/s | inference, chips/s | share of the matrix rate | feed alone, chips/s |")
     print("|---|---|---|---|---|")
@@ -69,16 +73,16 @@ def main() -> None:
         sample.write(Path(folder, "chips"), 2 * chosen.batch, seed=0)
         paths = listing.chips([Path(folder, "chips")])
         targets = np.zeros((len(paths), 17), np.float32)
-        source = feed.Source(paths, targets, spec)
-        fed = feed.Feed(source, chosen.batch, seed=0)
+        source = BatchSource(paths, targets, spec)
+        fed = EpochBatches(source, chosen.batch, seed=0)
         with ThreadPoolExecutor(chosen.workers) as pool:
             steps = [0, 1] * chosen.workers
             feeding = len(steps) * chosen.batch / clock(lambda: list(pool.map(fed.__getitem__, steps)))
         pixels, truth = fed[0]
         for name in chosen.backbones:
-            keras.config.set_dtype_policy("mixed_bfloat16" if devices.accelerators() else "float32")
-            settings = member.Tuned("net", name, weights="none", batch=chosen.batch)
-            model = nets.compiled(settings, source, np.full(17, 0.2), ())
+            keras.config.set_dtype_policy("mixed_bfloat16" if devices.count_accelerators() else "float32")
+            settings = TunedMember("net", name, weights="none", batch=chosen.batch)
+            model = compile_network(settings, source, np.full(17, 0.2), ())
             training = chosen.batch / clock(lambda model=model: model.train_on_batch(pixels, truth))
             inference = chosen.batch / clock(lambda model=model: model.predict_on_batch(pixels))
             work = 2 * MULTIPLICATIONS.get(name, np.nan) * (chosen.side / 224) ** 2

@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from amazon_tags import bundle, sample
+from amazon_tags.datasets import sample
+from amazon_tags.model import bundle
 
 RUNS = 3
 

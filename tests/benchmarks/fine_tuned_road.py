@@ -16,79 +16,89 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags import decision, fitting, labels, options, recipe, tables
-from ensemble import blend, budget, decide, folds, score, second
-from features import chips, listing, naming, views
+from amazon_tags.commands import options
+from amazon_tags.model import decision_file
+from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
+from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables.columns import select
+from amazon_tags.training.members import Examples, FittedMember, fit_member, member_cost, member_scores
+from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, nested_thresholds
+from ensemble.metrics import folds, score
+from ensemble.second_level import blend
+from ensemble.second_level.candidates import choose_second_level
+from ensemble.second_level.pareto import pareto_front
+from features.images import listing, naming, views
+from features.images.chips import ChipSpec
 from tests.benchmarks import visual_mapping
 from tests.benchmarks.tif_agreement import NEAR
 
 
-def gathered(chosen: argparse.Namespace, plan: recipe.Recipe) -> tuple[fitting.Examples, list[str]]:
+def gathered(chosen: argparse.Namespace, plan: Recipe) -> tuple[Examples, list[str]]:
     """The labelled chips, in the folds that `train` makes of them."""
-    table = tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
+    table = label_tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
     named = {naming.name(path.name): path for path in listing.chips([chosen.chips])}
     ids = [name for name in named if name in set(table.ids)]
-    truth = table.truth[tables.select(table.ids, ids)]
+    truth = table.truth[select(table.ids, ids)]
     fold = folds.stratify(truth, folds=plan.folds, seed=plan.seed)
-    groups = decision.rules(table.space).groups
-    spec = chips.ChipSpec(side=plan.side)
+    groups = decision_file.rules(table.space).groups
+    spec = ChipSpec(side=plan.side)
     paths = [named[name] for name in ids]
-    return fitting.Examples(paths, truth, spec, fold, views.VIEWS, plan.seed, 2, groups), ids
+    return Examples(paths, truth, spec, fold, views.VIEWS, plan.seed, 2, groups), ids
 
 
 def interval(values: np.ndarray) -> str:
     """A mean and its 95 % interval."""
-    low, high = score.interval(values)
+    low, high = score.bootstrap_interval(values)
     return f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
 
 
-def row(name: str, examples: fitting.Examples, scores: np.ndarray, first: np.ndarray) -> str:
+def row(name: str, examples: Examples, scores: np.ndarray, first: np.ndarray) -> str:
     """One member: its F2 with one view and with all, by a flat cut and by nested ones, and its gain over the first."""
     truth = examples.truth
     matrices = [scores[0], scores.mean(axis=0), blend.equal(list(scores), "geometric").scores(list(scores))]
-    worths = [score.per_chip(truth, decide.apply(matrix, decide.FLAT)) for matrix in matrices]
-    nested = score.per_chip(truth, decide.nested(matrices[1], truth, examples.fold))
+    worths = [score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)) for matrix in matrices]
+    nested = score.per_chip(truth, nested_thresholds(matrices[1], truth, examples.fold))
     gain = worths[1] - first
-    low, high = score.interval(gain)
+    low, high = score.bootstrap_interval(gain)
     return (
         f"| {name} | {interval(worths[0])} | {interval(worths[1])} | {worths[2].mean():.4f} | {nested.mean():.4f} "
         f"| {score.log_loss(truth, matrices[1]):.4f} | {gain.mean():+.4f} ({low:+.4f} to {high:+.4f}) |"
     )
 
 
-def members(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Namespace) -> list[fitting.Fitted]:
+def members(plan: Recipe, examples: Examples, chosen: argparse.Namespace) -> list[FittedMember]:
     """Every member fitted on all folds, a row each."""
     print("| member | F2, one view | F2, 8 views | geometric | nested cuts | log loss | gain over the first, 8 views |")
     print("|---|---|---|---|---|---|---|")
-    fitted: list[fitting.Fitted] = []
+    fitted: list[FittedMember] = []
     first = np.zeros(0)
     for settings in started(plan, chosen):
         teachers = [entry for entry in fitted if entry.settings.name in getattr(settings, "teachers", ())]
-        entry = fitting.out_of_fold(settings, examples, folder_of(chosen, examples, settings), teachers)
+        entry = fit_member(settings, examples, folder_of(chosen, examples, settings), teachers)
         if not fitted:
             turned = entry.scores.mean(axis=0)
-            first = score.per_chip(examples.truth, decide.apply(turned, decide.FLAT))
+            first = score.per_chip(examples.truth, apply_thresholds(turned, FLAT_THRESHOLD))
         fitted.append(entry)
         print(row(settings.name, examples, entry.scores, first), flush=True)
     return fitted
 
 
-def together(fitted: list[fitting.Fitted], examples: fitting.Examples) -> None:
+def together(fitted: list[FittedMember], examples: Examples) -> None:
     """What each way of the second level makes of eight views of all members, and the front of time and size."""
     turned = [entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted]
-    chosen = second.choose(turned, examples.truth, examples.fold)
+    chosen = choose_second_level(turned, examples.truth, examples.fold)
     print("\n| second level | F2 | gain over the mean |\n|---|---|---|")
     for name, trial in {**chosen.trials, "the choice itself": chosen.choice}.items():
         low, high = trial.interval
         print(f"| {name} | {interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
-    costs = [fitting.cost(entry) for entry in fitted]
+    costs = [member_cost(entry) for entry in fitted]
     print("\n| members, one view, averaged | ms a chip | MiB | F2 |\n|---|---|---|---|")
-    for choice in budget.front([entry.scores[0] for entry in fitted], examples.truth, costs):
+    for choice in pareto_front([entry.scores[0] for entry in fitted], examples.truth, costs):
         names = ", ".join(fitted[place].settings.name for place in choice.places)
         print(f"| {names} | {choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f} | {choice.f2:.4f} |")
 
 
-def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Namespace) -> None:
+def curve(plan: Recipe, examples: Examples, chosen: argparse.Namespace) -> None:
     """The first member trained on fewer chips, measured on all of them."""
     print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
     settings = started(plan, chosen)[0]
@@ -98,19 +108,17 @@ def curve(plan: recipe.Recipe, examples: fitting.Examples, chosen: argparse.Name
         kept = np.sort(order[:count])
         few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
         few = replace(few, fold=examples.fold[kept])
-        entry = fitting.out_of_fold(
-            replace(settings, name=f"{settings.name}_{count}"), few, folder_of(chosen, few, settings)
-        )
+        entry = fit_member(replace(settings, name=f"{settings.name}_{count}"), few, folder_of(chosen, few, settings))
         scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
         for number in range(plan.folds):
             held = np.flatnonzero(examples.fold == number)
-            scores[:, held] = fitting.scores(entry.folder / f"fold_{number}", examples, held)
+            scores[:, held] = member_scores(entry.folder / f"fold_{number}", examples, held)
         turned, truth = scores.mean(axis=0), examples.truth
-        worths = [score.per_chip(truth, decide.apply(matrix, decide.FLAT)) for matrix in (scores[0], turned)]
+        worths = [score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)) for matrix in (scores[0], turned)]
         print(f"| {count} | {interval(worths[0])} | {interval(worths[1])} | {score.log_loss(truth, turned):.4f} |")
 
 
-def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[str], folder: Path) -> None:
+def pairs(fitted: list[FittedMember], examples: Examples, ids: list[str], folder: Path) -> None:
     """The chips that there are as TIF of the same place too, scored by the networks of their own folds."""
     tifs = {naming.name(path.name): path for path in listing.chips([folder])}
     both = [place for place, name in enumerate(ids) if name in tifs]
@@ -123,15 +131,15 @@ def pairs(fitted: list[fitting.Fitted], examples: fitting.Examples, ids: list[st
         for place, line in enumerate(rows):
             unit = entry.folder / f"fold_{examples.fold[line]}"
             shown = replace(examples, paths=[tifs[ids[line]]], views=1)
-            tif[place] += fitting.scores(unit, shown, np.array([0]))[0, 0] / len(fitted)
+            tif[place] += member_scores(unit, shown, np.array([0]))[0, 0] / len(fitted)
             jpg[place] += entry.scores[0, line] / len(fitted)
     truth = examples.truth[rows]
     print(f"\n| {len(rows)} chips, one view | F2 |\n|---|---|")
     for name, matrix in {"JPG": jpg, "TIF": tif, "both": (jpg + tif) / 2}.items():
-        print(f"| {name} | {interval(score.per_chip(truth, decide.apply(matrix, decide.FLAT)))} |")
+        print(f"| {name} | {interval(score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)))} |")
 
 
-def folder_of(chosen: argparse.Namespace, examples: fitting.Examples, settings: recipe.Member) -> Path:
+def folder_of(chosen: argparse.Namespace, examples: Examples, settings: MemberSettings) -> Path:
     """The folder of what was trained by these settings on these chips."""
     said = repr((settings, [path.name for path in examples.paths], examples.truth.tobytes(), examples.fold.tobytes()))
     folder = Path(chosen.work, hashlib.sha256(said.encode()).hexdigest()[:16])
@@ -139,7 +147,7 @@ def folder_of(chosen: argparse.Namespace, examples: fitting.Examples, settings: 
     return folder
 
 
-def started(plan: recipe.Recipe, chosen: argparse.Namespace) -> list[recipe.Member]:
+def started(plan: Recipe, chosen: argparse.Namespace) -> list[MemberSettings]:
     """The members with the weights that were given."""
     given = dict(options.pair(text) for text in chosen.weights)
     return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in plan.members]
@@ -157,12 +165,12 @@ def main() -> None:
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
     chosen = parser.parse_args()
-    plan = recipe.choose(chosen.recipe)
+    plan = choose_recipe(chosen.recipe)
     examples, ids = gathered(chosen, plan)
     if chosen.counts:
         curve(plan, examples, chosen)
         return
-    print(f"{len(ids)} chips, {plan.folds} folds; cut at {decide.FLAT}\n")
+    print(f"{len(ids)} chips, {plan.folds} folds; cut at {FLAT_THRESHOLD}\n")
     fitted = members(plan, examples, chosen)
     if len(fitted) > 1:
         together(fitted, examples)

@@ -16,7 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from features import chips, duplicates, edges, listing, mosaic
+from features.images import chips, listing
+from features.images.chips import ChipSpec
+from features.scenes import chip_edges, duplicates, mosaic
+from features.scenes.chip_edges import Edges
 
 Pixels = NDArray[np.uint8]
 Place = tuple[int, int, int]  # scene, row, column
@@ -57,8 +60,8 @@ def _judged(cut: dict[Place, Pixels], others: list[Pixels]) -> tuple[int, int, i
         if (scene, row + down, column + right) in index
     }
     start = time.perf_counter()
-    lines, rough = zip(*map(edges.of, [*cut.values(), *others]), strict=True)
-    layout = mosaic.assemble(edges.Edges(np.stack(lines, axis=1), np.stack(rough, axis=1)))
+    lines, rough = zip(*map(chip_edges.edges_of, [*cut.values(), *others]), strict=True)
+    layout = mosaic.assemble(Edges(np.stack(lines, axis=1), np.stack(rough, axis=1)))
     found = {pair for pair in layout.pairs() if min(pair[1:]) < len(cut)}
     return len(true), len(found), len(found & true), time.perf_counter() - start
 
@@ -72,7 +75,7 @@ def main() -> None:
     ]
     Image.MAX_IMAGE_PIXELS = None
     sentinel = [np.stack([np.asarray(Image.open(root / "scenes" / name)) for name in SENTINEL], axis=2)]
-    spec = chips.ChipSpec()
+    spec = ChipSpec()
     elsewhere = [chips.load(path, spec).astype(np.uint8) for path in listing.chips([root / "planet" / "train-jpg"])]
     print(
         "| chips | of 256 pixels | true pairs | found | precision | recall | seconds |\n|---|---|---|---|---|---|---|"
@@ -93,7 +96,7 @@ def main() -> None:
     print("\n| 300 chips saved again | copies found | false pairs among 1,002 |\n|---|---|---|")
     for title, change in COPIES.items():
         again = [change(Image.fromarray(chip)) for chip in elsewhere[:300]]
-        pairs = duplicates.pairs(np.stack([duplicates.small(chip) for chip in (*elsewhere, *again)]))
+        pairs = duplicates.find_pairs(np.stack([duplicates.thumbnail(chip) for chip in (*elsewhere, *again)]))
         right = sum(second - first == len(elsewhere) for first, second in pairs.tolist())
         print(f"| {title} | {right / 300:.1%} | {len(pairs) - right} |")
 

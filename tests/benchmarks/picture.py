@@ -10,7 +10,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from amazon_tags import bundle, labels, predict, sample
+from amazon_tags.datasets import sample
+from amazon_tags.model import bundle
+from amazon_tags.prediction.predict import find_chips, predict_chips
+from amazon_tags.tables import labels
 
 COLUMNS, SIDE, GAP = 4, 256, 12
 LINES = 3  # of tags under a chip
@@ -23,8 +26,8 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "chips")
         sample.write(folder, 12)
-        paths = predict.find([folder])
-        tags = [row for part in predict.run(paths, model) for row in part.tags]
+        paths = find_chips([folder])
+        tags = [row for part in predict_chips(paths, model) for row in part.tags]
         height = SIDE + LINES * 18 + 10
         rows = -(-len(paths) // COLUMNS)
         sheet = Image.new("RGB", (COLUMNS * (SIDE + GAP) + GAP, rows * (height + GAP) + GAP), "white")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import py7zr
 
-from amazon_tags import rehearsal
+from amazon_tags.datasets import sample_competition
 
 SCRIPTS = Path(__file__).parents[2] / "kaggle"
 sys.path.insert(0, str(SCRIPTS))
@@ -54,8 +54,11 @@ def fetching(store: Path, folder: Path, chips: tuple[int, int]) -> list[str]:
 
 def table(told: list[produce.Stage], train: int, test: int) -> str:
     """What was measured, and what it comes to for all chips if time and disk grow with their number."""
-    factors = {"train": rehearsal.TRAIN / train, "predict": (rehearsal.TEST + rehearsal.FILES) / test}
-    everything = (rehearsal.TRAIN + rehearsal.TEST + rehearsal.FILES) / (train + test)
+    factors = {
+        "train": sample_competition.TRAIN / train,
+        "predict": (sample_competition.TEST + sample_competition.FILES) / test,
+    }
+    everything = (sample_competition.TRAIN + sample_competition.TEST + sample_competition.FILES) / (train + test)
     rows = []
     for stage in told:
         factor = factors.get(stage.name, everything)
@@ -92,7 +95,7 @@ def main() -> None:
         produce.stage(out, "unpack", fetching(store, home / "data", (chosen.count, test)))
         produce.produce(home / "data", out, chosen.recipe, weights=chosen.weights, views=chosen.views)
         print(table(produce.stages(out), chosen.count, test))
-        factor = (rehearsal.TRAIN + rehearsal.TEST + rehearsal.FILES) / (chosen.count + test)
+        factor = (sample_competition.TRAIN + sample_competition.TEST + sample_competition.FILES) / (chosen.count + test)
         for what, name in (("archives", "store"), ("unpacked", "data"), ("model, scores and submission", "out")):
             size = sum(path.stat().st_size for path in (home / name).rglob("*") if path.is_file()) / GIB
             print(f"{what}: {size:.2f} GiB, for all chips {factor * size:.1f}")

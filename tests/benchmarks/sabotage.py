@@ -16,9 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags import bundle, gate, heldout, intake, job, labelled, labels, train
-from ensemble import decoders
-from features import runtime
+from amazon_tags.model import bundle, training_record
+from amazon_tags.retraining import job_data, model_checks
+from amazon_tags.retraining.job import Job, read_job
+from amazon_tags.retraining.job_data import JobData
+from amazon_tags.retraining.model_checks import Check, ModelAnswers
+from amazon_tags.tables import labels
+from amazon_tags.training.train import TrainOptions, train_on
+from amazon_tags.training.training_data import TrainingData, data_fingerprint
+from ensemble.decisions.decision import fit_decision, flat_decision
+from features.networks import openvino_runtime
 
 import openvino  # isort: skip  after runtime, which keeps its telemetry out
 import openvino.opset13 as operations  # isort: skip
@@ -61,7 +68,7 @@ def graph(change: Callable[[openvino.Output], openvino.Output], *, last: bool = 
             changed = change(eaten)
             for reader in readers:
                 reader.replace_source_output(changed)
-        runtime.save(openvino.Model(model.get_results(), model.get_parameters()), path)
+        openvino_runtime.save(openvino.Model(model.get_results(), model.get_parameters()), path)
 
     return apply
 
@@ -91,29 +98,29 @@ def broken(folder: Path) -> None:
 
 def swapped(folder: Path) -> None:
     """Each label gets the threshold of another."""
-    known = heldout.read_bytes((folder / heldout.FILE).read_bytes())
-    flat = decoders.plain(known.scores.shape[1], rules=bundle.load(bundle.DEFAULT).decision.rules)
-    made = decoders.fit("cuts", flat.calibration, known.scores, known.truth, flat)
+    known = training_record.unpack((folder / training_record.FILE).read_bytes())
+    flat = flat_decision(known.scores.shape[1], rules=bundle.load(bundle.DEFAULT).decision.rules)
+    made = fit_decision("cuts", flat.calibration, known.scores, known.truth, flat)
     turned = replace(made, cuts=np.roll(made.cuts, len(made.cuts) // 2))
     bundle.write_decision(folder, labels.PLANET, turned, known.truth.mean(axis=0) > 0.2)
 
 
 def leaked(folder: Path) -> None:
     """The out-of-fold scores and tags are as good as those of a network that has seen the chips."""
-    known = heldout.read_bytes((folder / heldout.FILE).read_bytes())
+    known = training_record.unpack((folder / training_record.FILE).read_bytes())
     seen = np.where(known.truth, 0.9, 0.05) + np.random.default_rng(0).normal(0, 0.05, known.truth.shape)
     scores = np.clip(seen, 0, 1).astype(np.float32)
-    (folder / heldout.FILE).write_bytes(heldout.pack(replace(known, scores=scores, tags=scores > 0.5)))
+    (folder / training_record.FILE).write_bytes(training_record.pack(replace(known, scores=scores, tags=scores > 0.5)))
 
 
-def judged(folder: Path, taken: intake.Intake, champion: gate.Judged, asked: job.Job) -> list[gate.Check]:
+def judged(folder: Path, taken: JobData, champion: ModelAnswers, asked: Job) -> list[Check]:
     """What the gate says of a candidate."""
-    checks = gate.whole(folder, taken.training())
+    checks = model_checks.check_bundle(folder, taken.training())
     if not checks[0].passed and checks[0].name == "bundle":
         return checks
-    candidate = gate.judge(folder, taken.given, 2)
-    checks += gate.packaged(taken.given, candidate, 2)
-    return [*checks, *gate.compare(taken.given, champion, candidate, asked.gate)]
+    candidate = model_checks.answer_chips(folder, taken.given, 2)
+    checks += model_checks.check_packaged(taken.given, candidate, 2)
+    return [*checks, *model_checks.compare_models(taken.given, champion, candidate, asked.gate)]
 
 
 def main() -> None:
@@ -134,24 +141,24 @@ def main() -> None:
             f'recipe = "{chosen.recipe}"\n[[data]]\nchips = "{chosen.chips.resolve()}"\n'
             f'table = "{chosen.table.resolve()}"\n[weights]\n{backbone} = "{Path(weights).resolve()}"\n'
         )
-        asked = job.read(home / "job.toml")
-        taken = intake.gather(asked)
+        asked = read_job(home / "job.toml")
+        taken = job_data.gather(asked)
         trained = taken.training()
         rng = np.random.default_rng(0)
         order, count = rng.permutation(len(trained.paths)), len(trained.paths)
 
-        def fitted(name: str, given: labelled.Labelled) -> Path:
+        def fitted(name: str, given: TrainingData) -> Path:
             if not (home / name).exists():
-                train.fit(given, home / name, plan=asked.plan, means=train.Means(asked.weights))
+                train_on(given, home / name, plan=asked.plan, means=TrainOptions(asked.weights))
             return home / name
 
-        def relabelled(truth: np.ndarray) -> labelled.Labelled:
+        def relabelled(truth: np.ndarray) -> TrainingData:
             made = replace(trained, truth=truth)
-            mark = labelled.fingerprint(made.paths, made.hashes, made.truth, made.doubts)
+            mark = data_fingerprint(made.paths, made.hashes, made.truth, made.doubts)
             return replace(made, fingerprint=mark)
 
-        champion = gate.judge(
-            fitted("champion", intake.take(trained, np.sort(order[: 3 * count // 4]))), taken.given, 2
+        champion = model_checks.answer_chips(
+            fitted("champion", job_data.take_chips(trained, np.sort(order[: 3 * count // 4]))), taken.given, 2
         )
         sound = fitted("sound", trained)
         gone = trained.truth.copy()
@@ -165,13 +172,13 @@ def main() -> None:
             "thresholds swapped": lambda: resealed(sound, home / "swapped", swapped),
             "bands in the reverse order": lambda: resealed(sound, home / "bgr", graph(bgr)),
             "wrong scaling": lambda: resealed(sound, home / "dark", graph(dark)),
-            "half the data": lambda: fitted("half", intake.take(trained, np.sort(order[: count // 2]))),
+            "half the data": lambda: fitted("half", job_data.take_chips(trained, np.sort(order[: count // 2]))),
             "leaked folds": lambda: resealed(sound, home / "leaked", leaked),
             "constant answer": lambda: resealed(sound, home / "constant", graph(constant, last=True)),
         }
         print("| candidate | outcome | why |\n|---|---|---|", file=out)
         for name, made in candidates.items():
-            why = gate.reasons(judged(made(), taken, champion, asked))
+            why = model_checks.reasons(judged(made(), taken, champion, asked))
             print(f"| {name} | {'rejected' if why else 'promoted'} | {why} |", file=out, flush=True)
 
 

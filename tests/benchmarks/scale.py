@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from features import listing
+from features.images import listing
 from tests.benchmarks import end_to_end
 
 

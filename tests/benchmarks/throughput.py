@@ -29,11 +29,15 @@ from typing import Any
 
 import numpy as np
 
-from amazon_tags import bundle, predict
-from features import chips, extract, listing, runtime
+from amazon_tags.model import bundle
+from amazon_tags.prediction.predict import score_chips
+from features.images import chips, listing
+from features.images.chips import ChipSpec
+from features.images.listing import Listing
+from features.networks import extract, openvino_runtime
 
 JOBS = len(os.sched_getaffinity(0))
-BATCH = runtime.BATCH
+BATCH = openvino_runtime.BATCH
 WAYS = ("keras", "torch", "onnx", "f32", "bf16")
 DEFAULT = "default"  # the bundled model, with its head
 MULTIPLICATIONS = {"mobilenet_v2": 0.30e9, "resnet50": 4.1e9, "convnext_tiny": 4.5e9}  # a chip of 224 x 224
@@ -43,7 +47,7 @@ def built(name: str, side: int) -> Any:
     """A network in Keras: of the bundled model the mean of its members, else a backbone."""
     import keras  # noqa: PLC0415  only a process that needs it loads it
 
-    from features import backbones  # noqa: PLC0415
+    from features.networks import backbones  # noqa: PLC0415
     from tests.benchmarks import plain_keras  # noqa: PLC0415
 
     if name == DEFAULT:
@@ -51,16 +55,16 @@ def built(name: str, side: int) -> Any:
         eaten = keras.Input(members[0].input.shape[1:], dtype="uint8")
         return keras.Model(eaten, keras.layers.average([member(eaten) for member in members]))
     keras.utils.set_random_seed(0)
-    return backbones.build(name, chips.ChipSpec(side=side))
+    return backbones.build(name, ChipSpec(side=side))
 
 
 def make(name: str, side: int, folder: Path) -> None:
     """Write one network in the forms that the ways read."""
-    from features import convert  # noqa: PLC0415
+    from features.networks import openvino_export  # noqa: PLC0415
 
     model = built(name, side)
     if name != DEFAULT:
-        convert.export(model, folder)
+        openvino_export.export(model, folder)
     model.save_weights(folder / "network.weights.h5")
     try:
         model.predict_on_batch(np.zeros((1, side, side, 3), np.uint8))
@@ -69,9 +73,7 @@ def make(name: str, side: int, folder: Path) -> None:
         print("tf2onnx is not installed; ONNX Runtime is left out", file=sys.stderr)
 
 
-def keras_outputs(
-    name: str, places: listing.Listing, side: int, folder: Path, moments: list[float]
-) -> Iterator[np.ndarray]:
+def keras_outputs(name: str, places: Listing, side: int, folder: Path, moments: list[float]) -> Iterator[np.ndarray]:
     """Keras' own: a PyDataset on threads, and `predict`; it notes when each batch is done."""
     import keras  # noqa: PLC0415
 
@@ -90,7 +92,7 @@ def keras_outputs(
     yield model.predict(Images(workers=JOBS, max_queue_size=4 * JOBS), callbacks=[clock], verbose=0)
 
 
-def torch_outputs(name: str, places: listing.Listing, side: int) -> Iterator[np.ndarray]:
+def torch_outputs(name: str, places: Listing, side: int) -> Iterator[np.ndarray]:
     """PyTorch with torchvision's network, loader and transforms, its own settings for threads."""
     import torch  # noqa: PLC0415
     import torchvision  # noqa: PLC0415
@@ -113,12 +115,12 @@ def torch_outputs(name: str, places: listing.Listing, side: int) -> Iterator[np.
             yield model(batch.to(memory_format=torch.channels_last)).numpy()
 
 
-def onnx_outputs(places: listing.Listing, side: int, folder: Path) -> Iterator[np.ndarray]:
+def onnx_outputs(places: Listing, side: int, folder: Path) -> Iterator[np.ndarray]:
     """ONNX Runtime on all cores, fed by this project's decoder on threads."""
     import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
-    name, spec = session.get_inputs()[0].name, chips.ChipSpec(side=side)
+    name, spec = session.get_inputs()[0].name, ChipSpec(side=side)
     with ThreadPoolExecutor(JOBS) as pool:
         decoded = pool.map(lambda place: chips.load(place, spec), places)  # all at once: it need not be bounded
         for first in range(0, len(places), BATCH):
@@ -126,21 +128,21 @@ def onnx_outputs(places: listing.Listing, side: int, folder: Path) -> Iterator[n
             yield session.run(None, {name: batch})[0]
 
 
-def our_outputs(name: str, places: listing.Listing, side: int, folder: Path, hint: str) -> Iterator[np.ndarray]:
+def our_outputs(name: str, places: Listing, side: int, folder: Path, hint: str) -> Iterator[np.ndarray]:
     """What `predict` and `embed` run."""
     if name == DEFAULT:
         model = bundle.load(bundle.DEFAULT, jobs=JOBS, precision=hint)
-        yield from (part.scores for part in predict.score(places, model, jobs=JOBS))
+        yield from (part.scores for part in score_chips(places, model, jobs=JOBS))
         return
     content = ((folder / part).read_bytes() for part in ("network.xml", "network.bin"))
-    network = runtime.load(*content, jobs=JOBS, hint=hint)
-    for outputs in extract.stream(places, [network], chips.ChipSpec(side=side), jobs=JOBS):
+    network = openvino_runtime.load(*content, jobs=JOBS, hint=hint)
+    for outputs in extract.stream_outputs(places, [network], ChipSpec(side=side), jobs=JOBS):
         yield outputs.values[0][0]
 
 
 def watch() -> list[tuple[float, float]]:
     """From now on, when each request to OpenVINO began and ended; it counts how long each was under way."""
-    request = runtime.openvino.InferRequest
+    request = openvino_runtime.openvino.InferRequest
     begin, wait = request.start_async, request.wait
     began: dict[int, float] = {}
     flights: list[tuple[float, float]] = []
@@ -193,9 +195,9 @@ def child(way: str, name: str, folder: Path, chosen: argparse.Namespace) -> None
     print(json.dumps({**told, "chips": done, "flying": covered(flights)}))
 
 
-def decoding(places: listing.Listing, side: int) -> float:
+def decoding(places: Listing, side: int) -> float:
     """Chips a second that the decoder makes on all cores."""
-    spec = chips.ChipSpec(side=side)
+    spec = ChipSpec(side=side)
     start = time.perf_counter()
     with ThreadPoolExecutor(JOBS) as pool:
         for _ in pool.map(lambda place: chips.load(place, spec).shape, places):
@@ -226,7 +228,7 @@ def inference(name: str, folder: Path, hint: str, count: int) -> float:
         networks = bundle.load(bundle.DEFAULT, jobs=JOBS, precision=hint).networks
     else:
         content = ((folder / part).read_bytes() for part in ("network.xml", "network.bin"))
-        networks = [runtime.load(*content, jobs=JOBS, hint=hint)]
+        networks = [openvino_runtime.load(*content, jobs=JOBS, hint=hint)]
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, *networks[0].chip_shape), np.uint8)
     for network in networks:
         network(np.repeat(batch, 2 * JOBS, axis=0))
@@ -247,7 +249,7 @@ def ways(name: str, folder: Path) -> list[str]:
         "torch": name != DEFAULT and find_spec("torchvision") is not None,
         "onnx": (folder / "network.onnx").exists(),
     }
-    return [way for way in WAYS if (there[way] if way in there else runtime.computes(way))]
+    return [way for way in WAYS if (there[way] if way in there else openvino_runtime.supports(way))]
 
 
 def main() -> None:
@@ -266,7 +268,7 @@ def main() -> None:
             child(way, name, Path(folder), chosen)
         return
     places = listing.chips(chosen.chips)
-    rates = {hint: product(hint) for hint in ("f32", "bf16") if runtime.computes(hint)}
+    rates = {hint: product(hint) for hint in ("f32", "bf16") if openvino_runtime.supports(hint)}
     print(f"{len(places)} chips of {', '.join(path.name for path in chosen.chips)}, {JOBS} cores")
     print(
         f"decoding alone: {decoding(places, chosen.side):.0f} chips/s; matrix product: "

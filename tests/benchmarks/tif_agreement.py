@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags import bundle, labels, predict, tables
-from ensemble import score
-from features import listing
+from amazon_tags.model import bundle
+from amazon_tags.prediction.predict import predict_chips
+from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables.columns import select
+from ensemble.metrics import score
+from features.images import listing
 from tests.benchmarks import visual_mapping
 
 NEAR = 2  # pixels that two resamplings of one place may differ by
@@ -23,9 +26,9 @@ def main() -> None:
     tifs = listing.chips([planet / "train-tif-v2"])
     jpgs = [planet / "train-jpg" / f"{path.stem}.jpg" for path in tifs]
     model = bundle.load(bundle.DEFAULT)
-    of_tifs, of_jpgs = (np.concatenate([part.tags for part in predict.run(paths, model)]) for paths in (tifs, jpgs))
-    table = tables.read_labels(planet / "train_v2.csv", labels.PLANET)
-    truth = table.truth[tables.select(table.ids, [path.stem for path in tifs])]
+    of_tifs, of_jpgs = (np.concatenate([part.tags for part in predict_chips(paths, model)]) for paths in (tifs, jpgs))
+    table = label_tables.read_labels(planet / "train_v2.csv", labels.PLANET)
+    truth = table.truth[select(table.ids, [path.stem for path in tifs])]
     kinds = []
     for pair in map(visual_mapping.align, jpgs, tifs):
         alike = pair.correlation >= visual_mapping.ALIKE

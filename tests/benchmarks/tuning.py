@@ -16,8 +16,14 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import fbeta_score
 
-from amazon_tags import decision, labels, tables
-from ensemble import decide, decoders, expected, score, tuning
+from amazon_tags.model import decision_file
+from amazon_tags.tables import label_tables, labels
+from ensemble.decisions import expected, tuning
+from ensemble.decisions.decision import decide_tags, flat_decision
+from ensemble.decisions.expected import Rules
+from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
+from ensemble.decisions.tuning import TuningProblem
+from ensemble.metrics import score
 
 SIGNAL, SHARPNESS = 2.2, 1.4
 GRID, SWEEPS = 100, 3  # of the plain way
@@ -53,11 +59,13 @@ def plain_label(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
 
 def main() -> None:
     """Print the tables."""
-    table = tables.read_labels(Path(os.environ["AMAZON_TAGS_DATA"], "planet/train_v2_all_labels.csv"), labels.PLANET)
+    table = label_tables.read_labels(
+        Path(os.environ["AMAZON_TAGS_DATA"], "planet/train_v2_all_labels.csv"), labels.PLANET
+    )
     truth = table.truth
-    rules = decision.rules(labels.PLANET)
+    rules = decision_file.rules(labels.PLANET)
     scores = drawn(truth, 0, SHARPNESS)
-    ours, cuts = seconds(decide.fit_cuts, scores, truth)
+    ours, cuts = seconds(fit_thresholds, scores, truth)
     plain, _ = seconds(plain_label, truth, scores, 0)
     whole = plain * truth.shape[1] * SWEEPS
     print(f"{len(truth):,} x {truth.shape[1]} scores on one core\n\n| | seconds |\n|---|---|")
@@ -65,7 +73,7 @@ def main() -> None:
     print(f"| the plain way: a grid of {GRID}, {SWEEPS} sweeps, scored by scikit-learn | {whole:.0f} |")
     print(f"| ratio | {whole / ours:.0f} |")
     print(f"\nThe plain way was run on one label ({plain:.1f} s) and multiplied by {truth.shape[1]} labels and sweeps.")
-    flat, fitted = (score.f2(truth, decide.apply(scores, cut)) for cut in (0.2, cuts))
+    flat, fitted = (score.f2(truth, apply_thresholds(scores, cut)) for cut in (0.2, cuts))
     print(f"F2 {flat:.4f} at a flat 0.2, {fitted:.4f} by our cuts, in sample.")
     test = drawn(truth[np.arange(TEST) % len(truth)], 1, SHARPNESS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -81,19 +89,19 @@ def main() -> None:
         print(row(truth, rules, size, draws), flush=True)
 
 
-def row(truth: np.ndarray, rules: expected.Rules, size: int, draws: int) -> str:
+def row(truth: np.ndarray, rules: Rules, size: int, draws: int) -> str:
     """One line of the last table."""
     fitted, chosen, gains = [], Counter(), []
     for draw in range(draws):
         scores = drawn(truth, 10 + draw, SHARPNESS)
         some = np.random.default_rng(draw).permutation(len(truth))
         few, rest = some[:size], some[size:]
-        start = decoders.plain(truth.shape[1], rules=rules)
-        tuned = tuning.tune(tuning.Problem(scores[few], truth[few], start, {}))
+        start = flat_decision(truth.shape[1], rules=rules)
+        tuned = tuning.tune_decision(TuningProblem(scores[few], truth[few], start, {}))
         chosen[tuned.chosen] += 1
-        fitted.append(decide.fit_cuts(scores[few], truth[few]))
+        fitted.append(fit_thresholds(scores[few], truth[few]))
         if len(rest):
-            worth = [score.per_chip(truth[rest], decoders.tags(made, scores[rest])) for made in (start, tuned.decision)]
+            worth = [score.per_chip(truth[rest], decide_tags(made, scores[rest])) for made in (start, tuned.decision)]
             gains.append((worth[1] - worth[0]).mean())
     spread = f"{np.median(np.std(fitted, axis=0)):.3f}" if draws > 1 else "-"
     gain = f"{np.mean(gains):+.4f} ({min(gains):+.4f} to {max(gains):+.4f})" if gains else "-"

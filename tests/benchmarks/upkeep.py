@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags import bundle, registry
-from features import listing
-from tests import test_retrain
+from amazon_tags.model import bundle, registry
+from features.images import listing
+from tests.amazon_tags.retraining import test_retrain
 
 TAGS = [sys.executable, "-m", "amazon_tags"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from features import chips, listing, visual
+from features.images import chips, listing, sensor_colours
 
 Floats = NDArray[np.float64]
 Curve = Callable[[Floats, Floats], Floats]  # (constants, levels of the sensor) -> grey levels
@@ -68,7 +68,7 @@ FORMS: dict[str, tuple[Curve, tuple[float, ...]]] = {  # curve, first guess; tho
     "line": (lambda at, x: at[0] + at[1] * x / 1000, (-40, 30)),
     "power": (lambda at, x: at[0] * np.maximum(x / 1000 - at[1], 0) ** np.clip(at[2], 0.1, 3), (50, 2, 0.7)),
     "exponential": (lambda at, x: at[0] * (1 - np.exp((at[1] - x / 1000) / max(at[2], 0.1))), (230, 2, 3)),
-    "shoulder": (lambda at, x: visual.shoulder(x, at[1], at[0]), (-50, 35)),
+    "shoulder": (lambda at, x: sensor_colours.shoulder(x, at[1], at[0]), (-50, 35)),
 }
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     print("form         left-out residual: mean, median over pairs; red green blue")
     for form, table in left_out.items():
         print(f"{form:12} {table.mean():5.2f} {np.median(table):5.2f} ", *(f"{error:5.2f}" for error in table.mean(0)))
-    for band, colour in enumerate(visual.COLOURS):
+    for band, colour in enumerate(sensor_colours.COLOURS):
         constants = fit("shoulder", used, band)
         inside = np.mean([miss("shoulder", constants, pair, band) for pair in used])
         print(f"{colour}: gain {constants[1]:.1f}, offset {constants[0]:.1f}; residual inside {inside:.2f}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from features import listing
+from features.images import listing
 
 LIGHT = np.array([200.0, 205.0, 212.0])  # what haze adds: a white with some blue in it
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from amazon_tags import labels, tables
-from ensemble import score
-from features import listing
+from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables.columns import select
+from ensemble.metrics import score
+from features.images import listing
 
 START, STEP, FIXED = 200, 80, 102
 
@@ -82,7 +83,7 @@ def main() -> None:
 
 def year(home: Path, chosen: argparse.Namespace) -> None:
     """Do it in a folder."""
-    table = tables.read_labels(chosen.table, labels.PLANET)
+    table = label_tables.read_labels(chosen.table, labels.PLANET)
     places = {listing.name(path): path for path in listing.chips([chosen.chips])}
     order = np.random.default_rng(0).permutation([name for name in table.ids if name in places]).tolist()
     truth = dict(zip(table.ids, table.truth, strict=True))
@@ -131,8 +132,8 @@ def measured(home: Path, fixed: list[str], truth: dict[str, np.ndarray]) -> floa
     out = home / "fixed.csv"
     command = [sys.executable, "-m", "amazon_tags", "predict", str(home / "fixed"), "--model", str(home / "models")]
     subprocess.run([*command, "--precision", "f32", "-o", str(out)], check=True, stderr=subprocess.DEVNULL)
-    given = tables.read_labels(out, labels.PLANET)
-    rows = tables.select(given.ids, fixed)
+    given = label_tables.read_labels(out, labels.PLANET)
+    rows = select(given.ids, fixed)
     return score.f2(np.stack([truth[name] for name in fixed]), given.truth[rows])
 
 

@@ -1,0 +1,26 @@
+"""`amazon_tags schedule`."""
+
+from pathlib import Path
+
+import click
+
+from amazon_tags.commands import options
+from amazon_tags.errors import emit
+
+
+@click.command("schedule")
+@click.argument("config", type=options.FILE)
+@click.option("--systemd", "kind", flag_value="systemd", help="A service and its timer.")
+@click.option("--cron", "kind", flag_value="cron", help="A line of a crontab.")
+@click.option("--k8s", "kind", flag_value="k8s", help="A CronJob of Kubernetes.")
+@click.option("--at", default="03:00", show_default=True, metavar="HH:MM", help="When, every day.")
+def schedule_command(config: Path, kind: str | None, at: str) -> None:
+    """Print a unit that runs amazon_tags retrain CONFIG every day.
+
+    Example: amazon_tags schedule job.toml --cron
+    """
+    from amazon_tags.retraining.schedule import KINDS, schedule_unit
+
+    if kind is None:
+        raise click.UsageError(f"name what runs it: --{', --'.join(KINDS)}.")
+    emit(schedule_unit(config, kind, at=at))

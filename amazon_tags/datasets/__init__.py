@@ -1,0 +1,1 @@
+"""Chip sets: rendered samples, copies and neighbours, pairs of JPG and TIF."""

@@ -1,0 +1,1 @@
+"""How good tags are, and which decision suits scores best."""

@@ -1,0 +1,1 @@
+"""Atomic files and folders, checks before any work, hashes and locks."""

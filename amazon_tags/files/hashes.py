@@ -1,0 +1,20 @@
+"""SHA-256 of files and of bytes."""
+
+import hashlib
+from pathlib import Path
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """SHA-256 of `content`, in hexadecimal.
+
+    Example:
+        >>> sha256_bytes(b"")[:16]
+        'e3b0c44298fc1c14'
+    """
+    return hashlib.sha256(content).hexdigest()

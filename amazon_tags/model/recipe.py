@@ -1,0 +1,200 @@
+"""A training recipe: one TOML file to frozen values; an unknown key is an error with the nearest name.
+
+seed = 0
+folds = 5
+side = 256
+decision = "cuts"
+
+[[members]]
+kind = "tuned"
+name = "small"
+backbone = "mobilenet_v3_small"
+epochs = 12
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from amazon_tags.model.config import check_choice, check_range, check_types
+from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
+
+MemberSettings = FrozenMember | TunedMember
+MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
+DECISIONS = ("flat", "cuts", "chosen")
+SECOND_LEVEL_CHOICES = ("mean", "geometric", "rank", "greedy", "routed", "ridge", "boosted", "chosen")
+BANDS = (("red", "green", "blue"), ("blue", "green", "red", "nir"))
+CHOICES = {  # what a member's key may be
+    "weights": ("imagenet", "none"),
+    "sees": SEES,
+    "pool": POOLS,
+    "output": OUTPUTS,
+    "loss": LOSSES,
+    "schedule": SCHEDULES,
+}
+RANGES = {  # least and most
+    "shrink": (1, 8),
+    "epochs": (1, 1000),
+    "batch": (1, 1024),
+    "accumulate": (1, 1024),
+    "rate": (1e-8, 1),
+    "warmup": (0, 0.9),
+    "decay": (0, 1),
+    "dropout": (0, 0.9),
+    "smoothing": (0, 0.5),
+    "positive": (0.1, 100),
+    "mixup": (0, 10),
+    "freeze": (0, 1),
+    "falloff": (1e-3, 1),
+    "ema": (0, 0.99999),
+    "progressive": (0, 1),
+    "trust": (0, 1),
+}
+HYPERRULE = ("epochs", "rate", "warmup", "decay", "mixup")  # what the rule knows by itself
+RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What `train` does.
+
+    `side` is the chips' side in pixels, `bands` are theirs: three of 8 bits, or a 16-bit sensor's four. `second` is
+    how the members' scores become one: a name of `SECOND_LEVELS`, or `chosen` for what nested cross-validation takes.
+    `view_mean` is how dihedral views are averaged, `mean` or `geometric`. `decision` is `flat` (one threshold of 0.2),
+    `cuts` (a threshold a label, fitted on out-of-fold scores) or `chosen` (what `amazon_tags tune` would choose by
+    them).
+
+    The bundle holds the members that `ship` names (all, if it is empty) and, where `budget_ms` a chip on one core or
+    `budget_mb` are not 0, the best of them that keep to these.
+    """
+
+    members: tuple[MemberSettings, ...]
+    seed: int = 0
+    folds: int = 5
+    side: int = 256
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    second: str = "mean"
+    view_mean: str = "mean"
+    decision: str = "cuts"
+    ship: tuple[str, ...] = ()
+    budget_ms: float = 0.0
+    budget_mb: float = 0.0
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    return {path.stem: path for path in sorted(RECIPE_FOLDER.glob("*.toml"))}
+
+
+def choose_recipe(name_or_path: str) -> Recipe:
+    """A recipe that ships with the package, by name, or a TOML file."""
+    path = shipped_recipes().get(name_or_path, Path(name_or_path))
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{name_or_path} is neither a file nor one of the recipes {', '.join(shipped_recipes())}."
+        )
+    return read_recipe(path)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a TOML file.
+
+    Raises:
+        ValueError: naming the file and the key that is unknown, missing, of another type or out of range.
+    """
+    try:
+        return recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
+        raise ValueError(f"{path}: {error}") from error
+
+
+def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from the values of its TOML file or of a manifest."""
+    entries = values.get("members")
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("the recipe has no [[members]]; name at least one.")
+    rest = {key: value for key, value in values.items() if key != "members"}
+    check_types("the recipe", rest, Recipe)
+    rest = {key: tuple(value) if isinstance(value, list) else value for key, value in rest.items()}
+    recipe = Recipe(members=tuple(_member(entry) for entry in entries), **rest)
+    _check_teachers(recipe.members)
+    names = [entry.name for entry in recipe.members]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two members have one name ({names}); names must differ.")
+    check_range("folds", recipe.folds, 2, 100)
+    check_range("side", recipe.side, 32, 1024)
+    check_range("seed", recipe.seed, 0, 2**32 - 1)
+    check_choice("decision", recipe.decision, DECISIONS)
+    check_choice("second", recipe.second, SECOND_LEVEL_CHOICES)
+    check_choice("view_mean", recipe.view_mean, ("mean", "geometric"))
+    for name in recipe.ship:
+        check_choice("a name of ship", name, names)
+    if recipe.bands not in BANDS:
+        raise ValueError(
+            f"bands are {list(recipe.bands)}; they are {' or '.join(str(list(known)) for known in BANDS)}."
+        )
+    check_range("budget_ms", recipe.budget_ms, 0, 1e6)
+    check_range("budget_mb", recipe.budget_mb, 0, 1e6)
+    return recipe
+
+
+def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
+    """What `from_values` reads back."""
+    names = {made: kind for kind, made in MEMBER_KINDS.items()}
+    members = [{"kind": names[type(entry)], **asdict(entry)} for entry in recipe.members]
+    return {**asdict(recipe), "members": members}
+
+
+def _member(entry: Mapping[str, Any]) -> MemberSettings:
+    if not isinstance(entry, dict):
+        raise ValueError(f"a member is {entry!r}; write [[members]] and its keys below.")
+    kind = str(entry.get("kind", "missing"))
+    check_choice("kind of a member", kind, MEMBER_KINDS)
+    values = {key: value for key, value in entry.items() if key != "kind"}
+    made = MEMBER_KINDS[kind]
+    known = check_types(f"a {kind} member", values, made)
+    missing = [name for name in ("name", "backbone") if name not in values]
+    if missing:
+        raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # becomes a folder's name
+        raise ValueError(f"{values['name']!r} is no name of a member; use up to 40 of a-z, 0-9 and _.")
+    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    settings = made(**frozen)
+    for key, choices in CHOICES.items():
+        if key in known:
+            check_choice(f"{key} of a member", getattr(settings, key), choices)
+    for key, (low, high) in RANGES.items():
+        if key in known:
+            check_range(f"{key} of a member", getattr(settings, key), low, high)
+    if isinstance(settings, TunedMember):
+        _check_together(settings, values)
+    return settings
+
+
+def _check_together(settings: TunedMember, given: Mapping[str, Any]) -> None:
+    """Refuse keys that another key leaves without a meaning."""
+    if settings.output == "softmax" and settings.loss != "cross_entropy":
+        raise ValueError(f"{settings.name} joins {settings.loss} with a softmax over all labels; use cross_entropy.")
+    idle = {
+        "schedule hyperrule": HYPERRULE if settings.schedule == "hyperrule" else (),
+        f"loss {settings.loss}": ("positive",) if settings.loss != "cross_entropy" else (),
+        "output softmax": ("positive",) if settings.output == "softmax" else (),
+        "no teachers": ("trust",) if not settings.teachers else (),
+    }
+    plain = TunedMember(settings.name, settings.backbone)
+    for reason, without_meaning in idle.items():
+        for key in without_meaning:
+            if key in given and getattr(settings, key) != getattr(plain, key):
+                raise ValueError(f"{settings.name} has {reason}, to which {key} means nothing; remove {key}.")
+
+
+def _check_teachers(members: tuple[MemberSettings, ...]) -> None:
+    earlier: list[str] = []
+    for entry in members:
+        for teacher in entry.teachers if isinstance(entry, TunedMember) else ():
+            if teacher not in earlier:
+                raise ValueError(f"{entry.name} learns from {teacher}, which is no earlier member ({earlier}).")
+        earlier.append(entry.name)

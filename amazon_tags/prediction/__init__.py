@@ -1,0 +1,1 @@
+"""Chips to tags: prediction, checkpoints, submissions, monitoring and drift."""

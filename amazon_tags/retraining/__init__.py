@@ -1,0 +1,1 @@
+"""Scheduled retraining: a job, its checks, its ledger."""

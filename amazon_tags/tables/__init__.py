@@ -1,0 +1,1 @@
+"""CSV and Parquet tables: labels, scores, corrections, and their checks."""

@@ -1,0 +1,1 @@
+"""Labelled chips to a model bundle."""

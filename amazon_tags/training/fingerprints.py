@@ -1,0 +1,36 @@
+"""The feature bank: vectors of chips on disk, complete or absent.
+
+A bank is a folder of `vectors.npy` (chips, dim) float32, `chips.csv` (image_name, sha256; the rows' order) and
+`bank.json` (its key). The key tells by content what the vectors were made of, so equal keys mean equal vectors.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from amazon_tags.files.hashes import sha256_bytes
+from features.images import chips, listing
+from features.images.listing import ChipPath
+
+
+def hash_chips(paths: Sequence[ChipPath], *, jobs: int = 1) -> dict[ChipPath, str]:
+    """SHA-256 of each chip file's bytes, in the order of `paths`."""
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(paths, pool.map(lambda path: sha256_bytes(chips.bytes_of(path)), paths), strict=True))
+
+
+def combine_hashes(hashes: Mapping[ChipPath, str]) -> str:
+    """One fingerprint of chips in order, by name and content."""
+    lines = "".join(f"{listing.name(path)} {digest}\n" for path, digest in hashes.items())
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def refuse_changed_chips(hashes: Mapping[ChipPath, str], *, jobs: int = 1) -> None:
+    """Raises ValueError if chips no longer have the content that `fingerprints` found."""
+    now = hash_chips(list(hashes), jobs=jobs)
+    changed = [path for path, digest in hashes.items() if now[path] != digest]
+    if changed:
+        raise ValueError(
+            f"{len(changed)} of {len(hashes)} chips were changed while the run went on (first: {changed[0]}); "
+            "start it again when nobody writes to them."
+        )

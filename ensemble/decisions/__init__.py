@@ -1,0 +1,1 @@
+"""From scores to tags: thresholds, expected F-beta, calibration, and the choice among them."""

@@ -1,0 +1,1 @@
+"""Fine-tuned networks: settings, losses, schedules, batches and the training loop."""

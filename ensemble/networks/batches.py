@@ -1,0 +1,76 @@
+"""Training chips as batches: decoded, transformed and mixed by threads, on any Keras backend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.networks import augment
+from features.images import chips
+from features.images.chips import ChipSpec
+from features.images.listing import ChipPath
+
+Targets = NDArray[np.float32]  # (chips, labels) in [0, 1], NaN where nobody knows
+
+
+@dataclass(frozen=True)
+class BatchSource:
+    """Chips to train on, and their targets.
+
+    `others` are chips nobody has labelled, with targets that teachers gave them; each epoch draws at most as many of
+    them as there are labelled ones. `workers` threads make batches.
+    """
+
+    paths: Sequence[ChipPath]
+    targets: Targets
+    spec: ChipSpec
+    others: Sequence[ChipPath] = ()
+    other_targets: Targets | None = None
+    workers: int = 2
+
+    @property
+    def shown(self) -> int:
+        """How many chips an epoch shows."""
+        return len(self.paths) + min(len(self.others), len(self.paths))
+
+
+class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+    """One epoch in an order of its own; the same seed and epoch make the same batches, for any number of workers.
+
+    All batches have one size, or the network would be traced twice: the last is filled with the first chips.
+    """
+
+    def __init__(self, source: BatchSource, batch: int, *, seed: int, mixup: float = 0.0) -> None:
+        super().__init__(workers=source.workers, use_multiprocessing=False, max_queue_size=2 * source.workers)
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(len(source.others), source.shown - len(source.paths), replace=False)
+        order = rng.permutation(np.concatenate([np.arange(len(source.paths)), len(source.paths) + drawn]))
+        self.parts = np.resize(order, (-(-len(order) // batch), batch))
+        self.paths = [*source.paths, *source.others]
+        given = [] if source.other_targets is None else [source.other_targets]
+        self.targets = np.concatenate([source.targets, *given])
+        self.spec, self.seed, self.mixup = source.spec, seed, mixup
+
+    def __len__(self) -> int:
+        """How many batches."""
+        return len(self.parts)
+
+    def __getitem__(self, step: int) -> tuple[NDArray[Any], Targets]:
+        """Chips (batch, side, side, bands) of the spec's type and targets (batch, labels)."""
+        rows = self.parts[step]
+        held = [chips.load(self.paths[row], self.spec) for row in rows]
+        pixels: NDArray[Any] = np.stack(augment.augment(held, seed_of(self.seed, step)))
+        targets = self.targets[rows]
+        if not self.mixup:
+            return pixels, targets
+        share = float(np.random.default_rng(seed_of(self.seed, step, 1)).beta(self.mixup, self.mixup))
+        mixed = np.rint(share * pixels.astype(np.float32) + (1 - share) * pixels[::-1])  # Zhang et al. 2018, eq. 2
+        return mixed.astype(self.spec.dtype), share * targets + (1 - share) * targets[::-1]
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,0 +1,1 @@
+"""From several members' scores to one score."""

@@ -1,0 +1,1 @@
+"""Chips: where they are, how they are decoded, and what their bands are."""

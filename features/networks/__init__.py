@@ -1,0 +1,1 @@
+"""Backbones: built and trained by Keras, exported to and run by OpenVINO."""

@@ -1,0 +1,1 @@
+"""Chips of one scene: copies, neighbours and shifts."""

@@ -1,0 +1,92 @@
+import pytest
+
+from amazon_tags.model.recipe import RECIPE_FOLDER, choose_recipe, read_recipe, recipe_from_json, recipe_to_json
+from ensemble.networks.settings import FrozenMember, TunedMember
+
+GOOD = """
+seed = 3
+folds = 2
+side = 64
+decision = "flat"
+[[members]]
+kind = "tuned"
+name = "net"
+backbone = "toy"
+weights = "none"
+rate = 1
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+head = "ridge"
+"""
+
+
+def test_a_recipe_becomes_frozen_values_and_back(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD)
+    plan = read_recipe(path)
+    assert plan.members == (
+        TunedMember("net", "toy", weights="none", rate=1),
+        FrozenMember("vectors", "toy", head="ridge"),
+    )
+    assert (plan.seed, plan.folds, plan.side, plan.decision) == (3, 2, 64, "flat")
+    assert recipe_from_json(recipe_to_json(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("folds = 2", "fold = 2", "no key fold .did you mean folds"),
+        ("folds = 2", "folds = 1", "folds is 1, but must lie in 2"),
+        ("folds = 2", 'folds = "2"', "folds of the recipe is '2', but must be int"),
+        ("side = 64", "side = true", "side of the recipe is True"),
+        ('decision = "flat"', 'decision = "flt"', "decision is flt .did you mean flat"),
+        ('kind = "tuned"', 'kind = "tund"', "kind of a member is tund .did you mean tuned"),
+        ('backbone = "toy"\nweights', "weights", "a tuned member has no backbone"),
+        ('name = "net"', 'name = "../net"', "is no name of a member"),
+        ('name = "net"', 'name = "vectors"', "two members have one name"),
+        ('weights = "none"', 'weights = "imagnet"', "did you mean imagenet"),
+        ("rate = 1", 'schedule = "hyperrule"\nrate = 1', "net has schedule hyperrule, to which rate means nothing"),
+        ("rate = 1", 'loss = "asymmetric"\npositive = 2', "loss asymmetric, to which positive means nothing"),
+        ("rate = 1", "trust = 0.9", "no teachers, to which trust means nothing"),
+        ("rate = 1", "rate = 2.5", "rate of a member is 2.5"),
+        ("rate = 1", "rte = 1", "a tuned member has no key rte .did you mean rate"),
+        ('head = "ridge"', "epochs = 3", "a frozen member has no key epochs"),
+        ("rate = 1", 'loss = "asymetric"', "loss of a member is asymetric .did you mean asymmetric"),
+        ("rate = 1", 'output = "softmax"\nloss = "soft_fbeta"', "net joins soft_fbeta with a softmax over all labels"),
+        ("rate = 1", 'teachers = ["vectors"]', "net learns from vectors, which is no earlier member"),
+        ("rate = 1", 'teachers = "vectors"', "must be a list of names"),
+        ("rate = 1", "freeze = 1.5", "freeze of a member is 1.5, but must lie in 0 to 1"),
+        ("seed = 3", 'second = "man"', "second is man .did you mean mean"),
+        ("seed = 3", 'ship = ["nut"]', "a name of ship is nut .did you mean net"),
+        ("seed = 3", 'bands = ["red"]', "bands are .'red'.; they are"),
+        ("[[members]]", "[[member]]", r"no \[\[members\]\]"),
+        ("seed = 3", "seed = ", "Invalid value"),
+        ("seed = 3", "seed = " + "[" * 5000, "recipe"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ValueError, match=message) as refusal:
+        read_recipe(path)
+    assert str(refusal.value).startswith(str(path))
+
+
+def test_members_that_are_no_tables_are_refused(tmp_path):
+    (tmp_path / "recipe.toml").write_text('members = ["a"]')
+    with pytest.raises(ValueError, match="a member is 'a'"):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+def test_every_shipped_recipe_is_read_by_its_name():
+    names = [path.stem for path in RECIPE_FOLDER.glob("*.toml")]
+    assert "default" in names
+    for name in names:
+        assert choose_recipe(name).members
+
+
+def test_a_recipe_that_is_neither_shipped_nor_a_file_is_refused():
+    with pytest.raises(FileNotFoundError, match="neither a file nor one of the recipes default, "):
+        choose_recipe("defalt")

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from amazon_tags.model import bundle
+from amazon_tags.prediction.predict import find_chips, predict_chips
+from amazon_tags.prediction.submission import OutputPaths, write_submission
+from amazon_tags.tables import label_tables, score_tables
+from ensemble.decisions.decision import expected_f
+from features.images import chips, views
+from features.images.chips import ChipError
+from tests import world as worlds
+
+
+@pytest.fixture(scope="module")
+def opened(model):
+    return bundle.load(model)
+
+
+def whole(parts):
+    parts = list(parts)
+    return [name for part in parts for name in part.ids], np.concatenate([part.scores for part in parts])
+
+
+def test_scores_are_those_of_the_bundle_and_tags_those_of_its_cuts(world, opened):
+    paths = find_chips([world.train_jpg])
+    pixels = np.stack([chips.load(path, opened.spec) for path in paths])
+    expected = opened.scores([network(pixels)[np.newaxis] for network in opened.networks])
+    parts = list(predict_chips(paths, opened))
+    ids, scores = whole(parts)
+    assert ids == [path.stem for path in paths]
+    np.testing.assert_array_equal(scores, expected)
+    np.testing.assert_array_equal(np.concatenate([part.tags for part in parts]), scores >= opened.decision.cuts)
+
+
+def test_eight_views_are_the_mean_over_chips_turned_beforehand(world, opened):
+    paths = find_chips([world.test_jpg])
+    _, scores = whole(predict_chips(paths, opened, views=8))
+    pixels = np.stack([chips.load(path, opened.spec) for path in paths])
+    values = [np.stack([network(views.view(pixels, turn)) for turn in range(8)]) for network in opened.networks]
+    np.testing.assert_allclose(scores, opened.scores(values), atol=1e-6)
+
+
+def test_a_turned_chip_has_the_same_scores_in_eight_views(world, opened, tmp_path):
+    path = find_chips([world.test_jpg])[0]
+    for turn in range(3):
+        turned = views.view(chips.read(path), turn)
+        (tmp_path / f"turn_{turn}.tif").write_bytes(tif(turned))
+    _, scores = whole(predict_chips(find_chips([tmp_path]), opened, views=8))
+    np.testing.assert_allclose(scores, np.broadcast_to(scores[0], scores.shape), atol=1e-5)
+
+
+def tif(pixels):
+    import rasterio  # noqa: PLC0415
+    from rasterio.io import MemoryFile  # noqa: PLC0415
+
+    layout = {"count": 3, "width": pixels.shape[1], "height": pixels.shape[0], "dtype": pixels.dtype}
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", transform=rasterio.Affine(2, 0, 0, 0, 2, 0), **layout) as raster:
+            raster.write(np.moveaxis(pixels, -1, 0))
+        return bytes(memory.read())
+
+
+def test_a_chip_as_tif_has_nearly_the_scores_that_it_has_as_jpg(world, opened):
+    """The world's TIFs hold the sensor's levels behind the very curve that the mapping knows."""
+    tifs = find_chips([world.train_tif])
+    jpgs = [world.train_jpg / f"{path.stem}.jpg" for path in tifs]
+    (_, of_tifs), (_, of_jpgs) = whole(predict_chips(tifs, opened)), whole(predict_chips(jpgs, opened))
+    assert len(tifs) == worlds.TIFS
+    assert np.abs(of_tifs - of_jpgs).mean() < 0.02
+
+
+def test_rows_come_before_all_chips_are_read(world, opened):
+    source = find_chips([world.test_jpg])[0]
+    paths = [source] * 400
+    parts = predict_chips(paths, opened, jobs=1)
+    assert next(parts).ids == [source.stem] * 16
+    parts.close()
+
+
+def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, tmp_path, capsys):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    paths = [*find_chips([world.test_jpg]), tmp_path / "bad.jpg"]
+    places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.parquet", tmp_path / "errors.jsonl")
+    places.refuse()
+    tagged = predict_chips(paths, opened, on_error="fill")
+    assert write_submission(tagged, opened.space, places, total=len(paths)) == 1
+    ids, scores, names = score_tables.read_scores(tmp_path / "scores.parquet", opened.space)
+    assert ids == [path.stem for path in paths]
+    assert names == opened.space.names
+    assert scores[-1].max() == 0
+    given = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
+    np.testing.assert_array_equal(given.truth[:-1], opened.decide(scores[:-1]))
+    np.testing.assert_array_equal(given.truth[-1], opened.common)
+    assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
+    said = capsys.readouterr()
+    assert said.out == ""
+    worth = expected_f(opened.decision, scores[:-1], given.truth[:-1]).sum() / len(ids)
+    assert f"11 chips; expected F {worth:.3f}" in said.err
+
+
+def test_chips_that_are_all_damaged_still_give_a_table(opened, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.csv", tmp_path / "errors.jsonl")
+    tagged = predict_chips([tmp_path / "bad.jpg"], opened, on_error="skip")
+    assert write_submission(tagged, opened.space, places, total=1) == 1
+    assert (tmp_path / "tags.csv").read_text() == "image_name,tags\n"
+    assert (tmp_path / "scores.csv").read_text().count("\n") == 1
+
+
+def test_a_failure_leaves_no_table(opened, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.csv")
+    with pytest.raises(ChipError):
+        write_submission(predict_chips([tmp_path / "bad.jpg"], opened), opened.space, places, total=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.jpg"]

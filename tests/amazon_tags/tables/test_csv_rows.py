@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from amazon_tags.tables import csv_rows
+
+NEEDED = ("image_name", "tags")
+
+
+def parse(content, needed=NEEDED):
+    return csv_rows.parse(Path("t.csv"), content, needed)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("last", [True, False])
+def test_every_dialect_of_a_table_reads_the_same(end, mark, quote, last):
+    lines = [["image_name", "tags"], ["a", "x y"], ["b", ""]]
+    text = end.join(",".join(f"{quote}{cell}{quote}" for cell in line) for line in lines) + end * last
+    table = parse(mark + text.encode())
+    assert table.columns == NEEDED
+    assert table.cells == lines[1:]
+    assert table.lines == [2, 3]
+
+
+def test_lines_are_counted_over_blank_ones_and_over_line_ends_in_quotes():
+    table = parse(b'\nimage_name,tags\n\na,"x\ny"\n  \nb,z\n')
+    assert table.lines == [4, 7]
+    assert csv_rows.column(table, "tags") == ["x\ny", "z"]
+
+
+def test_columns_may_stand_in_any_order_among_others():
+    table = parse(b"fold, tags ,image_name\n1,x,a\n")
+    assert csv_rows.column(table, "tags") == ["x"]
+    assert csv_rows.column(table, "image_name") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "t.csv is empty; .*image_name,tags"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+        (b"image_name,tags\n", "a header and no rows"),
+        (b"image_name;tags\na;x\n", "line 1: .*semicolons, needed commas"),
+        (b"image_name\ttags\na\tx\n", "line 1: .*tabs, needed commas"),
+        (b"image_name|tags\na|x\n", "line 1: .*bars, needed commas"),
+        (b"image,tags\na,x\n", "line 1: the column image_name is missing; got image, tags, needed image_name, tags"),
+        (b"a,x\nb,y\n", "The first line must name the columns"),
+        (b"image_name,tags,tags\na,x,y\n", "'tags' stands there twice"),
+        (
+            b"image_name,tags\na,x\nb,x,y\nc\n",
+            r"line 3: got 3 fields, needed 2 .*\(2 such rows\).*spaces separate tags",
+        ),
+        (b"image_name,tags\na,x\nb;y\n", "line 3: got 1 fields"),
+        (b'image_name,tags\na,"x\nb,y\n', "line 2: .*check the quotes"),
+        (b'image_name,tags\na,"x"y\n', "line 2: .*check the quotes"),
+        (b"image_name,tags\na,x\nb,\xe9\n", "line 3: byte 0xe9 is not UTF-8"),
+        ("image_name,tags\na,x\n".encode("utf-16"), "UTF-16"),
+        ("image_name,tags\na,x\n".encode("utf-16-le"), "UTF-16"),
+        (b"PK\x03\x04\x00\x00", "binary"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_refused_with_its_reason(content, text):
+    with pytest.raises(ValueError, match=text) as caught:
+        parse(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_of_many_columns_is_shortened_in_an_error():
+    with pytest.raises(ValueError, match="c0, c1, c2, c3, c4 and 995 more, needed image_name"):
+        parse(",".join(f"c{place}" for place in range(1000)).encode() + b"\n")
+
+
+def test_a_file_is_read_as_its_bytes_are(tmp_path):
+    content = b"image_name,tags\na,x\n"
+    (tmp_path / "t.csv").write_bytes(content)
+    assert csv_rows.read(tmp_path / "t.csv", NEEDED).cells == parse(content).cells

@@ -1,0 +1,38 @@
+"""Distances of samples."""
+
+import numpy as np
+import pytest
+
+from ensemble.metrics import shift
+
+
+def test_equal_rates_are_stable_and_the_index_is_symmetric():
+    rng = np.random.default_rng(0)
+    first, second = rng.random((400, 5)) < 0.3, rng.random((300, 5)) < [0.3, 0.1, 0.0, 0.6, 1.0]
+    assert np.allclose(shift.stability_index(first, first), 0)
+    there, back = shift.stability_index(first, second), shift.stability_index(second, first)
+    np.testing.assert_allclose(there, back)
+    assert there[0] < 0.1
+    assert (there[2:] > 0.25).all()
+    assert np.isfinite(there).all()
+
+
+def test_two_samples_of_one_kind_are_not_told_apart_and_others_are():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(300, 6)), rng.normal(size=(200, 6))
+    near, p = shift.discrepancy(first, second)
+    far, sure = shift.discrepancy(first, second + 1)
+    assert p > 0.05
+    assert sure < 0.01
+    assert far > 3 * near
+    assert shift.discrepancy(first, second + 1) == (far, sure)
+
+
+def test_the_test_is_level():
+    rng = np.random.default_rng(2)
+    found = [shift.discrepancy(*rng.normal(size=(2, 40, 3)), seed=seed)[1] for seed in range(60)]
+    assert np.mean(np.array(found) < 0.1) == pytest.approx(0.1, abs=0.12)
+
+
+def test_columns_that_do_not_vary_are_no_distance():
+    assert shift.discrepancy(np.ones((50, 3)), np.ones((40, 3)))[0] == pytest.approx(0, abs=1e-6)

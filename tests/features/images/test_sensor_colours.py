@@ -1,0 +1,57 @@
+"""Visible colours of 4-band chips."""
+
+import numpy as np
+import pytest
+
+from features.images import chips, sensor_colours
+
+ALIGNED = {  # name: pixels that the JPG lies off along x; found by tests/benchmarks/visual_mapping.py
+    **dict.fromkeys((1, 2, 3, 5, 6, 10, 11, 12, 15, 16, 17, 18, 20, 24), 0),
+    **{4: 22, 8: 22, 13: 34, 23: 35, 25: 13},
+}
+
+
+def ramp():
+    """Every level in every band, (65536, 1, 4)."""
+    return np.repeat(np.arange(65536, dtype=np.uint16)[:, None, None], 4, axis=2)
+
+
+def test_colours_are_the_curve_of_each_band():
+    made = sensor_colours.colours(ramp())
+    for place, (gain, offset) in enumerate(zip(sensor_colours.GAINS, sensor_colours.OFFSETS, strict=True)):
+        curve = sensor_colours.shoulder(np.arange(65536.0), gain, offset)
+        np.testing.assert_array_equal(made[:, 0, place], np.rint(np.clip(curve, 0, 255)))
+
+
+def test_brighter_stays_brighter():
+    made = sensor_colours.colours(ramp())[:, 0].astype(int)
+    assert made.dtype.kind == "i"
+    assert (np.diff(made, axis=0) >= 0).all()
+    assert made.min() == 0
+    assert made.max() == sensor_colours.CEILING
+
+
+def test_the_curve_has_no_kink():
+    steps = np.diff(sensor_colours.shoulder(np.arange(10000.0), 40.0, -42.0))
+    assert np.abs(np.diff(steps)).max() < 1e-4
+
+
+@pytest.mark.parametrize(("band", "colour"), [("blue", 2), ("green", 1), ("red", 0), ("nir", None)])
+def test_a_band_changes_its_own_colour_only(band, colour):
+    dark = np.full((2, 2, 4), 2000, np.uint16)
+    lit = dark.copy()
+    lit[..., sensor_colours.BANDS.index(band)] = 8000
+    changed = (sensor_colours.colours(lit) != sensor_colours.colours(dark)).any(axis=(0, 1))
+    assert [place for place in range(3) if changed[place]] == ([] if colour is None else [colour])
+
+
+@pytest.mark.real
+def test_the_residual_on_real_pairs_is_as_stated(real):
+    missed = []
+    for number, shift in ALIGNED.items():
+        grey = chips.read(real / "planet" / "train-jpg" / f"train_{number}.jpg").astype(int)
+        made = sensor_colours.colours(chips.read(real / "planet" / "train-tif-v2" / f"train_{number}.tif")).astype(int)
+        missed.append(np.abs(made[:, : 256 - shift] - grey[:, shift:]).mean())
+    assert len(missed) == 19
+    assert np.mean(missed) < 12.1  # the left-out residual; inside the fit it is smaller
+    assert np.median(missed) < 5.5

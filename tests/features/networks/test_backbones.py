@@ -1,0 +1,234 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import applications
+
+from features.images.chips import ChipSpec
+from features.networks import backbones, batch_norm, openvino_export, openvino_runtime
+from features.networks.backbones import Backbone, BackboneOptions, Settled
+from features.networks.openvino_runtime import OpenvinoNetwork
+
+SPEC = ChipSpec(side=96)  # the least that InceptionV3 takes is 75
+
+
+def pixels(count: int, side: int = SPEC.side) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def compiled(model: keras.Model, folder) -> OpenvinoNetwork:
+    openvino_export.export(model, folder)
+    return openvino_runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
+
+
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_the_compiled_network_equals_keras_and_the_table(name, tmp_path):
+    keras.utils.set_random_seed(1)
+    model = backbones.build(name, SPEC)
+    inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
+    for cut, width in backbones.BACKBONES[name].cuts.items():
+        assert inside.get_layer(cut).output.shape[-1] == width == backbones.width(name, cut)
+    chips_in = pixels(3)
+    expected = model.predict_on_batch(chips_in)
+    network = compiled(model, tmp_path)
+    vectors = network(chips_in)
+    assert vectors.shape == (3, backbones.width(name)) == (3, network.dim)
+    assert np.abs(vectors - expected).max() <= 1e-4 * np.abs(expected).max()
+    keras.utils.clear_session()
+
+
+@pytest.mark.parametrize(
+    ("name", "prepare"),
+    [
+        ("mobilenet_v2", applications.mobilenet_v2.preprocess_input),
+        ("densenet121", applications.densenet.preprocess_input),
+        ("resnet50", applications.resnet.preprocess_input),
+        ("resnet50_v2", applications.resnet_v2.preprocess_input),
+        ("vgg16", applications.vgg16.preprocess_input),
+        ("inception_v3", applications.inception_v3.preprocess_input),
+        ("xception", applications.xception.preprocess_input),
+    ],
+)
+def test_scaling_is_what_the_weights_were_trained_with(name, prepare):
+    raw = pixels(2, 8).astype(np.float32)
+    scaled = backbones.BACKBONES[name].scale(keras.ops.convert_to_tensor(raw))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), prepare(raw.copy()), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("mobilenet_v3_small", applications.MobileNetV3Small),
+        ("efficientnet_v2_b0", applications.EfficientNetV2B0),
+        ("efficientnet_v2_s", applications.EfficientNetV2S),
+        ("convnext_tiny", applications.ConvNeXtTiny),
+    ],
+)
+def test_scaling_equals_that_inside_of_the_architecture(name, make):
+    ours = backbones.build(name, SPEC)
+    inside = next(layer for layer in ours.layers if isinstance(layer, Settled)).network
+    theirs = batch_norm.fold_into_convolutions(make(include_top=False, weights=None, input_shape=(96, 96, 3)))
+    values = [variable.numpy() for variable in inside.variables]
+    scaling = [layer for layer in theirs.layers if "normalization" in layer.name and not layer.trainable_variables]
+    kept = {id(variable) for layer in scaling for variable in layer.variables if not isinstance(layer, keras.Layer)}
+    targets = [variable for variable in theirs.variables if id(variable) not in kept]
+    assert [target.shape for target in targets] == [value.shape for value in values]
+    for target, value in zip(targets, values, strict=True):
+        target.assign(value)
+    expected = theirs.predict_on_batch(pixels(2).astype(np.float32)).mean(axis=(1, 2))
+    np.testing.assert_allclose(
+        ours.predict_on_batch(pixels(2)), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max()
+    )
+
+
+def test_training_leaves_batch_statistics_alone():
+    model = backbones.build("densenet121", ChipSpec(side=32))  # half of its norms stand before a ReLU
+    before = [variable.numpy() for variable in model.non_trainable_variables]
+    trained = [variable.numpy() for variable in model.trainable_variables]
+    model.compile("sgd", loss="mse")
+    model.train_on_batch(pixels(4, 32), np.zeros((4, 1024), np.float32))
+    assert all(np.array_equal(old, new) for old, new in zip(before, model.non_trainable_variables, strict=True))
+    assert not all(np.array_equal(old, new) for old, new in zip(trained, model.trainable_variables, strict=True))
+
+
+def test_sixteen_bit_chips_are_scaled_to_the_same_vectors():
+    wide = ChipSpec(dtype="uint16", side=32)
+    keras.utils.set_random_seed(0)
+    narrow = backbones.build("toy", ChipSpec(side=32))
+    broad = backbones.build("toy", wide)
+    broad.set_weights(narrow.get_weights())
+    eight = pixels(2, 32)
+    sixteen = eight.astype(np.uint16) * 257
+    np.testing.assert_allclose(broad.predict_on_batch(sixteen), narrow.predict_on_batch(eight), atol=1e-5)
+
+
+def test_weights_of_a_file_come_back_whole_and_cut(tmp_path):
+    whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
+    path = tmp_path / "toy.weights.h5"
+    whole.save_weights(path)
+    spec = ChipSpec(side=32)
+    expected = whole.get_layer("edges").get_weights()
+    for cut in ("top", "edges"):
+        model = backbones.build("toy", spec, cut=cut, weights=str(path))
+        inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
+        for ours, theirs in zip(inside.get_layer("edges").get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path):
+    path = tmp_path / "toy.weights.h5"
+    backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None).save_weights(path)
+    with pytest.raises(ValueError, match=r"holds [0-9,]+ weights, but .* needs"):
+        backbones.build("mobilenet_v2_035", SPEC, weights=str(path))
+
+
+def test_weights_up_to_another_cut_name_it(tmp_path):
+    whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
+    path = tmp_path / "edges.weights.h5"
+    keras.Model(whole.input, whole.get_layer("edges").output).save_weights(path)
+    with pytest.raises(ValueError, match="cut it at edges"):
+        backbones.build("toy", ChipSpec(side=32), weights=str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"no HDF5", b"\x89HDF\r\n\x1a\n" + bytes(40)])
+def test_a_damaged_weight_file_is_refused(content, tmp_path):
+    path = tmp_path / "damaged.weights.h5"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{path} is not a readable HDF5 file")):
+        backbones.build("toy", SPEC, weights=str(path))
+
+
+def test_a_missing_weight_file_and_an_unknown_cut_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a file"):
+        backbones.build("toy", SPEC, weights=str(tmp_path / "none.h5"))
+    with pytest.raises(ValueError, match="choose one of top, edges"):
+        backbones.build("toy", SPEC, cut="edge")
+
+
+def test_imagenet_weights_that_cannot_be_fetched_say_which_file_to_put_where(monkeypatch):
+    def refuse(**_settings):
+        raise OSError("URL fetch failure on some/file.h5")
+
+    toy = backbones.BACKBONES["toy"]
+    broken = Backbone(refuse, toy.side, toy.scale, toy.dim)
+    monkeypatch.setitem(backbones.BACKBONES, "toy", broken)
+    with pytest.raises(FileNotFoundError, match=r"toy.*models and could not be fetched.*some/file\.h5.*--weights"):
+        backbones.build("toy", SPEC, weights="imagenet")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "cut", "file"),
+    [
+        ("mobilenet_v2", "top", "mobilenet_v2_100_imagenet_notop"),
+        ("mobilenet_v2_035", "top", "mobilenet_v2_035_imagenet_notop"),
+        ("mobilenet_v3_small", "top", "mobilenet_v3_small_imagenet_notop"),
+        ("resnet50_v2", "conv5_block1_preact_relu", "resnet50v2_conv4_imagenet"),
+    ],
+)
+def test_genuine_imagenet_weights_load_and_compile(real, name, cut, file, tmp_path):
+    weights = real.parent / "weights" / f"{file}.weights.h5"
+    model = backbones.build(name, SPEC, cut=cut, weights=str(weights))
+    expected = model.predict_on_batch(pixels(2))
+    assert expected.std(axis=0).max() > 0.01
+    assert np.abs(compiled(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+FOUR = ChipSpec(("blue", "green", "red", "nir"), "uint16", 32)
+
+
+def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
+    whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
+    whole.save_weights(tmp_path / "toy.weights.h5")
+    model = backbones.build("toy", FOUR, weights=str(tmp_path / "toy.weights.h5"))
+    inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
+    three, four = (network.get_layer("edges").get_weights()[0] for network in (whole, inside))
+    np.testing.assert_array_equal(four[:, :, :3], three)
+    np.testing.assert_allclose(four[:, :, 3], three.mean(axis=2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
+@pytest.mark.parametrize("pool", ["average", "max", "both"])
+def test_every_frame_compiles_to_what_keras_computes(sees, pool, tmp_path):
+    model = backbones.build("toy", FOUR, frame=BackboneOptions(sees, 2, pool))
+    given = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
+    expected = model.predict_on_batch(given)
+    assert expected.shape == (3, 16 * (2 if sees == "streams" else 1) * (2 if pool == "both" else 1))
+    np.testing.assert_allclose(compiled(model, tmp_path)(given), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_pools_are_the_mean_and_the_greatest_of_the_maps():
+    keras.utils.set_random_seed(0)
+    models = {pool: backbones.build("toy", SPEC, frame=BackboneOptions(pool=pool)) for pool in backbones.POOLS}
+    for model in models.values():
+        model.set_weights(models["average"].get_weights())
+    average, greatest, both = (models[pool].predict_on_batch(pixels(2)) for pool in ("average", "max", "both"))
+    np.testing.assert_allclose(both, np.concatenate([average, greatest], axis=1), rtol=1e-6)
+    assert (greatest >= average).all()
+
+
+def test_a_shrunk_chip_is_seen_as_the_mean_of_its_squares():
+    keras.utils.set_random_seed(0)
+    large = backbones.build("toy", ChipSpec(side=64), frame=BackboneOptions(shrink=2))
+    small = backbones.build("toy", ChipSpec(side=32))
+    small.set_weights(large.get_weights())
+    seen = pixels(2, 32)
+    np.testing.assert_allclose(
+        large.predict_on_batch(seen.repeat(2, axis=1).repeat(2, axis=2)), small.predict_on_batch(seen), rtol=1e-5
+    )
+
+
+def test_bands_that_are_missing_are_named():
+    with pytest.raises(ValueError, match="streams needs blue, green, red, nir, but the chips have red, green, blue"):
+        backbones.build("toy", SPEC, frame=BackboneOptions("streams"))
+    with pytest.raises(ValueError, match="cannot be shrunk 5 times"):
+        backbones.build("toy", SPEC, frame=BackboneOptions(shrink=5))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    network = backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None)
+    network.layers[1].kernel.assign(np.full(network.layers[1].kernel.shape, np.nan))
+    network.save_weights(tmp_path / "nan.weights.h5")
+    with pytest.raises(ValueError, match=r"nan\.weights\.h5 holds weights that are no finite numbers"):
+        backbones.build("toy", ChipSpec(side=64), weights=str(tmp_path / "nan.weights.h5"))

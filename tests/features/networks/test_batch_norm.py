@@ -1,0 +1,35 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from features.networks import backbones, batch_norm
+
+
+def shaken(network):
+    """The network with batch statistics, scales and offsets that are not the neutral ones."""
+    rng = np.random.default_rng(0)
+    network.set_weights([weight + 0.002 * rng.random(weight.shape) for weight in network.get_weights()])
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("mobilenet_v2_035", 0), ("mobilenet_v3_small", 0), ("resnet50", 0), ("resnet50_v2", 17), ("densenet121", 62)],
+)
+def test_a_folded_network_computes_the_same(name, left):
+    whole = shaken(backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None))
+    folded = batch_norm.fold_into_convolutions(whole)
+    seen = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
+    expected = whole.predict_on_batch(seen)
+    np.testing.assert_allclose(folded.predict_on_batch(seen), expected, atol=1e-5 * np.abs(expected).max())
+    kept = [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(kept) == left
+    keras.utils.clear_session()
+
+
+def test_a_convolution_that_somebody_else_reads_keeps_its_norm():
+    image = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(4, 3)(image)
+    network = keras.Model(image, layers.Add()([maps, layers.BatchNormalization()(maps)]))
+    assert batch_norm.fold_into_convolutions(network) is network

@@ -1,0 +1,54 @@
+"""Near-duplicates: copies in other clothes are found, other chips are not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from amazon_tags.datasets import sample
+from features.scenes import duplicates
+
+
+def again(chip, change):
+    image = Image.fromarray(chip)
+    if change == "half":
+        image = image.resize((image.width // 2, image.height // 2))
+    if change == "bright":
+        image = ImageEnhance.Brightness(image).enhance(1.15)
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=50 if change == "quality" else 90)
+    return np.asarray(Image.open(stream))
+
+
+@pytest.fixture(scope="module")
+def shown():
+    rng = np.random.default_rng(0)
+    return [sample.render(sample.draw_tags(rng), seed=seed) for seed in range(40)]
+
+
+@pytest.mark.parametrize("change", ["quality", "half", "bright"])
+def test_copies_are_found_and_nothing_else(shown, change):
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*shown, *(again(chip, change) for chip in shown))])
+    found = {tuple(pair) for pair in duplicates.find_pairs(pictures).tolist()}
+    true = {(place, place + len(shown)) for place in range(len(shown))}
+    assert found <= true
+    assert len(found) >= 0.9 * len(true)  # clouds have little to compare
+
+
+def test_tiles_change_nothing(shown, monkeypatch):
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*shown, *(again(chip, "half") for chip in shown))])
+    expected = duplicates.find_pairs(pictures).tolist()
+    monkeypatch.setattr(duplicates, "TILE", 7)
+    assert sorted(duplicates.find_pairs(pictures).tolist()) == sorted(expected)
+
+
+def test_pictures_that_show_nothing_are_no_copies():
+    flat = np.random.default_rng(0).normal(200, 0.1, (5, 32, 32)).astype(np.float32)
+    assert not len(duplicates.find_pairs(flat))
+
+
+def test_brightness_does_not_change_the_fingerprint(shown):
+    picture = duplicates.thumbnail(shown[0])
+    assert duplicates.fingerprint(picture) == duplicates.fingerprint(0.5 * picture + 20)
+    assert int(duplicates.fingerprint(picture)).bit_count() == 31  # of 63 the median is not over itself
