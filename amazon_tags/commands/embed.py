@@ -22,7 +22,9 @@ from amazon_tags.signals import catch_signals
     callback=options.weights,
     help="imagenet, none or a .weights.h5 file.",
 )
-@click.option("--cut", default="top", show_default=True, help="Where to end the backbone: top or a layer's name.")
+@click.option(
+    "--layer", "--cut", default="top", show_default=True, help="Where to end the backbone: top or a layer's name."
+)
 @click.option(
     "--side", type=click.IntRange(0, 1024), default=0, help="Pixels of the network's input; 0: the backbone's."
 )
@@ -33,7 +35,7 @@ def embed_command(
     backbone: str,
     output: Path,
     weights: str,
-    cut: str,
+    layer: str,
     side: int,
     views: int,
     jobs: int,
@@ -46,7 +48,7 @@ def embed_command(
     from amazon_tags.training.embed import FeatureExtractor, embed
 
     catch_signals()
-    trunk = FeatureExtractor(backbone, cut, weights, side)
+    trunk = FeatureExtractor(backbone, layer, weights, side)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         done = embed(chips, output, trunk, views=views, jobs=jobs)
     click.echo(f"{output}: {done}", err=True)

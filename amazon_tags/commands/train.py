@@ -17,7 +17,6 @@ from amazon_tags.signals import catch_signals
 @click.option("-o", "--output", required=True, type=options.OUT, help="The bundle to write, a folder.")
 @click.option(
     "--recipe",
-    "plan",
     default="default",
     show_default=True,
     help="A TOML file, or default, distilled, ensemble, frozen, hyperrule or quick.",
@@ -44,7 +43,7 @@ def train_command(
     chips: Path,
     table: Path,
     output: Path,
-    plan: str,
+    recipe: str,
     weights: tuple[str, ...],
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
@@ -69,4 +68,4 @@ def train_command(
     given = dict(options.pair(text) for text in weights)
     source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
-        train(source, output, plan=choose_recipe(plan), means=TrainOptions(given, views, jobs))
+        train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(given, views, jobs))

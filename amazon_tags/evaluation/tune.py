@@ -87,13 +87,13 @@ def tune_report(space: LabelSpace, problem: TuningProblem, tuned: TuningResult) 
     calibrated = tuning.held_out(problem, tuned.fold, tuned.decision.calibration.kind)
     errors = [score.calibration_error(problem.truth, matrix) for matrix in (problem.scores, calibrated)]
     worth = expected.expected_f_beta(calibrated, chosen.tags, beta=problem.start.beta, rules=problem.start.rules)
-    cuts = tuning.threshold_intervals(problem, tuned.decision.calibration)
+    thresholds = tuning.threshold_intervals(problem, tuned.decision.calibration)
     measured = measure_tags(problem.truth, chosen.tags, space)
     each = {
         name: {
             **measured["labels"][name],
-            "cut": float(cuts.cuts[label]),
-            "cut_interval": [float(end) for end in cuts.intervals[label]],
+            "cut": float(thresholds.thresholds[label]),
+            "cut_interval": [float(end) for end in thresholds.intervals[label]],
             "calibration_error": [float(error[label]) for error in errors],
         }
         for label, name in enumerate(space.names)

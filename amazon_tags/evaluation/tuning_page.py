@@ -53,9 +53,9 @@ mean F{beta} over chips as the label's cut moves from 0 to 1, the others at thei
 def _figure(label: int, name: str, problem: TuningProblem, scores: NDArray[np.float32], found: dict[str, Any]) -> str:
     row = found["labels"][name]
     recall, precision = _precision_recall(problem.truth[:, label], scores[:, label])
-    cuts = np.linspace(0, 1, POINTS)
+    thresholds = np.linspace(0, 1, POINTS)
     others = np.array([entry["cut"] for entry in found["labels"].values()], np.float32)
-    worth = _worth_by_cut(problem, scores, others, label, cuts)
+    worth = _worth_by_cut(problem, scores, others, label, thresholds)
     low, high = float(worth.min()), float(worth.max())
     span = max(high - low, 1e-9)
     ends = f'<text x="{WIDE - 40}" y="11">{high:.4f}</text><text x="{WIDE - 40}" y="{HIGH - 4}">{low:.4f}</text>'
@@ -64,7 +64,7 @@ def _figure(label: int, name: str, problem: TuningProblem, scores: NDArray[np.fl
     return (
         f"<figure><figcaption>{html.escape(name)} &middot; {row['support']} chips &middot; cut {row['cut']:.2f} "
         f"({row['cut_interval'][0]:.2f} to {row['cut_interval'][1]:.2f})</figcaption>"
-        f"{_svg(recall, precision)}{_svg(cuts, (worth - low) / span, ends + line)}</figure>"
+        f"{_svg(recall, precision)}{_svg(thresholds, (worth - low) / span, ends + line)}</figure>"
     )
 
 
@@ -83,7 +83,7 @@ def _precision_recall(true: NDArray[np.bool_], scores: NDArray[np.float32]) -> t
 
 
 def _worth_by_cut(
-    problem: TuningProblem, scores: NDArray[np.float32], others: NDArray[np.float32], label: int, cuts: Floats
+    problem: TuningProblem, scores: NDArray[np.float32], others: NDArray[np.float32], label: int, thresholds: Floats
 ) -> Floats:
     """Mean F-beta of each cut of one label, the other labels cut as they are."""
     tags = scores >= others
@@ -93,6 +93,6 @@ def _worth_by_cut(
         values.append(score.per_chip(problem.truth, tags, beta=problem.start.beta))
     order = np.argsort(scores[:, label], kind="stable")
     gain = np.concatenate([[0.0], np.cumsum((values[1] - values[0])[order][::-1])])
-    tagged = len(scores) - np.searchsorted(scores[order, label], cuts.astype(np.float32))
+    tagged = len(scores) - np.searchsorted(scores[order, label], thresholds.astype(np.float32))
     result: Floats = (values[0].sum() + gain[tagged]) / len(scores)
     return result

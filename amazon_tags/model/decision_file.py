@@ -38,8 +38,8 @@ def to_json(space: LabelSpace, decision: Decision) -> dict[str, Any]:
         "labels": labels.to_json(space),
         "beta": decision.beta,
         "decoder": decision.decoder,
-        "cuts": _named(space, decision.cuts),
-        "floors": {name: cut for name, cut in _named(space, decision.floors).items() if cut < np.inf},
+        "cuts": _named(space, decision.thresholds),
+        "floors": {name: threshold for name, threshold in _named(space, decision.floors).items() if threshold < np.inf},
         "calibration": {
             "kind": calibration.kind,
             "slopes": _named(space, calibration.slopes),

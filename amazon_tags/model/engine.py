@@ -120,8 +120,8 @@ def gpu_member(read: Read, folder: Path, manifest: dict[str, Any], name: str, pr
     file = f"members/{name}/network.weights.h5"
     read(file)  # its hash
     space = labels.from_json(manifest["labels"])
-    plan = recipe_from_json(manifest["recipe"])
-    settings = next(entry for entry in plan.members if entry.name == name.partition("-")[2])
+    recipe = recipe_from_json(manifest["recipe"])
+    settings = next(entry for entry in recipe.members if entry.name == name.partition("-")[2])
     spec = ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
     target = RebuildTarget(spec, len(space.names), decision_file.rules(space).groups, POLICIES[precision])
     return CompiledMember(

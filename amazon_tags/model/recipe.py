@@ -54,6 +54,7 @@ RANGES = {  # least and most
     "trust": (0, 1),
 }
 HYPERRULE = ("epochs", "rate", "warmup", "decay", "mixup")  # what the rule knows by itself
+STORED_NAMES = {"layer": "cut"}  # the key's first name, which format 2 keeps; recipes may use either
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -144,7 +145,10 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
     """What `from_values` reads back."""
     names = {made: kind for kind, made in MEMBER_KINDS.items()}
-    members = [{"kind": names[type(entry)], **asdict(entry)} for entry in recipe.members]
+    members = [
+        {"kind": names[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
+        for entry in recipe.members
+    ]
     return {**asdict(recipe), "members": members}
 
 
@@ -154,6 +158,11 @@ def _member(entry: Mapping[str, Any]) -> MemberSettings:
     kind = str(entry.get("kind", "missing"))
     check_choice("kind of a member", kind, MEMBER_KINDS)
     values = {key: value for key, value in entry.items() if key != "kind"}
+    for name, stored in STORED_NAMES.items():
+        if name in values and stored in values:
+            raise ValueError(f"a member has both {name} and {stored}, which mean the same; keep {name}.")
+        if stored in values:
+            values[name] = values.pop(stored)
     made = MEMBER_KINDS[kind]
     known = check_types(f"a {kind} member", values, made)
     missing = [name for name in ("name", "backbone") if name not in values]

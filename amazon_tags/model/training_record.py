@@ -28,7 +28,7 @@ class TrainingRecord:
     hashes: list[str]
     scores: NDArray[np.float32]
     truth: NDArray[np.bool_]
-    looks: NDArray[np.float32]
+    band_statistics: NDArray[np.float32]
     tags: NDArray[np.bool_] | None = None
 
     def places(self) -> dict[str, int]:
@@ -41,7 +41,9 @@ def pack(given: TrainingRecord) -> bytes:
     digests = np.array([list(bytes.fromhex(digest)) for digest in given.hashes], np.uint8)
     stream = io.BytesIO()
     tags: dict[str, Any] = {} if given.tags is None else {"tags": given.tags}
-    np.savez_compressed(stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.looks, **tags)
+    np.savez_compressed(
+        stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.band_statistics, **tags
+    )
     return stream.getvalue()
 
 
@@ -81,6 +83,6 @@ def unpack(content: bytes) -> TrainingRecord:
         tags = archive.get("tags")
         made = TrainingRecord(hashes, archive["scores"], archive["truth"], archive["looks"], tags)
     shapes = {made.scores.shape, made.truth.shape, *([] if tags is None else [tags.shape])}
-    if len(shapes) > 1 or not len(made.hashes) == len(made.scores) == len(made.looks):
+    if len(shapes) > 1 or not len(made.hashes) == len(made.scores) == len(made.band_statistics):
         raise ValueError("its arrays do not fit together")
     return made

@@ -115,7 +115,7 @@ def _joined(parts: Iterator[ScoredChips], count: int) -> ScoredChips:
         [place for part in taken for place in part.places],
         np.concatenate([part.scores for part in taken]),
         [error for part in taken for error in part.errors],
-        np.concatenate([part.looks for part in taken]),
+        np.concatenate([part.band_statistics for part in taken]),
     )
 
 
@@ -138,8 +138,8 @@ def _write(path: Path, scored: ScoredChips, labels: Sequence[str]) -> None:
     from pyarrow import parquet as pq  # noqa: PLC0415
 
     columns = {name: pa.array(column) for name, column in zip(labels, scored.scores.T, strict=True)}
-    looks = iter(scored.looks)
-    seen = [next(looks) if error is None else None for error in scored.errors]  # a bad chip has no looks
+    band_statistics = iter(scored.band_statistics)
+    seen = [next(band_statistics) if error is None else None for error in scored.errors]  # a bad chip has no looks
     columns[ERROR] = pa.array(scored.errors, pa.string())
     columns[LOOKS] = pa.array(seen, pa.list_(pa.float32()))
     with atomic.atomic_file(path) as stream:
@@ -155,12 +155,12 @@ def _read(path: Path, shard: Listing, model: Bundle) -> ScoredChips:
         scores = np.stack([table.column(name).to_numpy() for name in model.space.names], axis=1)
         errors = table.column(ERROR).to_pylist()
         seen = [row for row in table.column(LOOKS).to_pylist() if row is not None]
-        looks = np.array(seen, np.float32).reshape(errors.count(None), 2 * len(model.spec.bands))
+        band_statistics = np.array(seen, np.float32).reshape(errors.count(None), 2 * len(model.spec.bands))
         if scores.shape != (len(shard), len(model.space.names)) or scores.dtype != np.float32:
             raise ValueError(f"scores {scores.shape} of {scores.dtype}")
     except (KeyError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it, and its chips are scored again.") from error
-    return ScoredChips(list(shard), scores, errors, looks)
+    return ScoredChips(list(shard), scores, errors, band_statistics)
 
 
 def _refuse_other(folder: Path, asked: RunKey) -> None:

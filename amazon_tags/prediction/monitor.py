@@ -31,21 +31,21 @@ class RunStatistics:
     chips: int = 0
     expected: float = 0.0
     tags: Floats | None = None  # (labels,) how many chips carry each
-    looks: Floats | None = None  # (2, 2 * bands) sums and sums of squares
+    band_statistics: Floats | None = None  # (2, 2 * bands) sums and sums of squares
     sample: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list)  # scores and looks
     stride: int = 1
 
     def add(self, part: TaggedChips) -> None:
         """Count the good chips of a part."""
         good = part.good
-        looks, scores = part.looks.astype(np.float64), part.scores[good]
-        sums = np.stack([looks.sum(axis=0), (looks**2).sum(axis=0)])
+        band_statistics, scores = part.band_statistics.astype(np.float64), part.scores[good]
+        sums = np.stack([band_statistics.sum(axis=0), (band_statistics**2).sum(axis=0)])
         given = part.tags[good].sum(axis=0).astype(np.float64)
-        self.looks = sums if self.looks is None else self.looks + sums
+        self.band_statistics = sums if self.band_statistics is None else self.band_statistics + sums
         self.tags = given if self.tags is None else self.tags + given
         self.expected += float(part.expected[good].sum())
         rows = range(-self.chips % self.stride, len(scores), self.stride)
-        self.sample += [(scores[row], part.looks[row]) for row in rows]
+        self.sample += [(scores[row], part.band_statistics[row]) for row in rows]
         self.chips += len(scores)
         if len(self.sample) > MAX_SAMPLED_CHIPS:
             self.sample, self.stride = self.sample[::2], 2 * self.stride
@@ -72,17 +72,17 @@ def monitor_line(seen: RunStatistics, model: Bundle, training: TrainingRecord) -
         "chips": seen.chips,
         "training_chips": len(training.hashes),
     }
-    if not seen.chips or seen.tags is None or seen.looks is None:
+    if not seen.chips or seen.tags is None or seen.band_statistics is None:
         return line
     names, bands = model.space.names, model.spec.bands
     before = model.decide(training.scores)
     given = np.arange(seen.chips)[:, np.newaxis] < seen.tags  # the same rates; the order is no matter
     index = shift.stability_index(before, given)
-    mean, square = seen.looks / seen.chips
-    usual, spread = training.looks.mean(axis=0), np.maximum(training.looks.std(axis=0), 1e-6)
+    mean, square = seen.band_statistics / seen.chips
+    usual, spread = training.band_statistics.mean(axis=0), np.maximum(training.band_statistics.std(axis=0), 1e-6)
     moved = np.abs(mean - usual) / spread
-    scores, looks = (np.stack(column) for column in zip(*seen.sample, strict=True))
-    found, p = shift.discrepancy(_vectors(training.scores, training.looks), _vectors(scores, looks))
+    scores, band_statistics = (np.stack(column) for column in zip(*seen.sample, strict=True))
+    found, p = shift.discrepancy(_vectors(training.scores, training.band_statistics), _vectors(scores, band_statistics))
     what = [*(f"{band} mean" for band in bands), *(f"{band} deviation" for band in bands)]
     return line | {
         "expected_f": seen.expected / seen.chips,
@@ -102,6 +102,6 @@ def append_line(log: Path, line: dict[str, Any]) -> None:
     atomic.append(log, json.dumps(line, allow_nan=False) + "\n")
 
 
-def _vectors(scores: NDArray[np.float32], looks: NDArray[np.float32]) -> Floats:
+def _vectors(scores: NDArray[np.float32], band_statistics: NDArray[np.float32]) -> Floats:
     kept = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
-    return np.concatenate([np.log(kept / (1 - kept)), looks.astype(np.float64)], axis=1)
+    return np.concatenate([np.log(kept / (1 - kept)), band_statistics.astype(np.float64)], axis=1)

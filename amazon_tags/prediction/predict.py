@@ -28,7 +28,7 @@ class ScoredChips:
     places: list[ChipPath]
     scores: NDArray[np.float32]  # (chips, labels)
     errors: list[str | None]
-    looks: NDArray[np.float32]  # (good chips, 2 * bands)
+    band_statistics: NDArray[np.float32]  # (good chips, 2 * bands)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TaggedChips:
     expected: NDArray[np.float64]  # (chips,)
     failures: list[tuple[ChipPath, str]]
     good: NDArray[np.bool_]  # (chips,)
-    looks: NDArray[np.float32]  # (good chips, 2 * bands)
+    band_statistics: NDArray[np.float32]  # (good chips, 2 * bands)
 
 
 def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
@@ -87,7 +87,9 @@ def score_chips(
         rows = sorted([*outputs.rows.tolist(), *wrong])
         scores = np.zeros((len(rows), len(model.space.names)), np.float32)
         scores[[row not in wrong for row in rows]] = model.scores(outputs.values)
-        yield ScoredChips([paths[row] for row in rows], scores, [wrong.get(row) for row in rows], outputs.looks)
+        yield ScoredChips(
+            [paths[row] for row in rows], scores, [wrong.get(row) for row in rows], outputs.band_statistics
+        )
 
 
 def decide_chips(parts: Iterable[ScoredChips], model: Bundle, *, on_error: str = "fail") -> Iterator[TaggedChips]:
@@ -100,4 +102,6 @@ def decide_chips(parts: Iterable[ScoredChips], model: Bundle, *, on_error: str =
         tags = np.where(good[:, None], model.decide(scores), model.common)
         expected = np.where(good, expected_f(model.decision, scores, tags), 0)
         failures = [(place, error) for place, error in zip(part.places, part.errors, strict=True) if error is not None]
-        yield TaggedChips([listing.name(place) for place in places], scores, tags, expected, failures, good, part.looks)
+        yield TaggedChips(
+            [listing.name(place) for place in places], scores, tags, expected, failures, good, part.band_statistics
+        )

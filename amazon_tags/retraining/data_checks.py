@@ -134,8 +134,8 @@ def _withheld_before(taken: JobData, known: TrainingRecord) -> Mask:
 
 def _colours(champion: ModelAnswers, old: Mask, new: Mask) -> Check:
     """Whether the new chips are as bright as the old ones, and each band beside the others."""
-    bands = champion.looks.shape[1] // 2
-    means = champion.looks[:, :bands].astype(np.float64)
+    bands = champion.band_statistics.shape[1] // 2
+    means = champion.band_statistics[:, :bands].astype(np.float64)
     beside = means - means.mean(axis=1, keepdims=True)
     apart = max(
         float(np.abs((of[new].mean(axis=0) - of[old].mean(axis=0)) / np.maximum(of[old].std(axis=0), 1e-6)).max())

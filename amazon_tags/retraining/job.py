@@ -92,7 +92,7 @@ class Job:
     data: tuple[DataSource, ...]
     registry: Path
     runs: Path
-    plan: Recipe
+    recipe: Recipe
     space: LabelSpace
     corrections: Path | None
     weights: dict[str, Path]
@@ -147,7 +147,7 @@ def _made(values: dict[str, Any], home: Path) -> Job:
         data=sources,
         registry=(home / settings.registry).resolve(),
         runs=(home / settings.runs).resolve(),
-        plan=choose_recipe(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
+        recipe=choose_recipe(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
         space=labels.choose(settings.labels if packaged else str(_there(home, settings.labels, "labels"))),
         corrections=_there(home, settings.corrections, "corrections") if settings.corrections else None,
         weights={name: _there(home, value, f"weights of {name}") for name, value in (tables["weights"] or {}).items()},

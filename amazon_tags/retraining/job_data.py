@@ -49,7 +49,7 @@ def gather(asked: Job) -> JobData:
     known: dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
     told: dict[str, Any] = {"tables": []}
     for source in asked.data:
-        table = label_tables.read_labels(source.table, space, doubting=True)
+        table = label_tables.read_labels(source.table, space, allow_unknown=True)
         there = {listing.name(path): path for path in listing.chips([source.chips])}
         missing = [name for name in table.ids if name not in there]
         if missing:
@@ -66,14 +66,14 @@ def gather(asked: Job) -> JobData:
         for remark in table.remarks:
             progress.say(f"{source.table}: {remark}")
         told["tables"].append({"table": source.table.name, "chips": len(table.ids)})
-        known.update(zip(table.ids, zip(table.truth, table.doubts, strict=True), strict=True))
+        known.update(zip(table.ids, zip(table.truth, table.unknown, strict=True), strict=True))
         paths.update((name, there[name]) for name in table.ids)
     ids = sorted(known, key=naming.natural)
-    truth, doubts = (np.stack([known[name][side] for name in ids]) for side in range(2))
+    truth, unknown = (np.stack([known[name][side] for name in ids]) for side in range(2))
     made = corrections.read(asked.corrections, space) if asked.corrections else []
     hashes = list(hash_chips([paths[name] for name in ids], jobs=asked.threads).values())
     if asked.corrections:
-        counts = corrections.apply(made, space, dict(zip(ids, hashes, strict=True)), truth, doubts)
+        counts = corrections.apply(made, space, dict(zip(ids, hashes, strict=True)), truth, unknown)
         file = {"file": asked.corrections.name, "sha256": sha256(asked.corrections)}
         told["corrections"] = {**file, **counts}
         if counts["elsewhere"]:
@@ -81,9 +81,9 @@ def gather(asked: Job) -> JobData:
                 f"{asked.corrections}: {counts['elsewhere']} of {len(made)} corrections name no chip of the job"
             )
     kept, told["repeats"], told["contradictions"] = _once(hashes, truth)
-    mark = data_fingerprint([paths[name] for name in ids], hashes, truth, doubts)
+    mark = data_fingerprint([paths[name] for name in ids], hashes, truth, unknown)
     note = asked.settings.note
-    everything = TrainingData([paths[name] for name in ids], hashes, truth, doubts, space, mark, [], note)
+    everything = TrainingData([paths[name] for name in ids], hashes, truth, unknown, space, mark, [], note)
     given = take_chips(everything, kept)
     withheld = np.array([int(digest[:8], 16) < asked.settings.holdout * 2**32 for digest in given.hashes])
     if (~withheld).sum() < LEAST:
@@ -100,9 +100,9 @@ def gather(asked: Job) -> JobData:
 def take_chips(given: TrainingData, kept: Rows) -> TrainingData:
     """Some of the chips, in the order of `kept`, with a fingerprint of their own."""
     paths, hashes = [given.paths[row] for row in kept], [given.hashes[row] for row in kept]
-    truth, doubts = given.truth[kept], given.doubts[kept]
-    mark = data_fingerprint(paths, hashes, truth, doubts)
-    return TrainingData(paths, hashes, truth, doubts, given.space, mark, given.others, given.note)
+    truth, unknown = given.truth[kept], given.unknown[kept]
+    mark = data_fingerprint(paths, hashes, truth, unknown)
+    return TrainingData(paths, hashes, truth, unknown, given.space, mark, given.unlabelled, given.note)
 
 
 def _once(hashes: list[str], truth: NDArray[np.bool_]) -> tuple[Rows, int, int]:

@@ -53,7 +53,7 @@ class ModelAnswers:
     scores: NDArray[np.float32]
     tags: NDArray[np.bool_]
     blind: NDArray[np.bool_]
-    looks: NDArray[np.float32]
+    band_statistics: NDArray[np.float32]
 
 
 def answer_chips(folder: Path, given: TrainingData, jobs: int) -> ModelAnswers:
@@ -73,18 +73,18 @@ def answer_chips(folder: Path, given: TrainingData, jobs: int) -> ModelAnswers:
     places = known.places()
     blind = np.array([digest in places for digest in given.hashes], np.bool_)
     scores = np.zeros(given.truth.shape, np.float32)
-    looks = np.zeros((len(scores), 2 * len(model.spec.bands)), np.float32)
+    band_statistics = np.zeros((len(scores), 2 * len(model.spec.bands)), np.float32)
     rows = [places[digest] for digest in given.hashes if digest in places]
-    scores[blind], looks[blind] = known.scores[rows], known.looks[rows]
+    scores[blind], band_statistics[blind] = known.scores[rows], known.band_statistics[rows]
     new = np.flatnonzero(~blind)
     if len(new):
         parts = list(score_chips([given.paths[row] for row in new], model, jobs=jobs))
         scores[new] = np.concatenate([part.scores for part in parts])
-        looks[new] = np.concatenate([part.looks for part in parts])
+        band_statistics[new] = np.concatenate([part.band_statistics for part in parts])
     tags = model.decide(scores)
     if known.tags is not None:
         tags[blind] = known.tags[rows]
-    return ModelAnswers(folder, scores, tags, blind, looks)
+    return ModelAnswers(folder, scores, tags, blind, band_statistics)
 
 
 def check_bundle(folder: Path, trained: TrainingData) -> list[Check]:

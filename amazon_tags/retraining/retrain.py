@@ -73,7 +73,7 @@ def retrain(path: Path) -> dict[str, Any]:
         ValueError: the job, its tables or its chips cannot be used.
     """
     asked = read_job(path)
-    check_recipe(asked.plan, asked.weights)
+    check_recipe(asked.recipe, asked.weights)
     if asked.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
     asked.runs.mkdir(parents=True, exist_ok=True)
@@ -140,8 +140,8 @@ def _decide(asked: Job, taken: JobData, begun: _Run) -> dict[str, Any]:
     atomic.write_bytes(asked.runs / PASSED, data_checks.marks(taken.given).tobytes())
     trained = taken.training()
     if not out.exists():
-        means = TrainOptions(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
-        train_on(trained, out, plan=asked.plan, means=means)
+        options = TrainOptions(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
+        train_on(trained, out, recipe=asked.recipe, options=options)
     _refuse_changed(asked, taken, out)
     begun.candidate = registry.model_name(out)
     begun.checks += model_checks.check_bundle(out, trained)
@@ -206,7 +206,7 @@ def _watch(asked: Job, taken: JobData, begun: _Run, champion: ModelAnswers, know
     worth = expected_f(model.decision, scores, tags)
     names = [listing.name(taken.given.paths[row]) for row in new]
     good = np.ones(len(new), np.bool_)
-    seen.add(TaggedChips(names, scores, tags, worth, [], good, champion.looks[new]))
+    seen.add(TaggedChips(names, scores, tags, worth, [], good, champion.band_statistics[new]))
     line = monitor_line(seen, model, known)
     append_line(asked.runs / "monitor.jsonl", line)
     atomic.write_json(told, line)
@@ -228,7 +228,7 @@ def _end(asked: Job, taken: JobData, begun: _Run, outcome: str, why: str) -> dic
     told = {
         **result,
         "fingerprint": begun.fingerprint,
-        "recipe": recipe_to_json(asked.plan),
+        "recipe": recipe_to_json(asked.recipe),
         "started": begun.started,
     }
     atomic.write_json(begun.folder / RECORD, told)
@@ -304,7 +304,7 @@ def _begin(asked: Job, mark: str, number: int) -> _Run:
 def _fingerprint(asked: Job, taken: JobData) -> str:
     values = [
         taken.given.fingerprint,
-        recipe_to_json(asked.plan),
+        recipe_to_json(asked.recipe),
         {name: sha256(path) for name, path in sorted(asked.weights.items())},
         [labels.to_json(asked.space), asked.settings.views, asked.settings.holdout, asdict(asked.gate)],
         version("amazon-tags"),

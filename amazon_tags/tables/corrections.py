@@ -56,7 +56,7 @@ def apply(
     space: LabelSpace,
     chips: Mapping[str, str],
     truth: NDArray[np.bool_],
-    doubts: NDArray[np.bool_],
+    unknown: NDArray[np.bool_],
 ) -> dict[str, int]:
     """Write corrections into `truth` and `doubts` (chips, labels), in place.
 
@@ -65,7 +65,7 @@ def apply(
         space: the labels.
         chips: name to content of each chip, in the order of the rows.
         truth: to be corrected.
-        doubts: which go where somebody knows.
+        unknown: which go where somebody knows.
 
     Returns:
         How many changed a tag, agreed, or named a chip that is not here.
@@ -80,7 +80,7 @@ def apply(
             counts["elsewhere"] += 1
             continue
         rows = alike[chips[correction.chip]]
-        same = (truth[rows, column] == correction.holds).all() and not doubts[rows, column].any()
+        same = (truth[rows, column] == correction.holds).all() and not unknown[rows, column].any()
         counts["agreed" if same else "changed"] += 1
-        truth[rows, column], doubts[rows, column] = correction.holds, False
+        truth[rows, column], unknown[rows, column] = correction.holds, False
     return counts

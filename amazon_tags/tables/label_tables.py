@@ -30,10 +30,10 @@ class LabelTable:
     truth: Tags
     space: LabelSpace
     remarks: tuple[str, ...]
-    doubts: Tags
+    unknown: Tags
 
 
-def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> LabelTable:
+def read_labels(path: Path, space: LabelSpace, *, allow_unknown: bool = False) -> LabelTable:
     """Reads `image_name,tags`, tags separated by spaces; where `doubting` is allowed, `tag?` is one nobody knows.
 
     Repeated tags, rows without tags and rows that break the space's rules are kept and counted in the remarks: the
@@ -45,9 +45,9 @@ def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> Lab
     table = csv_rows.read(path, ("image_name", "tags"))
     ids = image_names(table)
     places = {name: place for place, name in enumerate(space.names)}
-    truth, doubts = np.zeros((2, len(ids), len(places)), dtype=np.bool_)
+    truth, unknown = np.zeros((2, len(ids), len(places)), dtype=np.bool_)
     repeating: list[int] = []
-    unknown: list[tuple[int, str]] = []
+    not_labels: list[tuple[int, str]] = []
     for row, cell in enumerate(csv_rows.column(table, "tags")):
         tags = cell.split()
         if len(set(tags)) < len(tags):
@@ -55,17 +55,17 @@ def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> Lab
         for tag in tags:
             if tag in places:
                 truth[row, places[tag]] = True
-            elif doubting and tag[-1] == "?" and tag[:-1] in places:
-                doubts[row, places[tag[:-1]]] = True
+            elif allow_unknown and tag[-1] == "?" and tag[:-1] in places:
+                unknown[row, places[tag[:-1]]] = True
             else:
-                unknown.append((row, tag))
-    if unknown:
-        row, tag = unknown[0]
+                not_labels.append((row, tag))
+    if not_labels:
+        row, tag = not_labels[0]
         separated = any(mark in tag for mark in ",;|/")
         raise ValueError(
             f"{path} line {table.lines[row]}: {tag!r} is no label of {space.name!r}"
             f"{did_you_mean(tag, space.names)}; "
-            f"{len({row for row, _ in unknown})} of {len(ids)} rows have such tags. "
+            f"{len({row for row, _ in not_labels})} of {len(ids)} rows have such tags. "
             + ("Separate tags by spaces." if separated else "For other labels pass --labels table, or a TOML file.")
         )
     cases = {"a tag repeated": repeating, **breaches(space, truth)}
@@ -74,7 +74,7 @@ def read_labels(path: Path, space: LabelSpace, *, doubting: bool = False) -> Lab
         for what, found in cases.items()
         if found
     )
-    return LabelTable(ids, truth, space, remarks, doubts & ~truth)
+    return LabelTable(ids, truth, space, remarks, unknown & ~truth)
 
 
 def read_truth(path: Path, space: LabelSpace) -> LabelTable:

@@ -68,10 +68,10 @@ def measure_bundle(
 
 def card_text(space: LabelSpace, story: dict[str, Any]) -> str:
     """The card, in Markdown."""
-    measured, plan, data = story["scores"], story["recipe"], story["data"]
+    measured, recipe, data = story["scores"], story["recipe"], story["data"]
     members = "\n".join(
         f"- {_describe(member, story['started_from'])}{'' if member['name'] in story['shipped'] else ' Not in here.'}"
-        for member in plan["members"]
+        for member in recipe["members"]
     )
     roads = "\n".join(
         f"| {name} | {road['f2']:.4f} | {road['interval'][0]:.4f} to {road['interval'][1]:.4f} |"
@@ -86,7 +86,7 @@ def card_text(space: LabelSpace, story: dict[str, Any]) -> str:
     gain = measured["gain_of_cuts"]
     return f"""# Tags of the label space {space.name}
 
-Reads a satellite chip, made {plan["side"]} x {plan["side"]} pixels, and gives each of {len(space.names)} labels a \
+Reads a satellite chip, made {recipe["side"]} x {recipe["side"]} pixels, and gives each of {len(space.names)} labels a \
 score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: recall weighs four times precision.
 
 ## Members
@@ -96,11 +96,11 @@ score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: reca
 {_joined(story)}
 
 Trained on {data["chips"]} labelled chips{_grouped(data)}{_unlabelled(data)} (fingerprint \
-{data["fingerprint"][:16]}), seed {plan["seed"]}.
+{data["fingerprint"][:16]}), seed {recipe["seed"]}.
 
 ## Measured
 
-Out of fold, {plan["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
+Out of fold, {recipe["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
 on. Intervals are 95 % bootstraps over chips. "All views" is the {VIEW_MEANS[story["view_mean"]]} of {story["views"]} \
 dihedral views. This bundle decides by {DECODERS[story["decoder"]]}.
 

@@ -22,7 +22,7 @@ class FeatureExtractor:
     """A backbone up to a cut, with its weights (`imagenet`, `none` or a file) and its side (0: the backbone's own)."""
 
     backbone: str
-    cut: str = "top"
+    layer: str = "top"
     weights: str = "imagenet"
     side: int = 0
 
@@ -34,7 +34,7 @@ def embed(inputs: Sequence[Path], out: Path, trunk: FeatureExtractor, *, views: 
         ValueError: for an unknown backbone or cut, or weights that do not fit.
         FileExistsError: if `out` is anything but this very bank.
     """
-    name, cut, weights = trunk.backbone, trunk.cut, trunk.weights
+    name, layer, weights = trunk.backbone, trunk.layer, trunk.weights
     if name not in backbones.BACKBONES:
         raise ValueError(
             f"there is no backbone {name}{did_you_mean(name, backbones.BACKBONES)}; "
@@ -44,14 +44,14 @@ def embed(inputs: Sequence[Path], out: Path, trunk: FeatureExtractor, *, views: 
     hashes = hash_chips(paths, jobs=jobs)
     origin = sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
     spec = ChipSpec(side=trunk.side or backbones.BACKBONES[name].side)
-    key = BankKey(combine_hashes(hashes), origin, name, cut, spec.side, views)
+    key = BankKey(combine_hashes(hashes), origin, name, layer, spec.side, views)
     if out.exists():
         if read_bank(out).key == key:
             return f"holds these {len(paths)} chips already, nothing to do"
         raise FileExistsError(f"{out} is a feature bank of other chips, weights, cut or views; name another folder.")
     keras.utils.set_random_seed(0)  # of `none`
     with tempfile.TemporaryDirectory() as folder:
-        openvino_export.export(backbones.build(name, spec, cut=cut, weights=weights), Path(folder))
+        openvino_export.export(backbones.build(name, spec, layer=layer, weights=weights), Path(folder))
         xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
     network = openvino_runtime.load(xml, values, jobs=jobs)
     with progress.bar("embedding", len(paths)) as advance:

@@ -35,7 +35,7 @@ class BankKey:
     chips: str
     weights: str
     backbone: str
-    cut: str
+    layer: str
     side: int
     views: int
     format: int = FORMAT
@@ -88,7 +88,12 @@ def write_bank(
         rows.writerow(("image_name", "sha256"))
         rows.writerows((listing.name(path), digest) for path, digest in hashes.items())
         atomic.write_text(part / "chips.csv", table.getvalue())
-        atomic.write_json(part / "bank.json", asdict(key))
+        atomic.write_json(part / "bank.json", _stored(key))
+
+
+def _stored(key: BankKey) -> dict[str, Any]:
+    """The values of `bank.json`, in which the layer is called `cut`."""
+    return {"cut" if name == "layer" else name: value for name, value in asdict(key).items()}
 
 
 def read_bank(folder: Path) -> FeatureBank:
@@ -101,7 +106,7 @@ def read_bank(folder: Path) -> FeatureBank:
         values: dict[str, Any] = json.loads((folder / "bank.json").read_text())
         if values.get("format") != FORMAT:
             raise ValueError(f"format {values.get('format')}, but this version reads {FORMAT}")
-        key = BankKey(**values)
+        key = BankKey(layer=values.pop("cut"), **values)
         with (folder / "chips.csv").open(newline="") as stream:
             ids = [row["image_name"] for row in csv.DictReader(stream)]
         vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)

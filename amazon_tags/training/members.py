@@ -59,8 +59,8 @@ class Examples:
     seed: int
     jobs: int
     groups: Groups = ()
-    others: Sequence[ChipPath] = ()
-    doubts: NDArray[np.bool_] | None = None
+    unlabelled: Sequence[ChipPath] = ()
+    unknown: NDArray[np.bool_] | None = None
     bank: Path | None = None
     hashes: Sequence[str] = ()
 
@@ -130,11 +130,11 @@ def member_network(folder: Path) -> tuple[bytes, bytes]:
 def teacher_targets(entry: FittedMember, examples: Examples, number: int) -> tuple[Targets, Targets]:
     """What one fold's unit says of the labelled chips and of the others: targets for a student of the same fold."""
     unit = _unit(entry.settings, examples, entry.folder, number, entry.teachers)
-    paths = [*examples.paths, *examples.others]
+    paths = [*examples.paths, *examples.unlabelled]
     if isinstance(entry.settings, FrozenMember):  # whose network is the same for all units
         network = entry.folder / "network"
-        others = _kept(entry.folder / "others.npy", lambda: _outputs(network, examples, examples.others, 1))
-        vectors = np.concatenate([_vectors(entry.settings, examples, entry.folder), others], axis=1)
+        unlabelled = _kept(entry.folder / "others.npy", lambda: _outputs(network, examples, examples.unlabelled, 1))
+        vectors = np.concatenate([_vectors(entry.settings, examples, entry.folder), unlabelled], axis=1)
         said = load_head(unit).scores(vectors[0])
     else:
         said = _kept(unit.with_suffix(".lesson.npy"), lambda: _outputs(unit, examples, paths, 1))[0]
@@ -162,8 +162,8 @@ def _unit(
         progress.say(f"{settings.name} {unit.name}: {settings.head} head")
         return unit
     targets = examples.truth[rows].astype(np.float32)
-    if examples.doubts is not None:
-        targets[examples.doubts[rows]] = np.nan
+    if examples.unknown is not None:
+        targets[examples.unknown[rows]] = np.nan
     paths = [examples.paths[row] for row in rows]
     source = BatchSource(paths, targets, examples.spec, workers=max(2, examples.jobs))
     if teachers:
@@ -186,12 +186,12 @@ def _taught(
     lessons: Sequence[tuple[Targets, Targets]],
 ) -> BatchSource:
     """The source with its teachers' mean mixed into the targets, and the chips that only they have looked at."""
-    labelled, others = (np.stack(part).mean(axis=0) for part in zip(*lessons, strict=True))
+    labelled, unlabelled = (np.stack(part).mean(axis=0) for part in zip(*lessons, strict=True))
     mixed = (1 - settings.trust) * source.targets + settings.trust * labelled[rows]
     targets = np.where(np.isnan(mixed), labelled[rows], mixed).astype(
         np.float32
     )  # where there is doubt, they know best
-    return replace(source, targets=targets, others=examples.others, other_targets=others)
+    return replace(source, targets=targets, unlabelled=examples.unlabelled, unlabelled_targets=unlabelled)
 
 
 def _train(settings: TunedMember, source: BatchSource, examples: Examples, unit: Path) -> keras.Model:
@@ -254,7 +254,7 @@ def _vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Values
         keras.utils.set_random_seed(examples.seed)
         frame = BackboneOptions(settings.sees, settings.shrink, settings.pool)
         model = backbones.build(
-            settings.backbone, examples.spec, cut=settings.cut, weights=settings.weights, frame=frame
+            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, frame=frame
         )
         with folders.atomic_folder(network) as part:
             _write_network(model, part)

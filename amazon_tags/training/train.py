@@ -72,16 +72,16 @@ class TrainOptions:
     bank: Path | None = None
 
 
-def train(source: TrainingSource, out: Path, *, plan: Recipe, means: TrainOptions | None = None) -> dict[str, Any]:
+def train(source: TrainingSource, out: Path, *, recipe: Recipe, options: TrainOptions | None = None) -> dict[str, Any]:
     """Train on the chips and the table of a source; otherwise as `fit`."""
-    means = means or TrainOptions()
+    options = options or TrainOptions()
     preflight.refuse_existing(out)
-    check_recipe(plan, means.weights, untold=bool(source.unlabelled))
+    check_recipe(recipe, options.weights, untold=bool(source.unlabelled))
     source.note.encode()  # what no card can hold is refused before the work
-    return train_on(read_training_data(source, means.jobs), out, plan=plan, means=means)
+    return train_on(read_training_data(source, options.jobs), out, recipe=recipe, options=options)
 
 
-def train_on(given: TrainingData, out: Path, *, plan: Recipe, means: TrainOptions) -> dict[str, Any]:
+def train_on(given: TrainingData, out: Path, *, recipe: Recipe, options: TrainOptions) -> dict[str, Any]:
     """Train every member of a recipe on folds and on all chips, and write the bundle `out`.
 
     Out-of-fold scores go beside it, as `<out>.scores.csv` and `<out>.scores.parquet`. What is finished is kept in
@@ -90,19 +90,19 @@ def train_on(given: TrainingData, out: Path, *, plan: Recipe, means: TrainOption
     Args:
         given: labelled chips.
         out: the bundle's folder, which must not exist.
-        plan: the recipe.
-        means: weights, views, threads.
+        recipe: the recipe.
+        options: weights, views, threads.
 
     Returns:
         The manifest of the bundle.
     """
-    weights, views, jobs = means.weights, means.views, means.jobs
+    weights, views, jobs = options.weights, options.views, options.jobs
     preflight.refuse_existing(out)
     out_of_fold_tables = [out.with_name(f"{out.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
     for path in out_of_fold_tables:
         preflight.refuse_unwritable(path)
-    fold = folds.stratify(given.truth, folds=plan.folds, seed=plan.seed, groups=given.groups)
-    spec = ChipSpec(plan.bands, "uint8" if len(plan.bands) == 3 else "uint16", plan.side)
+    fold = folds.stratify(given.truth, folds=recipe.folds, seed=recipe.seed, groups=given.groups)
+    spec = ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side)
     starts = {name: sha256(path) for name, path in weights.items()}
     work = out.with_name(f"{out.name}.work")
     work.mkdir(parents=True, exist_ok=True)
@@ -115,47 +115,47 @@ def train_on(given: TrainingData, out: Path, *, plan: Recipe, means: TrainOption
             spec,
             fold,
             views=views,
-            seed=plan.seed,
+            seed=recipe.seed,
             jobs=jobs,
             groups=groups,
-            others=given.others,
-            doubts=given.doubts,
-            bank=means.bank,
+            unlabelled=given.unlabelled,
+            unknown=given.unknown,
+            bank=options.bank,
             hashes=given.hashes,
         )
         fitted: list[FittedMember] = []
-        for settings in plan.members:
+        for settings in recipe.members:
             teachers = _teachers(settings, fitted)
             origin = starts.get(settings.backbone, settings.weights)
             taught_by = [entry.folder.parent.name for entry in teachers]
-            key = _key(plan, given, settings, origin, [views, hashlib.sha256(fold.tobytes()).hexdigest(), *taught_by])
+            key = _key(recipe, given, settings, origin, [views, hashlib.sha256(fold.tobytes()).hexdigest(), *taught_by])
             (work / key).mkdir(exist_ok=True)
             started = replace(settings, weights=str(weights.get(settings.backbone, settings.weights)))
             fitted.append(fit_member(started, examples, work / key, teachers))
-        shipped, front = _shipped(plan, given.truth, fitted)
-        single, made_of, trials = _join(plan, given.truth, [entry.scores[0] for entry in shipped], fold)
-        averaged = [blend.equal(list(entry.scores), plan.view_mean).scores(list(entry.scores)) for entry in shipped]
+        shipped, front = _shipped(recipe, given.truth, fitted)
+        single, made_of, trials = _join(recipe, given.truth, [entry.scores[0] for entry in shipped], fold)
+        averaged = [blend.equal(list(entry.scores), recipe.view_mean).scores(list(entry.scores)) for entry in shipped]
         name = made_of.name  # chosen on single views, and not anew on these
-        turned = compare_second_levels(averaged, given.truth, fold, names=[name], seed=plan.seed)[name].scores
+        turned = compare_second_levels(averaged, given.truth, fold, names=[name], seed=recipe.seed)[name].scores
         for path in out_of_fold_tables:
             score_tables.write_scores(path, [listing.name(path) for path in given.paths], single, given.space)
-        made, tags = fit_decision_of(plan, given, single, fold)
+        made, tags = fit_decision_of(recipe, given, single, fold)
         prices = measure_precisions(
             shipped, examples, lambda matrices: decide_tags(made, made_of.second.scores(matrices))
         )
         measured = measure_bundle(given.truth, single, turned, fold, given.space, tags)
         story = {
-            "recipe": recipe_to_json(plan),
+            "recipe": recipe_to_json(recipe),
             "started_from": starts,
             "data": {
                 "chips": len(given.paths),
-                "unlabelled": len(given.others),
+                "unlabelled": len(given.unlabelled),
                 "fingerprint": given.fingerprint,
                 "groups": 0 if given.groups is None else len(np.unique(given.groups)),
                 "note": given.note,
             },
             "views": views,
-            "view_mean": plan.view_mean,
+            "view_mean": recipe.view_mean,
             "decoder": made.decoder,
             "second": {"chosen": made_of.name, "trials": trials},
             "shipped": [entry.settings.name for entry in shipped],
@@ -171,8 +171,10 @@ def train_on(given: TrainingData, out: Path, *, plan: Recipe, means: TrainOption
             bundle.write_second(part, made_of.second)
             bundle.write_decision(part, given.space, made, frequent_tags(given.truth))
             atomic.write_text(part / "card.md", card_text(given.space, story))
-            looks = np.concatenate([seen.looks for seen in extract.stream_outputs(given.paths, [], spec, jobs=jobs)])
-            made_blind = TrainingRecord(given.hashes, single, given.truth, looks, tags)
+            band_statistics = np.concatenate(
+                [seen.band_statistics for seen in extract.stream_outputs(given.paths, [], spec, jobs=jobs)]
+            )
+            made_blind = TrainingRecord(given.hashes, single, given.truth, band_statistics, tags)
             atomic.write_bytes(part / training_record.FILE, training_record.pack(made_blind))
             bundle.seal(part, given.space, spec, _golden(spec), story)
     shutil.rmtree(work)
@@ -181,16 +183,16 @@ def train_on(given: TrainingData, out: Path, *, plan: Recipe, means: TrainOption
 
 
 def fit_decision_of(
-    plan: Recipe, given: TrainingData, scores: NDArray[np.float32], fold: NDArray[np.int64]
+    recipe: Recipe, given: TrainingData, scores: NDArray[np.float32], fold: NDArray[np.int64]
 ) -> tuple[Decision, NDArray[np.bool_]]:
     """The recipe's decision, and the tags that it gives chips which its fit has not seen."""
     flat = flat_decision(scores.shape[1], rules=decision_file.rules(given.space))
-    if plan.decision == "flat":
+    if recipe.decision == "flat":
         return flat, decide_tags(flat, scores)
-    if plan.decision == "cuts":
+    if recipe.decision == "cuts":
         made = fit_decision("cuts", flat.calibration, scores, given.truth, flat)
         return made, nested_thresholds(scores, given.truth, fold)
-    tuned = tuning.tune_decision(TuningProblem(scores, given.truth, flat, {}, seed=plan.seed, groups=given.groups))
+    tuned = tuning.tune_decision(TuningProblem(scores, given.truth, flat, {}, seed=recipe.seed, groups=given.groups))
     return tuned.decision, tuned.choice.tags
 
 
@@ -203,27 +205,32 @@ def _golden(spec: ChipSpec) -> ChipBatch:
     return (2000 + 30 * pixels[..., [shown[band] for band in spec.bands]].astype(np.uint16)).astype(np.uint16)
 
 
-def check_recipe(plan: Recipe, weights: dict[str, Path], *, untold: bool = False) -> None:
+def check_recipe(recipe: Recipe, weights: dict[str, Path], *, untold: bool = False) -> None:
     """Refuse names that stand in no table, and chips without labels that nobody asked for, before any work."""
-    taught = [entry.name for entry in plan.members if isinstance(entry, TunedMember) and entry.teachers]
+    taught = [entry.name for entry in recipe.members if isinstance(entry, TunedMember) and entry.teachers]
     if untold and not taught:
         raise ValueError("chips without labels teach nothing by themselves; give a member of the recipe teachers.")
-    for settings in plan.members:
+    for settings in recipe.members:
         _known("backbone", settings.backbone, backbones.BACKBONES)
-        _known(f"cut of {settings.backbone}", settings.cut, ["top", *backbones.BACKBONES[settings.backbone].cuts])
-        missing = [band for band in inputs.NEEDED_BANDS[settings.sees] if band not in plan.bands]
+        _known(
+            f"cut of {settings.backbone}", settings.layer, ["top", *backbones.BACKBONES[settings.backbone].truncations]
+        )
+        missing = [band for band in inputs.NEEDED_BANDS[settings.sees] if band not in recipe.bands]
         least = settings.shrink * (2 if isinstance(settings, TunedMember) and settings.progressive else 1)
-        if not missing and plan.side % least:
-            raise ValueError(f"side {plan.side} cannot be shrunk {least} times for {settings.name}; choose a multiple.")
+        if not missing and recipe.side % least:
+            raise ValueError(
+                f"side {recipe.side} cannot be shrunk {least} times for {settings.name}; choose a multiple."
+            )
         if missing:
             raise ValueError(
-                f"{settings.name} sees {settings.sees}, but the recipe's chips have the bands {', '.join(plan.bands)}; "
+                f"{settings.name} sees {settings.sees}, but the recipe's chips have the bands "
+                f"{', '.join(recipe.bands)}; "
                 f"give it the bands that it lacks, {', '.join(missing)}."
             )
         if isinstance(settings, FrozenMember):
             _known("head", settings.head, HEADS)
     for name in weights:
-        _known("backbone in the recipe", name, [settings.backbone for settings in plan.members])
+        _known("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> None:
@@ -242,16 +249,16 @@ class _Second:
 
 
 def _join(
-    plan: Recipe, truth: NDArray[np.bool_], matrices: list[Scores], fold: NDArray[np.int64]
+    recipe: Recipe, truth: NDArray[np.bool_], matrices: list[Scores], fold: NDArray[np.int64]
 ) -> tuple[Scores, _Second, dict[str, Any]]:
     """Scores that the recipe's second level gives chips which its fit has not seen, itself, and what it was held to."""
-    if plan.second == "chosen" and len(matrices) > 1:
-        chosen = choose_second_level(matrices, truth, fold, seed=plan.seed)
+    if recipe.second == "chosen" and len(matrices) > 1:
+        chosen = choose_second_level(matrices, truth, fold, seed=recipe.seed)
         trials = {**chosen.trials, "the choice itself": chosen.choice}
         return chosen.choice.scores, _Second(chosen.second, chosen.name), {n: _told(t) for n, t in trials.items()}
-    name = plan.second if len(matrices) > 1 else BASELINE
-    trials = compare_second_levels(matrices, truth, fold, names=[name], seed=plan.seed)
-    made = SECOND_LEVELS[name](matrices, truth, plan.seed)
+    name = recipe.second if len(matrices) > 1 else BASELINE
+    trials = compare_second_levels(matrices, truth, fold, names=[name], seed=recipe.seed)
+    made = SECOND_LEVELS[name](matrices, truth, recipe.seed)
     return trials[name].scores, _Second(made, name), {n: _told(t) for n, t in trials.items()}
 
 
@@ -260,16 +267,16 @@ def _told(trial: SecondLevelResult) -> dict[str, Any]:
 
 
 def _shipped(
-    plan: Recipe, truth: NDArray[np.bool_], fitted: list[FittedMember]
+    recipe: Recipe, truth: NDArray[np.bool_], fitted: list[FittedMember]
 ) -> tuple[list[FittedMember], list[dict[str, Any]]]:
     """The members that go into the bundle, and the front that a budget was held against."""
-    pool = [entry for entry in fitted if not plan.ship or entry.settings.name in plan.ship]
-    if not plan.budget_ms and not plan.budget_mb:
+    pool = [entry for entry in fitted if not recipe.ship or entry.settings.name in recipe.ship]
+    if not recipe.budget_ms and not recipe.budget_mb:
         return pool, []
     costs = [member_cost(entry) for entry in pool]
     front = pareto_front([entry.scores[0] for entry in pool], truth, costs)
     best = best_within(
-        front, milliseconds=plan.budget_ms or np.inf, size=plan.budget_mb * 2**20 if plan.budget_mb else np.inf
+        front, milliseconds=recipe.budget_ms or np.inf, size=recipe.budget_mb * 2**20 if recipe.budget_mb else np.inf
     )
     told = [
         {
@@ -289,9 +296,9 @@ def _teachers(settings: MemberSettings, fitted: list[FittedMember]) -> list[Fitt
     return [entry for entry in fitted if entry.settings.name in names]
 
 
-def _key(plan: Recipe, given: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
+def _key(recipe: Recipe, given: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
     """What a member's fit depends on: unfinished work is taken up again only by a run that would do the same."""
-    chosen = [asdict(replace(settings, weights=origin)), plan.seed, plan.folds, plan.side, plan.bands]
+    chosen = [asdict(replace(settings, weights=origin)), recipe.seed, recipe.folds, recipe.side, recipe.bands]
     data = [labels.to_json(given.space), given.fingerprint]
     values = [chosen, data, keras.backend.backend(), version("amazon-tags"), *rest]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -47,10 +47,10 @@ class TrainingData:
     paths: list[ChipPath]
     hashes: list[str]
     truth: NDArray[np.bool_]
-    doubts: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
     space: LabelSpace
     fingerprint: str
-    others: list[ChipPath]
+    unlabelled: list[ChipPath]
     note: str = ""
     groups: NDArray[np.str_] | None = None
 
@@ -61,9 +61,11 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
     Raises:
         ValueError: chips are missing, too few, or nothing is known of them.
     """
-    table = label_tables.read_labels(source.table, labels.choose(source.space, source.table), doubting=True)
-    if table.doubts.any():
-        progress.say(f"{source.table}: {table.doubts.sum()} tags are in doubt (tag?): no fine-tuned member learns them")
+    table = label_tables.read_labels(source.table, labels.choose(source.space, source.table), allow_unknown=True)
+    if table.unknown.any():
+        progress.say(
+            f"{source.table}: {table.unknown.sum()} tags are in doubt (tag?): no fine-tuned member learns them"
+        )
     for remark in table.remarks:
         progress.say(f"{source.table}: {remark}")
     named = {listing.name(path): path for path in listing.chips([source.chips])}
@@ -80,29 +82,31 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
     if len(paths) < 2:
         raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
     rows = select(table.ids, [listing.name(path) for path in paths])
-    truth, doubts = table.truth[rows], table.doubts[rows]
+    truth, unknown = table.truth[rows], table.unknown[rows]
     if not truth.any():
         raise ValueError(f"no chip of {source.table} carries a tag that is sure; there is nothing to learn.")
-    others = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
-    hashes = hash_chips([*paths, *others], jobs=jobs)
+    unlabelled = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
+    hashes = hash_chips([*paths, *unlabelled], jobs=jobs)
     seen = {hashes[path] for path in paths}
-    apart = [path for path in others if hashes[path] not in seen]
-    if len(apart) < len(others):
-        progress.say(f"{len(others) - len(apart)} of {len(others)} chips without labels have some, and are left out")
+    apart = [path for path in unlabelled if hashes[path] not in seen]
+    if len(apart) < len(unlabelled):
+        progress.say(
+            f"{len(unlabelled) - len(apart)} of {len(unlabelled)} chips without labels have some, and are left out"
+        )
     known = [hashes[path] for path in paths]
-    mark = data_fingerprint(paths, known, truth, doubts, {path: hashes[path] for path in apart})
+    mark = data_fingerprint(paths, known, truth, unknown, {path: hashes[path] for path in apart})
     groups = label_tables.read_groups(source.groups, [listing.name(path) for path in paths]) if source.groups else None
-    return TrainingData(paths, known, truth, doubts, table.space, mark, apart, source.note, groups)
+    return TrainingData(paths, known, truth, unknown, table.space, mark, apart, source.note, groups)
 
 
 def data_fingerprint(
     paths: Sequence[ChipPath],
     hashes: Sequence[str],
     truth: NDArray[np.bool_],
-    doubts: NDArray[np.bool_],
-    others: Mapping[ChipPath, str] | None = None,
+    unknown: NDArray[np.bool_],
+    unlabelled: Mapping[ChipPath, str] | None = None,
 ) -> str:
     """One SHA-256 of chips, by name and content, and of what is known of them."""
-    pixels = combine_hashes({**dict(zip(paths, hashes, strict=True)), **(others or {})})
-    tags = np.packbits(truth).tobytes() + (np.packbits(doubts).tobytes() if doubts.any() else b"")
+    pixels = combine_hashes({**dict(zip(paths, hashes, strict=True)), **(unlabelled or {})})
+    tags = np.packbits(truth).tobytes() + (np.packbits(unknown).tobytes() if unknown.any() else b"")
     return hashlib.sha256(pixels.encode() + tags).hexdigest()

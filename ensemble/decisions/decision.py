@@ -26,7 +26,7 @@ class Decision:
 
     calibration: Calibration
     decoder: str
-    cuts: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
     floors: NDArray[np.float32]
     rules: Rules
     beta: float = 2.0
@@ -63,11 +63,11 @@ def fit_decision(decoder: str, calibration: Calibration, scores: Scores, truth: 
     if decoder != "cuts":
         return decision
     calibrated = calibrate.apply(calibration, scores)
-    return replace(decision, cuts=fit_thresholds(calibrated, truth, beta=start.beta, start=start.cuts))
+    return replace(decision, thresholds=fit_thresholds(calibrated, truth, beta=start.beta, start=start.thresholds))
 
 
 def _at_thresholds(decision: Decision, calibrated: Scores) -> Tags:
-    return apply_thresholds(calibrated, decision.cuts)
+    return apply_thresholds(calibrated, decision.thresholds)
 
 
 def _expected(decision: Decision, calibrated: Scores) -> Tags:

@@ -13,14 +13,14 @@ FLAT_THRESHOLD = (
 MIN_GAIN = 1e-9  # a step of the mean that is smaller is rounding
 
 
-def apply_thresholds(scores: Scores, cuts: Thresholds | float) -> Tags:
+def apply_thresholds(scores: Scores, thresholds: Thresholds | float) -> Tags:
     """Tags (chips, labels) where `scores >= cuts`, in float32; one cut for all labels, or one each.
 
     Example:
         >>> apply(np.float32([[0.2, 0.3]]), np.float32([0.2, 0.31]))
         array([[ True, False]])
     """
-    limits = np.asarray(cuts, np.float32)
+    limits = np.asarray(thresholds, np.float32)
     if limits.shape not in ((), scores.shape[1:]):
         raise ValueError(f"{limits.size} cuts came for {scores.shape[1]} labels; pass one, or one a label.")
     tags: Tags = scores >= limits
@@ -41,7 +41,7 @@ def fit_thresholds(
         raise ValueError(f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite; cuts cannot be fitted.")
     scores = scores.astype(np.float32)
     tags = apply_thresholds(scores, start)
-    cuts = np.broadcast_to(np.asarray(start, np.float32), scores.shape[1:]).copy()
+    thresholds = np.broadcast_to(np.asarray(start, np.float32), scores.shape[1:]).copy()
     orders = [np.argsort(-column, kind="stable") for column in scores.T]
     wanted = beta**2 * truth.sum(axis=1)  # of F-beta = (1 + beta^2) hits / (wanted + given)
     hits = (truth & tags).sum(axis=1).astype(np.float64)
@@ -59,10 +59,10 @@ def fit_thresholds(
             chosen[order[:count]] = True
             if (1 + beta**2) * (gains[chosen].sum() - gains[tagged].sum()) <= MIN_GAIN * len(column):
                 continue
-            cuts[label] = _threshold_after(column[order], count)
+            thresholds[label] = _threshold_after(column[order], count)
             tags[:, label], moved = chosen, True
             hits, given = other_hits + (true & chosen), other_given + chosen
-    return cuts
+    return thresholds
 
 
 def nested_thresholds(scores: Scores, truth: Tags, fold: NDArray[np.int64]) -> Tags:

@@ -118,8 +118,8 @@ def _constant(problem: TuningProblem) -> Tags:
     """The best answer (labels,) that is the same for all chips, by coordinate ascent."""
     rates = problem.truth.mean(axis=0, dtype=np.float32)
     same = np.broadcast_to(rates, problem.truth.shape)
-    cuts = fit_thresholds(same, problem.truth, beta=problem.start.beta, start=problem.start.cuts)
-    answer: Tags = apply_thresholds(rates[None], cuts)[0]
+    thresholds = fit_thresholds(same, problem.truth, beta=problem.start.beta, start=problem.start.thresholds)
+    answer: Tags = apply_thresholds(rates[None], thresholds)[0]
     return answer
 
 
@@ -181,14 +181,14 @@ def _candidate(problem: TuningProblem, given: Tags, flat: Floats) -> CandidateRe
 class ThresholdIntervals:
     """A cut of calibrated scores for each label (labels,), and its 95 % bootstrap interval (labels, 2)."""
 
-    cuts: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
     intervals: Floats
 
 
 def threshold_intervals(problem: TuningProblem, calibration: Calibration) -> ThresholdIntervals:
     """Fitted cuts, and how far they move when the chips are drawn anew."""
     calibrated = calibrate.apply(calibration, problem.scores)
-    fit = partial(fit_thresholds, beta=problem.start.beta, start=problem.start.cuts)
+    fit = partial(fit_thresholds, beta=problem.start.beta, start=problem.start.thresholds)
     rng = np.random.default_rng(problem.seed)
     drawn = []
     for _ in range(BOOTSTRAP_DRAWS):

@@ -27,14 +27,14 @@ class BatchSource:
     paths: Sequence[ChipPath]
     targets: Targets
     spec: ChipSpec
-    others: Sequence[ChipPath] = ()
-    other_targets: Targets | None = None
+    unlabelled: Sequence[ChipPath] = ()
+    unlabelled_targets: Targets | None = None
     workers: int = 2
 
     @property
     def shown(self) -> int:
         """How many chips an epoch shows."""
-        return len(self.paths) + min(len(self.others), len(self.paths))
+        return len(self.paths) + min(len(self.unlabelled), len(self.paths))
 
 
 class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
@@ -46,11 +46,11 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
     def __init__(self, source: BatchSource, batch: int, *, seed: int, mixup: float = 0.0) -> None:
         super().__init__(workers=source.workers, use_multiprocessing=False, max_queue_size=2 * source.workers)
         rng = np.random.default_rng(seed)
-        drawn = rng.choice(len(source.others), source.shown - len(source.paths), replace=False)
+        drawn = rng.choice(len(source.unlabelled), source.shown - len(source.paths), replace=False)
         order = rng.permutation(np.concatenate([np.arange(len(source.paths)), len(source.paths) + drawn]))
         self.parts = np.resize(order, (-(-len(order) // batch), batch))
-        self.paths = [*source.paths, *source.others]
-        given = [] if source.other_targets is None else [source.other_targets]
+        self.paths = [*source.paths, *source.unlabelled]
+        given = [] if source.unlabelled_targets is None else [source.unlabelled_targets]
         self.targets = np.concatenate([source.targets, *given])
         self.spec, self.seed, self.mixup = source.spec, seed, mixup
 

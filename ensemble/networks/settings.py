@@ -13,7 +13,7 @@ class FrozenMember:
     name: str
     backbone: str
     head: str = "logistic"
-    cut: str = "top"
+    layer: str = "top"
     weights: str = "imagenet"  # or "none"
     sees: str = "bands"
     shrink: int = 1
@@ -42,7 +42,7 @@ class TunedMember:
 
     name: str
     backbone: str
-    cut: str = "top"
+    layer: str = "top"
     weights: str = "imagenet"  # or "none"
     sees: str = "bands"
     shrink: int = 1

@@ -41,7 +41,7 @@ def build_network(
         shrink: how many times smaller than the member's own the chips are seen.
     """
     frame = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool)
-    trunk = backbones.build(settings.backbone, spec, cut=settings.cut, weights=settings.weights, frame=frame)
+    trunk = backbones.build(settings.backbone, spec, layer=settings.layer, weights=settings.weights, frame=frame)
     dropped = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
     groups = _groups(settings, len(rates), groups)
     grouped = [column for group in groups for column in group]
@@ -222,8 +222,8 @@ def _normalised(source: BatchSource) -> BatchSource:
         sums = np.maximum(np.nansum(targets, axis=1, keepdims=True), 1e-3)
         return np.asarray(targets / sums, np.float32)
 
-    others = None if source.other_targets is None else normalise(source.other_targets)
-    return replace(source, targets=normalise(source.targets), other_targets=others)
+    unlabelled = None if source.unlabelled_targets is None else normalise(source.unlabelled_targets)
+    return replace(source, targets=normalise(source.targets), unlabelled_targets=unlabelled)
 
 
 def _label_rates(targets: Targets) -> Rates:

@@ -66,7 +66,7 @@ class Backbone:
     side: int
     scale: Callable[[keras.KerasTensor], keras.KerasTensor]
     dim: int
-    cuts: dict[str, int] = field(default_factory=dict)
+    truncations: dict[str, int] = field(default_factory=dict)
 
 
 _no_scaling = {"include_preprocessing": False}  # ours stands in front instead
@@ -209,7 +209,7 @@ PLAIN = BackboneOptions()
 
 
 def build(
-    name: str, spec: ChipSpec, *, cut: str = "top", weights: str = "none", frame: BackboneOptions = PLAIN
+    name: str, spec: ChipSpec, *, layer: str = "top", weights: str = "none", frame: BackboneOptions = PLAIN
 ) -> keras.Model:
     """A network from integer chips (batch, side, side, bands) to vectors (batch, dim), pooled at the cut.
 
@@ -218,7 +218,7 @@ def build(
     Args:
         name: a key of `BACKBONES`.
         spec: what the chips are; its `side` is the network's.
-        cut: `top` or one of the backbone's `cuts`.
+        layer: `top` or one of the backbone's `truncations`.
         weights: `none` (random), `imagenet` (through Keras' cache, which may fetch), or a `.weights.h5` or `.h5`
             file for the whole backbone or for the part up to the cut. They are for three bands; the first layer's
             weights of a fourth are the mean of theirs.
@@ -229,15 +229,15 @@ def build(
         FileNotFoundError: when the file is not there, or `imagenet` weights can be had neither here nor afar.
     """
     entry = BACKBONES[name]
-    if cut != "top" and cut not in entry.cuts:
-        raise ValueError(f"{name} has no cut named {cut}; choose one of top, {', '.join(entry.cuts)}.")
+    if layer != "top" and layer not in entry.truncations:
+        raise ValueError(f"{name} has no cut named {layer}; choose one of top, {', '.join(entry.truncations)}.")
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
     images = inputs.network_inputs(frame.sees, pixels, spec, shrink=frame.shrink)
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
-        network = batch_norm.fold_into_convolutions(_part(name, side, cut, weights))
-        maps = Settled(network if channels == 3 else _widened(name, network, side, channels, cut), number)(
+        network = batch_norm.fold_into_convolutions(_part(name, side, layer, weights))
+        maps = Settled(network if channels == 3 else _widened(name, network, side, channels, layer), number)(
             entry.scale(image)
         )
         vectors += [make(name=f"pooled_{number}_{place}")(maps) for place, make in enumerate(POOLS[frame.pool])]
@@ -245,20 +245,20 @@ def build(
     return keras.Model(pixels, joined, name=name)
 
 
-def _part(name: str, side: int, cut: str, weights: str, channels: int = 3) -> keras.Model:
+def _part(name: str, side: int, layer: str, weights: str, channels: int = 3) -> keras.Model:
     """The backbone up to the cut, from scaled images to feature maps."""
     whole = _whole(name, (side, side, channels), imagenet=weights == "imagenet")
-    part = whole if cut == "top" else keras.Model(whole.input, whole.get_layer(cut).output, name=name)
+    part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
     if weights not in ("imagenet", "none"):
         _load(part, whole, Path(weights), BACKBONES[name])
     return part
 
 
-def _widened(name: str, narrow: keras.Model, side: int, channels: int, cut: str) -> keras.Model:
+def _widened(name: str, narrow: keras.Model, side: int, channels: int, layer: str) -> keras.Model:
     """The same network for more channels, whose first weights are the mean of the three."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
-        wide = batch_norm.fold_into_convolutions(_part(name, side, cut, "none", channels))
+        wide = batch_norm.fold_into_convolutions(_part(name, side, layer, "none", channels))
     held = narrow.get_weights()
     first = next(place for place, value in enumerate(wide.get_weights()) if value.shape != held[place].shape)
     others = np.repeat(held[first].mean(axis=2, keepdims=True), channels - 3, axis=2)
@@ -267,10 +267,10 @@ def _widened(name: str, narrow: keras.Model, side: int, channels: int, cut: str)
     return wide
 
 
-def width(name: str, cut: str = "top") -> int:
+def width(name: str, layer: str = "top") -> int:
     """The number of columns of the vectors at a cut, averaged."""
     entry = BACKBONES[name]
-    return entry.dim if cut == "top" else entry.cuts[cut]
+    return entry.dim if layer == "top" else entry.truncations[layer]
 
 
 def _whole(name: str, shape: tuple[int, int, int], *, imagenet: bool) -> keras.Model:
@@ -294,8 +294,11 @@ def _load(part: keras.Model, whole: keras.Model, path: Path, entry: Backbone) ->
         held = _count_values(path)
         fitting = [model for model in (part, whole) if model.count_params() == held]
         if not fitting:
-            ends = {cut: keras.Model(whole.input, whole.get_layer(cut).output).count_params() for cut in entry.cuts}
-            fits = [cut for cut, count in ends.items() if count == held]
+            ends = {
+                layer: keras.Model(whole.input, whole.get_layer(layer).output).count_params()
+                for layer in entry.truncations
+            }
+            fits = [layer for layer, count in ends.items() if count == held]
             advice = f"cut it at {fits[0]}" if fits else "pass the weights of this backbone, saved without its top"
             raise ValueError(
                 f"{path} holds {held:,} weights, but {whole.name} needs {part.count_params():,} up to this cut"

@@ -46,7 +46,7 @@ class Outputs:
 
     rows: NDArray[np.intp]
     values: list[NDArray[np.float32]]
-    looks: NDArray[np.float32]
+    band_statistics: NDArray[np.float32]
     failures: list[Failure]
 
 
@@ -90,13 +90,13 @@ class _Decoded:
 
     rows: list[int]
     turned: list[ChipBatch]
-    looks: NDArray[np.float32]
+    band_statistics: NDArray[np.float32]
     failures: list[Failure]
 
 
 def _finish(decoded: _Decoded, started: list[list[Callable[[], NetworkOutput]]]) -> Outputs:
     values = [np.stack([finish() for finish in flights]) for flights in started]
-    return Outputs(np.array(decoded.rows, np.intp), values, decoded.looks, decoded.failures)
+    return Outputs(np.array(decoded.rows, np.intp), values, decoded.band_statistics, decoded.failures)
 
 
 def _parts(paths: Sequence[ChipPath], size: int) -> Iterator[tuple[int, Sequence[ChipPath]]]:
@@ -136,5 +136,5 @@ def _load(first: int, part: Sequence[ChipPath], spec: ChipSpec, turns: int, tole
     chosen = batch[: len(good)]
     turned = [chosen if turn == 0 else views.view(chosen, turn) for turn in range(turns)]
     some = chosen[:, ::SPARSE, ::SPARSE].astype(np.float32)
-    looks = np.concatenate([some.mean(axis=(1, 2)), some.std(axis=(1, 2))], axis=1)
-    return _Decoded(good, turned, looks, failures)
+    band_statistics = np.concatenate([some.mean(axis=(1, 2)), some.std(axis=(1, 2))], axis=1)
+    return _Decoded(good, turned, band_statistics, failures)

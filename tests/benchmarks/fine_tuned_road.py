@@ -33,17 +33,17 @@ from tests.benchmarks import visual_mapping
 from tests.benchmarks.tif_agreement import NEAR
 
 
-def gathered(chosen: argparse.Namespace, plan: Recipe) -> tuple[Examples, list[str]]:
+def gathered(chosen: argparse.Namespace, recipe: Recipe) -> tuple[Examples, list[str]]:
     """The labelled chips, in the folds that `train` makes of them."""
     table = label_tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
     named = {naming.name(path.name): path for path in listing.chips([chosen.chips])}
     ids = [name for name in named if name in set(table.ids)]
     truth = table.truth[select(table.ids, ids)]
-    fold = folds.stratify(truth, folds=plan.folds, seed=plan.seed)
+    fold = folds.stratify(truth, folds=recipe.folds, seed=recipe.seed)
     groups = decision_file.rules(table.space).groups
-    spec = ChipSpec(side=plan.side)
+    spec = ChipSpec(side=recipe.side)
     paths = [named[name] for name in ids]
-    return Examples(paths, truth, spec, fold, views.VIEWS, plan.seed, 2, groups), ids
+    return Examples(paths, truth, spec, fold, views.VIEWS, recipe.seed, 2, groups), ids
 
 
 def interval(values: np.ndarray) -> str:
@@ -66,13 +66,13 @@ def row(name: str, examples: Examples, scores: np.ndarray, first: np.ndarray) ->
     )
 
 
-def members(plan: Recipe, examples: Examples, chosen: argparse.Namespace) -> list[FittedMember]:
+def members(recipe: Recipe, examples: Examples, chosen: argparse.Namespace) -> list[FittedMember]:
     """Every member fitted on all folds, a row each."""
     print("| member | F2, one view | F2, 8 views | geometric | nested cuts | log loss | gain over the first, 8 views |")
     print("|---|---|---|---|---|---|---|")
     fitted: list[FittedMember] = []
     first = np.zeros(0)
-    for settings in started(plan, chosen):
+    for settings in started(recipe, chosen):
         teachers = [entry for entry in fitted if entry.settings.name in getattr(settings, "teachers", ())]
         entry = fit_member(settings, examples, folder_of(chosen, examples, settings), teachers)
         if not fitted:
@@ -98,11 +98,11 @@ def together(fitted: list[FittedMember], examples: Examples) -> None:
         print(f"| {names} | {choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f} | {choice.f2:.4f} |")
 
 
-def curve(plan: Recipe, examples: Examples, chosen: argparse.Namespace) -> None:
+def curve(recipe: Recipe, examples: Examples, chosen: argparse.Namespace) -> None:
     """The first member trained on fewer chips, measured on all of them."""
     print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
-    settings = started(plan, chosen)[0]
-    rng = np.random.default_rng(plan.seed)
+    settings = started(recipe, chosen)[0]
+    rng = np.random.default_rng(recipe.seed)
     order = rng.permutation(len(examples.paths))
     for count in map(int, chosen.counts.split(",")):
         kept = np.sort(order[:count])
@@ -110,7 +110,7 @@ def curve(plan: Recipe, examples: Examples, chosen: argparse.Namespace) -> None:
         few = replace(few, fold=examples.fold[kept])
         entry = fit_member(replace(settings, name=f"{settings.name}_{count}"), few, folder_of(chosen, few, settings))
         scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
-        for number in range(plan.folds):
+        for number in range(recipe.folds):
             held = np.flatnonzero(examples.fold == number)
             scores[:, held] = member_scores(entry.folder / f"fold_{number}", examples, held)
         turned, truth = scores.mean(axis=0), examples.truth
@@ -147,10 +147,10 @@ def folder_of(chosen: argparse.Namespace, examples: Examples, settings: MemberSe
     return folder
 
 
-def started(plan: Recipe, chosen: argparse.Namespace) -> list[MemberSettings]:
+def started(recipe: Recipe, chosen: argparse.Namespace) -> list[MemberSettings]:
     """The members with the weights that were given."""
     given = dict(options.pair(text) for text in chosen.weights)
-    return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in plan.members]
+    return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in recipe.members]
 
 
 def main() -> None:
@@ -165,13 +165,13 @@ def main() -> None:
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
     chosen = parser.parse_args()
-    plan = choose_recipe(chosen.recipe)
-    examples, ids = gathered(chosen, plan)
+    recipe = choose_recipe(chosen.recipe)
+    examples, ids = gathered(chosen, recipe)
     if chosen.counts:
-        curve(plan, examples, chosen)
+        curve(recipe, examples, chosen)
         return
-    print(f"{len(ids)} chips, {plan.folds} folds; cut at {FLAT_THRESHOLD}\n")
-    fitted = members(plan, examples, chosen)
+    print(f"{len(ids)} chips, {recipe.folds} folds; cut at {FLAT_THRESHOLD}\n")
+    fitted = members(recipe, examples, chosen)
     if len(fitted) > 1:
         together(fitted, examples)
     if chosen.tif:

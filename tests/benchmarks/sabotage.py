@@ -101,7 +101,7 @@ def swapped(folder: Path) -> None:
     known = training_record.unpack((folder / training_record.FILE).read_bytes())
     flat = flat_decision(known.scores.shape[1], rules=bundle.load(bundle.DEFAULT).decision.rules)
     made = fit_decision("cuts", flat.calibration, known.scores, known.truth, flat)
-    turned = replace(made, cuts=np.roll(made.cuts, len(made.cuts) // 2))
+    turned = replace(made, thresholds=np.roll(made.thresholds, len(made.thresholds) // 2))
     bundle.write_decision(folder, labels.PLANET, turned, known.truth.mean(axis=0) > 0.2)
 
 
@@ -149,12 +149,12 @@ def main() -> None:
 
         def fitted(name: str, given: TrainingData) -> Path:
             if not (home / name).exists():
-                train_on(given, home / name, plan=asked.plan, means=TrainOptions(asked.weights))
+                train_on(given, home / name, recipe=asked.recipe, options=TrainOptions(asked.weights))
             return home / name
 
         def relabelled(truth: np.ndarray) -> TrainingData:
             made = replace(trained, truth=truth)
-            mark = data_fingerprint(made.paths, made.hashes, made.truth, made.doubts)
+            mark = data_fingerprint(made.paths, made.hashes, made.truth, made.unknown)
             return replace(made, fingerprint=mark)
 
         champion = model_checks.answer_chips(

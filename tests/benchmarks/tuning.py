@@ -49,11 +49,11 @@ def seconds(call, *arguments, **options):
 
 def plain_label(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
     """One label's turn of the plain way: `GRID` cuts, each scored anew by scikit-learn; the best cut."""
-    cuts = np.full(truth.shape[1], 0.2, np.float32)
+    thresholds = np.full(truth.shape[1], 0.2, np.float32)
     worth = []
-    for cut in np.linspace(0.01, 1, GRID):
-        cuts[label] = cut
-        worth.append(fbeta_score(truth, scores >= cuts, beta=2, average="samples", zero_division=0))
+    for threshold in np.linspace(0.01, 1, GRID):
+        thresholds[label] = threshold
+        worth.append(fbeta_score(truth, scores >= thresholds, beta=2, average="samples", zero_division=0))
     return float(np.linspace(0.01, 1, GRID)[np.argmax(worth)])
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     truth = table.truth
     rules = decision_file.rules(labels.PLANET)
     scores = drawn(truth, 0, SHARPNESS)
-    ours, cuts = seconds(fit_thresholds, scores, truth)
+    ours, thresholds = seconds(fit_thresholds, scores, truth)
     plain, _ = seconds(plain_label, truth, scores, 0)
     whole = plain * truth.shape[1] * SWEEPS
     print(f"{len(truth):,} x {truth.shape[1]} scores on one core\n\n| | seconds |\n|---|---|")
@@ -73,7 +73,7 @@ def main() -> None:
     print(f"| the plain way: a grid of {GRID}, {SWEEPS} sweeps, scored by scikit-learn | {whole:.0f} |")
     print(f"| ratio | {whole / ours:.0f} |")
     print(f"\nThe plain way was run on one label ({plain:.1f} s) and multiplied by {truth.shape[1]} labels and sweeps.")
-    flat, fitted = (score.f2(truth, apply_thresholds(scores, cut)) for cut in (0.2, cuts))
+    flat, fitted = (score.f2(truth, apply_thresholds(scores, threshold)) for threshold in (0.2, thresholds))
     print(f"F2 {flat:.4f} at a flat 0.2, {fitted:.4f} by our cuts, in sample.")
     test = drawn(truth[np.arange(TEST) % len(truth)], 1, SHARPNESS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

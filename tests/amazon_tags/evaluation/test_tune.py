@@ -88,11 +88,11 @@ def test_a_curves_value_at_the_fitted_cut_is_what_the_score_says(outcome):
     problem = outcome.problem
     others = np.full(17, 0.2, np.float32)
     for label in (0, 5, 12):
-        cuts = np.array([0.0, 0.2, 0.55, 1.0])
-        values = _worth_by_cut(problem, problem.scores, others, label, cuts)
-        for cut, value in zip(cuts, values, strict=True):
+        thresholds = np.array([0.0, 0.2, 0.55, 1.0])
+        values = _worth_by_cut(problem, problem.scores, others, label, thresholds)
+        for threshold, value in zip(thresholds, values, strict=True):
             limits = others.copy()
-            limits[label] = cut
+            limits[label] = threshold
             assert value == pytest.approx(score.f2(problem.truth, problem.scores >= limits))
 
 

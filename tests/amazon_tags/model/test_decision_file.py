@@ -24,7 +24,7 @@ def made(scored, decoder, name):
     floors = fitted.floors.copy()
     floors[4] = 0.9
     return Decision(
-        fitted.calibration, fitted.decoder, fitted.cuts, floors, fitted.rules, 2.0 if decoder == "flat" else 1.5
+        fitted.calibration, fitted.decoder, fitted.thresholds, floors, fitted.rules, 2.0 if decoder == "flat" else 1.5
     )
 
 

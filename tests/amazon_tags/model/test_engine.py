@@ -51,7 +51,7 @@ def test_a_bundle_on_a_gpu_scores_its_golden_chips(model, monkeypatch):
     monkeypatch.setattr(devices, "count_accelerators", lambda: 1)
     loaded = bundle.load(model, device="gpu", precision="f32")
     assert loaded.engine == Engine("gpu", "f32")
-    assert [type(network).__module__ for network in loaded.networks] == ["features.accelerator"] * 2
+    assert [type(network).__module__ for network in loaded.networks] == ["features.networks.keras_runtime"] * 2
     with np.load(model / "golden.npz") as archive:
         pixels, scores = archive["chips"], archive["scores"]
     given = loaded.scores([network(pixels)[np.newaxis] for network in loaded.networks])

@@ -25,13 +25,13 @@ head = "ridge"
 def test_a_recipe_becomes_frozen_values_and_back(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(GOOD)
-    plan = read_recipe(path)
-    assert plan.members == (
+    recipe = read_recipe(path)
+    assert recipe.members == (
         TunedMember("net", "toy", weights="none", rate=1),
         FrozenMember("vectors", "toy", head="ridge"),
     )
-    assert (plan.seed, plan.folds, plan.side, plan.decision) == (3, 2, 64, "flat")
-    assert recipe_from_json(recipe_to_json(plan)) == plan
+    assert (recipe.seed, recipe.folds, recipe.side, recipe.decision) == (3, 2, 64, "flat")
+    assert recipe_from_json(recipe_to_json(recipe)) == recipe
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def test_memory_does_not_grow_with_the_chips(opened):
     labels, expected = len(opened.space.names), []
     for _ in range(500):
         scores = rng.random((16, labels), np.float32)
-        tags, looks = scores > 0.5, rng.random((16, 6), np.float32)
-        seen.add(TaggedChips([""] * 16, scores, tags, np.ones(16), [], np.ones(16, bool), looks))
+        tags, band_statistics = scores > 0.5, rng.random((16, 6), np.float32)
+        seen.add(TaggedChips([""] * 16, scores, tags, np.ones(16), [], np.ones(16, bool), band_statistics))
         expected.append(scores)
     kept = np.stack([scores for scores, _ in seen.sample])
     assert MAX_SAMPLED_CHIPS / 2 <= len(kept) <= MAX_SAMPLED_CHIPS

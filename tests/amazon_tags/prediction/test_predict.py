@@ -29,7 +29,7 @@ def test_scores_are_those_of_the_bundle_and_tags_those_of_its_cuts(world, opened
     ids, scores = whole(parts)
     assert ids == [path.stem for path in paths]
     np.testing.assert_array_equal(scores, expected)
-    np.testing.assert_array_equal(np.concatenate([part.tags for part in parts]), scores >= opened.decision.cuts)
+    np.testing.assert_array_equal(np.concatenate([part.tags for part in parts]), scores >= opened.decision.thresholds)
 
 
 def test_eight_views_are_the_mean_over_chips_turned_beforehand(world, opened):

@@ -578,7 +578,7 @@ def test_answers_of_a_champion_are_blind_where_it_learnt(home):
     np.testing.assert_array_equal(judged.blind, ~taken.withheld)
     held = training_record.read(folder)
     np.testing.assert_array_equal(judged.scores[judged.blind], held.scores)
-    assert judged.looks.any(axis=1).all()
+    assert judged.band_statistics.any(axis=1).all()
 
 
 def test_a_run_is_in_mlflow_with_its_metrics_and_the_champion(home):

@@ -19,20 +19,20 @@ def test_the_later_row_counts_and_all_are_told_of(tmp_path):
     path = write(
         tmp_path / "c.csv", "a,road,yes", "b.jpg,water,no", "b,road,No", "c,road,yes", "a,road,no", "a,water,yes"
     )
-    truth, doubts = np.zeros((2, 2, len(SPACE.names)), np.bool_)
-    truth[1, WATER] = doubts[0, WATER] = True
-    told = corrections.apply(corrections.read(path, SPACE), SPACE, {"a": "1", "b": "2"}, truth, doubts)
+    truth, unknown = np.zeros((2, 2, len(SPACE.names)), np.bool_)
+    truth[1, WATER] = unknown[0, WATER] = True
+    told = corrections.apply(corrections.read(path, SPACE), SPACE, {"a": "1", "b": "2"}, truth, unknown)
     assert not truth[0, ROAD]
     assert truth[0, WATER]
     assert not truth[1, WATER]
-    assert not doubts.any()
+    assert not unknown.any()
     assert told == {"changed": 4, "agreed": 1, "elsewhere": 1}
 
 
 def test_a_correction_of_one_copy_is_of_all(tmp_path):
     made = corrections.read(write(tmp_path / "c.csv", "a,road,yes", "c,road,yes"), SPACE)
-    truth, doubts = np.zeros((2, 3, len(SPACE.names)), np.bool_)
-    told = corrections.apply(made, SPACE, {"a": "1", "b": "2", "c": "1"}, truth, doubts)
+    truth, unknown = np.zeros((2, 3, len(SPACE.names)), np.bool_)
+    told = corrections.apply(made, SPACE, {"a": "1", "b": "2", "c": "1"}, truth, unknown)
     assert truth[:, ROAD].tolist() == [True, False, True]
     assert told == {"changed": 1, "agreed": 1, "elsewhere": 0}
 
@@ -42,11 +42,11 @@ def test_a_file_that_waits_for_its_first_correction_is_one(tmp_path):
 
 
 def test_a_doubt_that_is_settled_is_none_any_more(tmp_path):
-    truth, doubts = np.zeros((2, 1, len(SPACE.names)), np.bool_)
-    doubts[0, ROAD] = True
+    truth, unknown = np.zeros((2, 1, len(SPACE.names)), np.bool_)
+    unknown[0, ROAD] = True
     made = corrections.read(write(tmp_path / "c.csv", "a,road,no"), SPACE)
-    told = corrections.apply(made, SPACE, {"a": "1"}, truth, doubts)
-    assert not doubts.any()
+    told = corrections.apply(made, SPACE, {"a": "1"}, truth, unknown)
+    assert not unknown.any()
     assert told["changed"] == 1
 
 

@@ -367,9 +367,9 @@ def test_real_scores_come_in_the_order_of_the_space(real):
 def test_a_tag_in_doubt_neither_holds_nor_fails_where_doubts_are_allowed(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("image_name,tags\na,clear primary? road\nb,cloudy road? road\n")
-    table = label_tables.read_labels(path, labels.PLANET, doubting=True)
+    table = label_tables.read_labels(path, labels.PLANET, allow_unknown=True)
     assert [labels.decode(labels.PLANET, row) for row in table.truth] == [["clear", "road"], ["cloudy", "road"]]
-    assert [labels.decode(labels.PLANET, row) for row in table.doubts] == [
+    assert [labels.decode(labels.PLANET, row) for row in table.unknown] == [
         ["primary"],
         [],
     ]  # what also holds is no doubt

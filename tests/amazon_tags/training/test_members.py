@@ -32,8 +32,8 @@ def examples(world):
     light = np.array([chips.read(path).mean() for path in paths])
     truth = np.stack([light > np.median(light), light <= np.median(light)], axis=1)
     fold = folds.stratify(truth, folds=3)
-    others = listing.chips([world.test_jpg])
-    return Examples(paths, truth, ChipSpec(side=64), fold, 2, 0, 1, others=others)
+    unlabelled = listing.chips([world.test_jpg])
+    return Examples(paths, truth, ChipSpec(side=64), fold, 2, 0, 1, unlabelled=unlabelled)
 
 
 @pytest.fixture
@@ -82,22 +82,22 @@ def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(ex
     student = replace(TUNED, teachers=("vectors",), trust=0.25)
     fit_member(student, examples, tmp_path, [teacher])
     for number, source in enumerate(watched):
-        labelled, others = teacher_targets(teacher, examples, number)
+        labelled, unlabelled = teacher_targets(teacher, examples, number)
         rows = np.flatnonzero(examples.fold != number)
         np.testing.assert_allclose(source.targets, 0.75 * examples.truth[rows] + 0.25 * labelled[rows], rtol=1e-6)
-        np.testing.assert_array_equal(source.other_targets, others)
+        np.testing.assert_array_equal(source.unlabelled_targets, unlabelled)
         held = examples.fold == number
         np.testing.assert_allclose(labelled[held], teacher.scores[0, held], atol=1e-5)
-        assert source.others == examples.others
+        assert source.unlabelled == examples.unlabelled
 
 
 def test_a_networks_lesson_is_what_its_fold_says(examples, tmp_path):
     entry = fit_member(TUNED, examples, tmp_path)
     for number in range(examples.folds):
-        labelled, others = teacher_targets(entry, examples, number)
+        labelled, unlabelled = teacher_targets(entry, examples, number)
         held = examples.fold == number
         np.testing.assert_array_equal(labelled[held], entry.scores[0, held])
-        assert others.shape == (len(examples.others), 2)
+        assert unlabelled.shape == (len(examples.unlabelled), 2)
 
 
 def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_path, capsys):
@@ -180,9 +180,9 @@ def test_a_member_costs_time_and_space(examples, tmp_path):
 
 
 def test_tags_in_doubt_are_no_targets(examples, watched, tmp_path):
-    doubts = np.zeros_like(examples.truth)
-    doubts[3:9, 1] = True
-    _unit(TUNED, replace(examples, doubts=doubts), tmp_path, 0, ())
+    unknown = np.zeros_like(examples.truth)
+    unknown[3:9, 1] = True
+    _unit(TUNED, replace(examples, unknown=unknown), tmp_path, 0, ())
     rows = examples.fold != 0
-    np.testing.assert_array_equal(np.isnan(watched[0].targets), doubts[rows])
-    np.testing.assert_array_equal(watched[0].targets[~doubts[rows]], examples.truth[rows][~doubts[rows]])
+    np.testing.assert_array_equal(np.isnan(watched[0].targets), unknown[rows])
+    np.testing.assert_array_equal(watched[0].targets[~unknown[rows]], examples.truth[rows][~unknown[rows]])

@@ -60,7 +60,7 @@ def test_the_reported_f2_is_that_of_the_scores_with_cuts_from_the_other_folds(mo
 def test_the_cuts_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     expected = fit_thresholds(scores, truth.truth)
-    np.testing.assert_array_equal(bundle.load(model).decision.cuts, expected)
+    np.testing.assert_array_equal(bundle.load(model).decision.thresholds, expected)
 
 
 def test_the_manifest_says_what_the_model_was_made_of(model, recipe_file):
@@ -143,20 +143,23 @@ def test_names_that_stand_in_no_table_are_refused_before_any_work(world, recipe_
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(recipe_file.read_text().replace(old, new))
     with pytest.raises(ValueError, match=message):
-        train(source(world), tmp_path / "model", plan=read_recipe(wrong))
+        train(source(world), tmp_path / "model", recipe=read_recipe(wrong))
     assert [path.name for path in tmp_path.iterdir()] == ["wrong.toml"]
 
 
 def test_weights_for_a_backbone_that_no_member_has_are_refused(world, recipe_file, tmp_path):
     with pytest.raises(ValueError, match=r"no backbone in the recipe named tox .did you mean toy"):
         train(
-            source(world), tmp_path / "model", plan=read_recipe(recipe_file), means=TrainOptions({"tox": recipe_file})
+            source(world),
+            tmp_path / "model",
+            recipe=read_recipe(recipe_file),
+            options=TrainOptions({"tox": recipe_file}),
         )
 
 
 def test_an_existing_bundle_is_never_overwritten(world, model, recipe_file):
     with pytest.raises(FileExistsError, match="is never overwritten"):
-        train(source(world), model, plan=read_recipe(recipe_file))
+        train(source(world), model, recipe=read_recipe(recipe_file))
 
 
 def test_labels_of_chips_that_are_missing_are_refused_or_left_out(world, tmp_path, recipe_file):
@@ -166,7 +169,7 @@ def test_labels_of_chips_that_are_missing_are_refused_or_left_out(world, tmp_pat
         shutil.copy(world.train_jpg / f"train_{number}.jpg", few)
     missing = TrainingSource(few, world.labels)
     with pytest.raises(ValueError, match=r"20 of 48 chips named in .* are missing .*first: train_0.*--skip-missing"):
-        train(missing, tmp_path / "model", plan=read_recipe(recipe_file))
+        train(missing, tmp_path / "model", recipe=read_recipe(recipe_file))
     given = read_training_data(TrainingSource(few, world.labels, skip_missing=True), 1)
     assert [path.stem for path in given.paths] == [f"train_{number}" for number in range(12, 40)]
     assert given.truth.shape == (28, 17)
@@ -226,8 +229,8 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
 def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     given = read_training_data(source(world), 1)
-    plan = Recipe((), decision="chosen")
-    made, tags = fit_decision_of(plan, given, scores, np.zeros(len(scores), np.int64))
+    recipe = Recipe((), decision="chosen")
+    made, tags = fit_decision_of(recipe, given, scores, np.zeros(len(scores), np.int64))
     start = flat_decision(17, rules=decision_file.rules(given.space))
     tuned = tuning.tune_decision(TuningProblem(scores, truth.truth, start, {}))
     assert decision_file.to_json(given.space, made) == decision_file.to_json(given.space, tuned.decision)
@@ -277,15 +280,15 @@ def test_a_student_is_shipped_without_its_teachers(world, run, tmp_path):
 
 def test_chips_without_labels_are_refused_where_nobody_teaches(world, recipe_file, tmp_path):
     with pytest.raises(ValueError, match="give a member of the recipe teachers"):
-        train(source(world, unlabelled=(world.test_jpg,)), tmp_path / "model", plan=read_recipe(recipe_file))
+        train(source(world, unlabelled=(world.test_jpg,)), tmp_path / "model", recipe=read_recipe(recipe_file))
 
 
 def test_a_budget_and_a_chosen_second_level_are_kept_to_and_shown(world, recipe_file, tmp_path, run):
-    plan = tmp_path / "plan.toml"
+    recipe = tmp_path / "plan.toml"
     words = 'budget_mb = 1000\nsecond = "chosen"\nview_mean = "geometric"\n'
-    plan.write_text(words + recipe_file.read_text())
+    recipe.write_text(words + recipe_file.read_text())
     target = tmp_path / "model"
-    done = run("train", world.train_jpg, world.labels, "-o", target, "--recipe", plan, "--views", 2)
+    done = run("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe, "--views", 2)
     assert done.returncode == 0, done.stderr
     manifest = bundle.read_manifest(target)
     taken = [entry for entry in manifest["front"] if entry["taken"]]
@@ -303,13 +306,13 @@ def test_a_budget_and_a_chosen_second_level_are_kept_to_and_shown(world, recipe_
 def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_path):
     table = tmp_path / "few.csv"
     table.write_text("\n".join(world.labels.read_text().splitlines()[: worlds.TIFS + 1]) + "\n")
-    plan = tmp_path / "plan.toml"
-    plan.write_text(
+    recipe = tmp_path / "plan.toml"
+    recipe.write_text(
         'folds = 2\nside = 64\nbands = ["blue", "green", "red", "nir"]\n[[members]]\nkind = "tuned"\nname = "net"\n'
         'backbone = "toy"\nweights = "none"\nsees = "streams"\nepochs = 1\n'
     )
     target = tmp_path / "model"
-    done = run("train", world.train_tif, table, "-o", target, "--recipe", plan)
+    done = run("train", world.train_tif, table, "-o", target, "--recipe", recipe)
     assert done.returncode == 0, done.stderr
     shown = run("predict", world.train_tif, "--model", target)
     assert len(shown.stdout.splitlines()) == worlds.TIFS + 1
@@ -335,11 +338,11 @@ def test_what_does_not_change_a_members_fit_does_not_train_it_anew(world, run, r
 def test_a_damaged_file_of_a_former_run_is_named(world, recipe_file, tmp_path):
     (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
     with pytest.raises(ValueError, match="no member fits"):
-        train(source(world), tmp_path / "model", plan=read_recipe(tmp_path / "wrong.toml"))
+        train(source(world), tmp_path / "model", recipe=read_recipe(tmp_path / "wrong.toml"))
     kept = next((tmp_path / "model.work").glob("*/net/fold_0.scores.npy"))
     kept.write_bytes(kept.read_bytes()[:-9])
     with pytest.raises(ValueError, match=r"fold_0\.scores\.npy, of a former run, is damaged; delete .*net and start"):
-        train(source(world), tmp_path / "model", plan=read_recipe(recipe_file))
+        train(source(world), tmp_path / "model", recipe=read_recipe(recipe_file))
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "numpy"])
@@ -357,4 +360,4 @@ def test_labels_of_which_none_is_sure_teach_nothing(world, recipe_file, tmp_path
     rows = [row.split(",") for row in world.labels.read_text().splitlines()[1:]]
     table.write_text("image_name,tags\n" + "".join(f"{name},clear? primary?\n" for name, _ in rows))
     with pytest.raises(ValueError, match=r"no chip of .*doubts\.csv carries a tag that is sure"):
-        train(TrainingSource(world.train_jpg, table), tmp_path / "model", plan=read_recipe(recipe_file))
+        train(TrainingSource(world.train_jpg, table), tmp_path / "model", recipe=read_recipe(recipe_file))

@@ -41,20 +41,22 @@ def test_cuts_for_other_labels_are_refused():
 @pytest.mark.parametrize("beta", [1, 2])
 def test_the_cut_of_one_label_is_the_best_of_all(seed, beta):
     scores, truth = rendered(seed, labels=1)
-    best = max(score.f_beta(truth, apply_thresholds(scores, cut), beta=beta) for cut in every_cut(scores[:, 0]))
-    cuts = fit_thresholds(scores, truth, beta=beta)
-    assert score.f_beta(truth, apply_thresholds(scores, cuts), beta=beta) == pytest.approx(best, abs=1e-12)
+    best = max(
+        score.f_beta(truth, apply_thresholds(scores, threshold), beta=beta) for threshold in every_cut(scores[:, 0])
+    )
+    thresholds = fit_thresholds(scores, truth, beta=beta)
+    assert score.f_beta(truth, apply_thresholds(scores, thresholds), beta=beta) == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_single_cut_betters_what_was_fitted(seed):
     scores, truth = rendered(seed)
-    cuts = fit_thresholds(scores, truth)
-    reached = score.f2(truth, apply_thresholds(scores, cuts))
+    thresholds = fit_thresholds(scores, truth)
+    reached = score.f2(truth, apply_thresholds(scores, thresholds))
     for label in range(scores.shape[1]):
-        for cut in every_cut(scores[:, label]):
-            other = cuts.copy()
-            other[label] = cut
+        for threshold in every_cut(scores[:, label]):
+            other = thresholds.copy()
+            other[label] = threshold
             assert score.f2(truth, apply_thresholds(scores, other)) <= reached + 1e-8
 
 
@@ -86,12 +88,12 @@ def test_the_order_of_the_labels_hardly_changes_what_is_reached():
 
 def test_cuts_stand_between_scores_and_repeat():
     scores, truth = rendered(5)
-    cuts = fit_thresholds(scores, truth)
-    assert cuts.dtype == np.float32
-    moved = cuts[cuts != np.float32(FLAT_THRESHOLD)]
+    thresholds = fit_thresholds(scores, truth)
+    assert thresholds.dtype == np.float32
+    moved = thresholds[thresholds != np.float32(FLAT_THRESHOLD)]
     assert len(moved)
     assert not np.isin(moved, scores).any()
-    np.testing.assert_array_equal(cuts, fit_thresholds(scores, truth))
+    np.testing.assert_array_equal(thresholds, fit_thresholds(scores, truth))
 
 
 def test_a_label_never_true_is_never_given_and_one_always_true_always():
@@ -110,8 +112,8 @@ def test_neighbouring_floats_are_told_apart():
     low = np.float32(0.5)
     scores = np.array([[low, 1], [np.nextafter(low, np.float32(1)), 1]])
     truth = np.array([[False, True], [True, True]])
-    cuts = fit_thresholds(scores, truth)
-    assert apply_thresholds(scores, cuts).tolist() == truth.tolist()
+    thresholds = fit_thresholds(scores, truth)
+    assert apply_thresholds(scores, thresholds).tolist() == truth.tolist()
 
 
 def test_scores_of_other_chips_or_without_numbers_are_refused():

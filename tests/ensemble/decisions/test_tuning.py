@@ -121,13 +121,15 @@ def test_a_recall_that_is_asked_is_reached_on_the_chips_it_was_fitted_on(recall)
 
 def test_cuts_come_with_intervals_around_them():
     scores, truth = drawn(7, 800)
-    cuts = tuning.threshold_intervals(problem(scores, truth), calibrate.unchanged(7))
-    assert (cuts.intervals[:, 0] <= cuts.intervals[:, 1]).all()
-    inside = (cuts.intervals[:, 0] <= cuts.cuts) & (cuts.cuts <= cuts.intervals[:, 1])
+    thresholds = tuning.threshold_intervals(problem(scores, truth), calibrate.unchanged(7))
+    assert (thresholds.intervals[:, 0] <= thresholds.intervals[:, 1]).all()
+    inside = (thresholds.intervals[:, 0] <= thresholds.thresholds) & (
+        thresholds.thresholds <= thresholds.intervals[:, 1]
+    )
     assert inside.mean() > 0.7
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
 def test_the_flat_cut_follows_beta(beta):
     start = flat_decision(3, rules=Rules(), beta=beta)
-    np.testing.assert_allclose(start.cuts, 1 / (1 + beta**2), rtol=1e-6)
+    np.testing.assert_allclose(start.thresholds, 1 / (1 + beta**2), rtol=1e-6)

@@ -136,5 +136,7 @@ def test_a_flat_cut_on_a_competitors_scores_gives_what_is_known_of_it(real):
     truth = np.array([[label in known[row[0]] for label in header[1:]] for row in rows])
     assert truth.shape == (4096, 17)
     assert 0.893 < score.f2(truth, apply_thresholds(scores, FLAT_THRESHOLD)) < 0.899
-    cuts = fit_thresholds(scores, truth)
-    assert score.f2(truth, apply_thresholds(scores, cuts)) >= score.f2(truth, apply_thresholds(scores, FLAT_THRESHOLD))
+    thresholds = fit_thresholds(scores, truth)
+    assert score.f2(truth, apply_thresholds(scores, thresholds)) >= score.f2(
+        truth, apply_thresholds(scores, FLAT_THRESHOLD)
+    )

@@ -184,7 +184,7 @@ def test_the_hyperrule_starts_from_a_head_of_zeros_and_knows_its_length(source):
 @pytest.mark.real
 def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
     weights = real.parent / "weights" / "resnet50v2_conv4_imagenet.weights.h5"
-    settings = TunedMember("net", "resnet50_v2", cut="conv5_block1_preact_relu", weights=str(weights))
+    settings = TunedMember("net", "resnet50_v2", layer="conv5_block1_preact_relu", weights=str(weights))
     model = built(settings)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     expected = model.predict_on_batch(pixels)

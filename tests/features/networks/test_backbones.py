@@ -27,8 +27,8 @@ def test_the_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
     inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
-    for cut, width in backbones.BACKBONES[name].cuts.items():
-        assert inside.get_layer(cut).output.shape[-1] == width == backbones.width(name, cut)
+    for layer, width in backbones.BACKBONES[name].truncations.items():
+        assert inside.get_layer(layer).output.shape[-1] == width == backbones.width(name, layer)
     chips_in = pixels(3)
     expected = model.predict_on_batch(chips_in)
     network = compiled(model, tmp_path)
@@ -109,8 +109,8 @@ def test_weights_of_a_file_come_back_whole_and_cut(tmp_path):
     whole.save_weights(path)
     spec = ChipSpec(side=32)
     expected = whole.get_layer("edges").get_weights()
-    for cut in ("top", "edges"):
-        model = backbones.build("toy", spec, cut=cut, weights=str(path))
+    for layer in ("top", "edges"):
+        model = backbones.build("toy", spec, layer=layer, weights=str(path))
         inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
         for ours, theirs in zip(inside.get_layer("edges").get_weights(), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -143,7 +143,7 @@ def test_a_missing_weight_file_and_an_unknown_cut_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a file"):
         backbones.build("toy", SPEC, weights=str(tmp_path / "none.h5"))
     with pytest.raises(ValueError, match="choose one of top, edges"):
-        backbones.build("toy", SPEC, cut="edge")
+        backbones.build("toy", SPEC, layer="edge")
 
 
 def test_imagenet_weights_that_cannot_be_fetched_say_which_file_to_put_where(monkeypatch):
@@ -159,7 +159,7 @@ def test_imagenet_weights_that_cannot_be_fetched_say_which_file_to_put_where(mon
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("name", "cut", "file"),
+    ("name", "layer", "file"),
     [
         ("mobilenet_v2", "top", "mobilenet_v2_100_imagenet_notop"),
         ("mobilenet_v2_035", "top", "mobilenet_v2_035_imagenet_notop"),
@@ -167,9 +167,9 @@ def test_imagenet_weights_that_cannot_be_fetched_say_which_file_to_put_where(mon
         ("resnet50_v2", "conv5_block1_preact_relu", "resnet50v2_conv4_imagenet"),
     ],
 )
-def test_genuine_imagenet_weights_load_and_compile(real, name, cut, file, tmp_path):
+def test_genuine_imagenet_weights_load_and_compile(real, name, layer, file, tmp_path):
     weights = real.parent / "weights" / f"{file}.weights.h5"
-    model = backbones.build(name, SPEC, cut=cut, weights=str(weights))
+    model = backbones.build(name, SPEC, layer=layer, weights=str(weights))
     expected = model.predict_on_batch(pixels(2))
     assert expected.std(axis=0).max() > 0.01
     assert np.abs(compiled(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
