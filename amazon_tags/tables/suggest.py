@@ -8,9 +8,9 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` was probably meant to be, or None.
 
     Example:
-        >>> nearest("Artisanal_mine", PLANET.names)
+        >>> nearest("Artisanal_mine", ["artisinal_mine", "conventional_mine"])
         'artisinal_mine'
-        >>> nearest("volcano", PLANET.names)
+        >>> nearest("volcano", ["artisinal_mine", "conventional_mine"])
     """
     folded = {choice.casefold(): choice for choice in choices}
     found = difflib.get_close_matches(word.casefold(), folded, n=1)

@@ -17,7 +17,7 @@ def apply_thresholds(scores: Scores, thresholds: Thresholds | float) -> Tags:
     """Tags (chips, labels) where `scores >= cuts`, in float32; one cut for all labels, or one each.
 
     Example:
-        >>> apply(np.float32([[0.2, 0.3]]), np.float32([0.2, 0.31]))
+        >>> apply_thresholds(np.float32([[0.2, 0.3]]), np.float32([0.2, 0.31]))
         array([[ True, False]])
     """
     limits = np.asarray(thresholds, np.float32)

@@ -19,7 +19,7 @@ def stability_index(expected: NDArray[np.bool_], given: NDArray[np.bool_]) -> Ra
 
     Example:
         >>> tagged = np.arange(100)[:, np.newaxis] < [30, 50]
-        >>> stability(tagged, np.arange(100)[:, np.newaxis] < [30, 80]).round(2)
+        >>> stability_index(tagged, np.arange(100)[:, np.newaxis] < [30, 80]).round(2)
         array([0.  , 0.41])
     """
     first, second = ((tags.sum(axis=0) + 0.5) / (len(tags) + 1) for tags in (expected, given))

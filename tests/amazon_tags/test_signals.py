@@ -5,10 +5,10 @@ import pytest
 
 LOST = """
 import os, signal, time
-from amazon_tags import process
-process.PATIENCE = 0.2
+from amazon_tags import signals
+signals.SECONDS_BETWEEN_SIGNALS = 0.2
 signal.signal({number}, signal.SIG_DFL)  # whatever the tests were started under
-process.catch_signals()
+signals.catch_signals()
 class Dying:
     def __del__(self):
         os.kill(os.getpid(), {number})
@@ -27,17 +27,18 @@ def test_a_signal_that_a_destructor_swallows_ends_the_run_all_the_same(number, c
 TURNED = """
 import os, signal, time
 import click
-from amazon_tags import process
+from amazon_tags.errors import run_command_line
+from amazon_tags.signals import catch_signals
 signal.signal({number}, signal.SIG_DFL)  # whatever the tests were started under
 @click.command()
 def turning():
-    process.catch_signals()
+    catch_signals()
     try:
         os.kill(os.getpid(), {number})
         time.sleep(20)
     except BaseException as error:  # as a library in C++ does
         raise RuntimeError("Check 'all is well' failed") from error
-process.main(turning)
+run_command_line(turning)
 """
 
 

@@ -152,7 +152,7 @@ time.sleep(60)
 def staged(folder, end):
     """A process that runs a slow stage."""
     code = f"import sys; sys.path.insert(0, {str(competitions.SCRIPTS)!r}); import produce, time; "
-    code += f"from pathlib import Path; produce.process.catch_signals(); line = [sys.executable, '-c', {SLOW!r}]; "
+    code += f"from pathlib import Path; produce.catch_signals(); line = [sys.executable, '-c', {SLOW!r}]; "
     code += f"produce.stage(Path({str(folder)!r}), 'slow', line, {end})"
     return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
 
@@ -224,7 +224,10 @@ def attached(tmp_path, recipe_file):
     scripts = folder / "amazon-tags-offline" / "scripts"
     shutil.copytree(competitions.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     layout = (scripts / "layout.py").read_text()
-    for name, count in (("rehearsal.TEST + rehearsal.FILES", worlds.TEST), ("rehearsal.TRAIN", worlds.TRAIN)):
+    for name, count in (
+        ("sample_competition.TEST + sample_competition.FILES", worlds.TEST),
+        ("sample_competition.TRAIN", worlds.TRAIN),
+    ):
         assert name in layout
         layout = layout.replace(name, str(count))
     (scripts / "layout.py").write_text(layout)

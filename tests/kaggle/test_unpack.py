@@ -12,6 +12,8 @@ import numpy as np
 import py7zr
 import pytest
 
+from amazon_tags.files import preflight
+
 SCRIPTS = Path(__file__).parents[2] / "kaggle"
 
 
@@ -153,8 +155,8 @@ def test_an_encrypted_archive_is_refused(unpack, tmp_path):
 
 def test_what_has_no_room_is_refused_before_it_is_unpacked(unpack, tmp_path, monkeypatch):
     archive = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 100})
-    usage = sys.modules["unpack"].files.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(sys.modules["unpack"].files.shutil, "disk_usage", lambda _: usage._replace(free=99))
+    usage = preflight.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: usage._replace(free=99))
     with pytest.raises(OSError, match="no space left on device; make room"):
         unpack(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]

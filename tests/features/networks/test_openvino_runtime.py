@@ -85,8 +85,8 @@ def test_chips_are_normalised_before_they_are_transposed(batch, read_twice):
 SIGNALLED = """
 import os, signal, sys, threading
 from pathlib import Path
-from features import runtime
-held = [runtime.load(*(Path(path).read_bytes() for path in sys.argv[1:]))]
+from features.networks import openvino_runtime
+held = [openvino_runtime.load(*(Path(path).read_bytes() for path in sys.argv[1:]))]
 gone = threading.Thread(target=held.clear)  # the last who knows the network is another thread
 gone.start()
 gone.join()
