@@ -10,7 +10,7 @@ from PIL import Image
 
 from features.arrays import Positions
 from features.scenes import chip_edges
-from features.scenes.chip_edges import Edges
+from features.scenes.chip_edges import Edges, Nearest
 
 MIN_EVIDENCE = 0.25  # that joins two parts: the edges are 1.28 times nearer than any rival
 STEPS = ((0, 1), (1, 0))  # rows and columns to the neighbour at the right and to the one below
@@ -56,15 +56,7 @@ def assemble(edges: Edges) -> Layout:
     def weigh(side: int, ours: int, theirs: int) -> float:
         return chip_edges.evidence(edges, nearest[side], side, ours, theirs)
 
-    best_fits = {
-        pair
-        for side, (forward, backward) in enumerate(nearest)
-        for pair in (
-            *((side, chip, int(fit)) for chip, fit in enumerate(forward.chip) if fit >= 0),
-            *((side, int(fit), chip) for chip, fit in enumerate(backward.chip) if fit >= 0),
-        )
-    }
-    surest_first = sorted(((weigh(*pair), pair) for pair in best_fits), reverse=True)
+    surest_first = sorted(((weigh(*pair), pair) for pair in _best_fits(nearest)), reverse=True)
 
     parts = [{(0, 0): chip} for chip in range(edges.lines.shape[1])]
     part_of = list(range(len(parts)))  # of each chip
@@ -89,6 +81,18 @@ def assemble(edges: Edges) -> Layout:
             for cell, chip in moved.items():
                 part_of[chip], cell_of[chip] = fixed, cell
     return _number(part_of, cell_of)
+
+
+def _best_fits(nearest: Sequence[tuple[Nearest, Nearest]]) -> set[Pair]:
+    """Return the pairs of chips of which one is the best fit of the other, on both sides."""
+    return {
+        pair
+        for side, (forward, backward) in enumerate(nearest)
+        for pair in (
+            *((side, chip, int(fit)) for chip, fit in enumerate(forward.chip) if fit >= 0),
+            *((side, int(fit), chip) for chip, fit in enumerate(backward.chip) if fit >= 0),
+        )
+    }
 
 
 def _meeting_pairs(fixed: dict[Cell, int], moved: dict[Cell, int]) -> Iterator[Pair]:

@@ -26,9 +26,8 @@ def edges_of(chips):
 def scenes():
     """Return chips of two rendered scenes of 24 each, shuffled, and the place of each as scene, row, column."""
     scene_tags = (["clear", "primary", "agriculture", "road"], ["clear", "primary", "water", "habitation"])
-    parts = [
-        split(sample.render(tags, seed=7 + number, side=6 * SIDE)[: 4 * SIDE]) for number, tags in enumerate(scene_tags)
-    ]
+    rendered = [sample.render(tags, seed=7 + number, side=6 * SIDE) for number, tags in enumerate(scene_tags)]
+    parts = [split(scene[: 4 * SIDE]) for scene in rendered]
     places = [(number, *place) for number, (_, cells) in enumerate(parts) for place in cells]
     order = np.random.default_rng(0).permutation(len(places))
     return np.concatenate([chips for chips, _ in parts])[order], [places[row] for row in order]

@@ -29,9 +29,8 @@ def rendered():
 
 @pytest.mark.parametrize("change", ["quality", "half", "bright"])
 def test_copies_are_found_and_nothing_else(rendered, change):
-    pictures = np.stack(
-        [duplicates.thumbnail(chip) for chip in (*rendered, *(save_again(chip, change) for chip in rendered))]
-    )
+    copies = [save_again(chip, change) for chip in rendered]
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*rendered, *copies)])
     pairs = {tuple(pair) for pair in duplicates.find_pairs(pictures).tolist()}
     true = {(place, place + len(rendered)) for place in range(len(rendered))}
     assert pairs <= true
@@ -39,9 +38,8 @@ def test_copies_are_found_and_nothing_else(rendered, change):
 
 
 def test_the_size_of_a_tile_does_not_change_the_pairs(rendered, monkeypatch):
-    pictures = np.stack(
-        [duplicates.thumbnail(chip) for chip in (*rendered, *(save_again(chip, "half") for chip in rendered))]
-    )
+    copies = [save_again(chip, "half") for chip in rendered]
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*rendered, *copies)])
     expected = duplicates.find_pairs(pictures).tolist()
     monkeypatch.setattr(duplicates, "TILE_CHIPS", 7)
     assert sorted(duplicates.find_pairs(pictures).tolist()) == sorted(expected)
