@@ -69,7 +69,7 @@ def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
     first = chips.header(paths[0])
     spec = ChipSpec(side=min(SIDE, first.width, first.height))
     hashes: list[str] = []
-    pictures = np.empty((len(paths), duplicates.SIDE, duplicates.SIDE), np.float32)
+    pictures = np.empty((len(paths), duplicates.SIDE_PIXELS, duplicates.SIDE_PIXELS), np.float32)
     lines = np.empty((4, len(paths), 3 * spec.side), np.float16)
     rough = np.empty((4, len(paths)), np.float32)
     with progress.bar("looking", len(paths)) as advance:

@@ -36,10 +36,10 @@ from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
 from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, pack_second_level, parse_second_level
+from features.arrays import ChipBatch
 from features.images.chips import ChipSpec
 from features.networks import openvino_runtime
 from features.networks.extract import Network
-from features.networks.openvino_runtime import ChipBatch
 
 Values = NDArray[np.float32]  # (views, chips, dim)
 

@@ -16,9 +16,9 @@ from amazon_tags.prediction.predict import score_chips
 from amazon_tags.retraining.job import GateLimits
 from amazon_tags.training.training_data import TrainingData
 from ensemble.metrics import score, shift
+from features.arrays import ChipBatch
 from features.images import chips
 from features.networks import openvino_runtime
-from features.networks.openvino_runtime import ChipBatch
 
 GOLDEN = 1e-5  # of a golden chip's score in f32, on the machine that made it
 ENOUGH = 30  # chips that must be withheld before folds are held against them

@@ -254,7 +254,7 @@ def _vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Values
         keras.utils.set_random_seed(examples.seed)
         frame = BackboneOptions(settings.sees, settings.shrink, settings.pool)
         model = backbones.build(
-            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, frame=frame
+            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, options=frame
         )
         with folders.atomic_folder(network) as part:
             _write_network(model, part)

@@ -87,11 +87,11 @@ def _network(entry: FittedMember, examples: Examples, number: int, name: str) ->
         return made
     xml, weights = member_network(unit)
     rows = np.flatnonzero(examples.fold != number)
-    picked = rows[np.linspace(0, len(rows) - 1, min(quantise.ENOUGH, len(rows))).astype(int)]
+    picked = rows[np.linspace(0, len(rows) - 1, min(quantise.MAX_CALIBRATION_CHIPS, len(rows))).astype(int)]
     shown: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in picked])
     ladder = entry.folder / "kept.npy"  # found once, on the first unit
     if not ladder.exists():
-        np.save(ladder, quantise.kept(xml, weights, shown))
+        np.save(ladder, quantise.choose_float_convolutions(xml, weights, shown))
     content = quantise.quantise_to_int8(xml, weights, shown, keep=int(np.load(ladder)))
     with folders.atomic_folder(made) as part:
         for target, written in zip(engine.NETWORK["f32"], content, strict=True):

@@ -44,10 +44,10 @@ from ensemble.second_level.candidates import (
 )
 from ensemble.second_level.models import SecondLevel
 from ensemble.second_level.pareto import best_within, pareto_front
+from features.arrays import ChipBatch
 from features.images import listing
 from features.images.chips import ChipSpec
 from features.networks import backbones, extract, inputs
-from features.networks.openvino_runtime import ChipBatch
 
 GOLDEN_TAGS = (
     "clear primary",

@@ -7,7 +7,7 @@ import numpy as np
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or importing it asks the network for a newer release
 import albumentations
 
-from features.images.chips import Chip
+from features.arrays import Chip
 
 
 def pipeline(seed: int, dtype: str = "uint8") -> albumentations.Compose:

@@ -36,7 +36,7 @@ def rebuild_network(settings: FrozenMember | TunedMember, weights: Path, target:
     try:
         if isinstance(settings, FrozenMember):
             frame = BackboneOptions(settings.sees, settings.shrink, settings.pool)
-            model = backbones.build(settings.backbone, target.spec, layer=settings.layer, frame=frame)
+            model = backbones.build(settings.backbone, target.spec, layer=settings.layer, options=frame)
         elif settings.output == "softmax":
             raise ValueError(f"{settings.name} has a softmax over all labels, which runs on the CPU alone.")
         else:

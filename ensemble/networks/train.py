@@ -41,7 +41,7 @@ def build_network(
         shrink: how many times smaller than the member's own the chips are seen.
     """
     frame = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool)
-    trunk = backbones.build(settings.backbone, spec, layer=settings.layer, weights=settings.weights, frame=frame)
+    trunk = backbones.build(settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=frame)
     dropped = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
     groups = _groups(settings, len(rates), groups)
     grouped = [column for group in groups for column in group]

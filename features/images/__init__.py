@@ -1,1 +1,1 @@
-"""Chips: where they are, how they are decoded, and what their bands are."""
+"""Read chips: find their files, decode them, and give them the bands and the size that a network expects."""

@@ -1,4 +1,4 @@
-"""Files inside of a zip or tar archive, read in place: nothing is unpacked, so no name in it can lead anywhere."""
+"""Read files inside a zip or tar archive without unpacking it, so that no name in the archive can write anywhere."""
 
 import os
 import stat
@@ -6,11 +6,13 @@ import tarfile
 import weakref
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-UNINDEXED_FORMATS = {  # by its first bytes: an archive that can only be read from its start to its end
+UNINDEXED_FORMATS = {  # by the first bytes: formats that can only be read from start to end
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
@@ -18,69 +20,71 @@ UNINDEXED_FORMATS = {  # by its first bytes: an archive that can only be read fr
     b"Rar!": "rar",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-MAX_REMEMBERED_MEMBERS = 4096  # members of a tar that Python's reader holds before it is made to forget them
+MAX_CACHED_TAR_MEMBERS = 4096  # Python's reader keeps an object for each member; the cache is emptied past this number
 
 
 class Archive(Protocol):
-    """An open archive: the names of its files in its own order, and the bytes of each."""
+    """An open archive: the names of its files in stored order, and the bytes of each."""
 
     path: Path
     names: list[str]
 
-    def read(self, place: int, most: int) -> bytes:
-        """The bytes of the file at a place of `names`; ValueError if it is damaged or larger than `most`."""
+    def read(self, position: int, max_bytes: int) -> bytes:
+        """Return the bytes of the file at a position of `names`.
+
+        Raises:
+            ValueError: The file is damaged, or larger than `max_bytes`.
+        """
 
 
 @dataclass(frozen=True)
 class ArchivedFile:
-    """One file of an archive, by its place in it; where a file's path would do, so does this."""
+    """One file of an archive, by its position in `Archive.names`. It is accepted wherever a chip's path is."""
 
     archive: Archive
-    place: int
+    position: int
 
     @property
     def name(self) -> str:
-        """The last part of its name."""
-        return PurePosixPath(self.archive.names[self.place]).name
+        """Return the file's name without its folders."""
+        return PurePosixPath(self.archive.names[self.position]).name
 
     def as_posix(self) -> str:
-        """The archive's path, a colon, and its name there."""
-        return f"{self.archive.path.as_posix()}:{self.archive.names[self.place]}"
+        """Return the archive's path, a colon, and the file's name inside the archive."""
+        return f"{self.archive.path.as_posix()}:{self.archive.names[self.position]}"
 
     __str__ = as_posix
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a zip or a tar, by its content.
+    """Return whether a file is a zip or a tar, by its content.
 
     Raises:
-        ValueError: it is an archive that has no index to read one file by.
+        ValueError: It is a compressed archive without an index, from which one file cannot be read alone.
     """
     with path.open("rb") as stream:
         start = stream.read(512)
     for magic, kind in UNINDEXED_FORMATS.items():
         if start.startswith(magic):
             raise ValueError(
-                f"{path} is packed as a whole by {kind}, so no chip in it can be found by itself; unpack it, or make a "
+                f"{path} is packed as a whole by {kind}, so single chips cannot be read from it; unpack it, or make a "
                 "zip or plain tar of it."
             )
     return start.startswith((b"PK\x03\x04", b"PK\x05\x06")) or start[257:262] == b"ustar"
 
 
 def open_archive(path: Path) -> Archive:
-    """A zip or tar, its names checked.
+    """Open a zip or tar and check its index.
 
     Raises:
-        ValueError: it is damaged, or holds a link or an encrypted file.
+        ValueError: The archive is damaged, or holds a link or an encrypted file.
     """
-    try:
+    with _damage_reported(f"{path} is a damaged archive", "download or create it again"):
         return Tar(path) if tarfile.is_tarfile(path) else Zip(path)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise ValueError(f"{path} is no sound archive ({error}); fetch or make it anew.") from error
 
 
 class Zip:
-    """A zip; threads may read it at once."""
+    """A zip archive. Several threads may read it at the same time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,18 +98,18 @@ class Zip:
             if kind not in (0, stat.S_IFREG):
                 raise ValueError(f"{path} holds a link, {entry.filename!r}; make an archive of the files themselves.")
 
-    def read(self, place: int, most: int) -> bytes:
-        """The bytes of one file."""
-        try:
-            with self._file.open(self._entries[place]) as stream:
-                content = stream.read(most + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise ValueError(f"is damaged in its archive ({error}); fetch or make the archive anew.") from error
-        return _within(content, most)
+    def read(self, position: int, max_bytes: int) -> bytes:
+        """Return the bytes of one file; raises like `Archive.read`."""
+        with (
+            _damage_reported("is damaged in its archive", "download or create the archive again"),
+            self._file.open(self._entries[position]) as stream,
+        ):
+            content = stream.read(max_bytes + 1)
+        return _refuse_large(content, max_bytes)
 
 
 class Tar:
-    """An uncompressed tar; threads may read it at once."""
+    """An uncompressed tar archive. Several threads may read it at the same time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,21 +122,34 @@ class Tar:
                 if entry.isreg():
                     self.names.append(entry.name)
                     self._spans.append((entry.offset_data, entry.size))
-                if len(reader.members) > MAX_REMEMBERED_MEMBERS:  # type: ignore[attr-defined]
+                if len(reader.members) > MAX_CACHED_TAR_MEMBERS:  # type: ignore[attr-defined]
                     reader.members.clear()  # type: ignore[attr-defined]
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._descriptor)
 
-    def read(self, place: int, most: int) -> bytes:
-        """The bytes of one file."""
-        offset, size = self._spans[place]
-        content = os.pread(self._descriptor, min(size, most + 1), offset)
-        if len(content) < min(size, most + 1):
-            raise ValueError(f"is cut off: {len(content):,} of its {size:,} bytes are there; fetch the archive anew.")
-        return _within(content, most)
+    def read(self, position: int, max_bytes: int) -> bytes:
+        """Return the bytes of one file; raises like `Archive.read`."""
+        offset, size = self._spans[position]
+        expected = min(size, max_bytes + 1)
+        content = os.pread(self._descriptor, expected, offset)
+        if len(content) < expected:
+            raise ValueError(
+                f"is truncated: {len(content):,} of {size:,} bytes are in the archive; download or create it again."
+            )
+        return _refuse_large(content, max_bytes)
 
 
-def _within(content: bytes, most: int) -> bytes:
-    if len(content) > most:
-        raise ValueError(f"has over {most:,} bytes; a chip has fewer, cut it into chips first.")
+@contextmanager
+def _damage_reported(problem: str, advice: str) -> Iterator[None]:
+    """Raise ValueError for each exception by which the readers of zip and tar report damage or an unknown method."""
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{problem} ({error}); {advice}.") from error
+
+
+def _refuse_large(content: bytes, max_bytes: int) -> bytes:
+    """Return the content unless it is larger than a chip may be."""
+    if len(content) > max_bytes:
+        raise ValueError(f"has over {max_bytes:,} bytes; a chip has fewer, split it into chips first.")
     return content

@@ -1,6 +1,6 @@
-"""Chips by their places: in folders, among files and inside of archives, in natural order.
+"""List chips of folders, files and archives in natural order.
 
-A million of them must be listed: so a listing holds names, and makes a place of one when it is asked for.
+A listing of a million chips must fit into memory, so it holds names and makes a path only when one is read.
 """
 
 import os
@@ -16,104 +16,117 @@ from features.images.archives import Archive, ArchivedFile
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 
 ChipPath = Path | ArchivedFile
+Entry = tuple[int, str, int]  # index of the root, file name without folders, position in an archive (0 in a folder)
 
 
 @dataclass(frozen=True)
 class Listing(Sequence[ChipPath]):
-    """Places in order: of each, which of the `roots` it is in, its file's name, and its position in an archive."""
+    """Paths of chips in order. Each entry refers to one of the `roots`: a folder or an open archive."""
 
     roots: list[Path | Archive]
-    found: list[tuple[int, str, int]]
+    entries: list[Entry]
 
     def __len__(self) -> int:
-        """How many chips."""
-        return len(self.found)
+        """Return the number of chips."""
+        return len(self.entries)
 
     @overload
     def __getitem__(self, row: int) -> ChipPath: ...
     @overload
     def __getitem__(self, row: slice) -> "Listing": ...
     def __getitem__(self, row: int | slice) -> "ChipPath | Listing":
-        """One place, or a part of the listing."""
+        """Return one path, or a part of the listing."""
         if isinstance(row, slice):
-            return Listing(self.roots, self.found[row])
-        root, name, position = self.found[row]
-        home = self.roots[root]
-        return home / name if isinstance(home, Path) else ArchivedFile(home, position)
+            return Listing(self.roots, self.entries[row])
+        number, name, position = self.entries[row]
+        root = self.roots[number]
+        return root / name if isinstance(root, Path) else ArchivedFile(root, position)
 
     def take(self, rows: Iterable[int]) -> "Listing":
-        """These rows, in this order."""
-        return Listing(self.roots, [self.found[row] for row in rows])
+        """Return a listing of these rows, in this order."""
+        return Listing(self.roots, [self.entries[row] for row in rows])
 
     def names(self) -> list[str]:
-        """What the chips are called in tables."""
-        return [naming.name(name) for _, name, _ in self.found]
+        """Return the chips' names in tables."""
+        return [naming.name(name) for _, name, _ in self.entries]
 
     def files(self) -> Iterator[Path]:
-        """The files that are read: chips and archives."""
-        yield from (place for place in self if isinstance(place, Path))
-        yield from (home.path for home in self.roots if not isinstance(home, Path))
+        """Yield all files that reading the chips opens: chips outside archives, and archives."""
+        yield from (path for path in self if isinstance(path, Path))
+        yield from (root.path for root in self.roots if not isinstance(root, Path))
 
 
-def name(place: ChipPath) -> str:
-    """What the chip of a place is called in tables."""
-    return naming.name(place.name)
+def name(path: ChipPath) -> str:
+    """Return the chip's name in tables."""
+    return naming.name(path.name)
 
 
 def chips(paths: Sequence[Path]) -> Listing:
-    """The chips in folders (not in theirs), in archives (at any depth) and among files: train_2 before train_10.
+    """Return the chips of folders, archives and files in natural order: train_2 before train_10.
+
+    Folders are not searched recursively; archives are. A file that is named itself is listed whatever its suffix.
 
     Raises:
-        FileNotFoundError: a path is not there.
-        ValueError: no chips, two of one name, a name that a table cannot hold, or an archive that cannot be used.
+        FileNotFoundError: A path does not exist.
+        ValueError: A path holds no chips, two chips have the same name, a table cannot hold a name, or an archive
+            cannot be used.
     """
     roots: list[Path | Archive] = []
-    found: list[tuple[int, str, int]] = []
-    homes: dict[Path, int] = {}
+    entries: list[Entry] = []
+    parents: dict[Path, int] = {}  # of single files, so that files of one folder share a root
+
     for path in paths:
         if path.is_dir():
             roots.append(path)
-            inside = [(len(roots) - 1, entry, 0) for entry in _entries(path)]
+            chips_of_path = [(len(roots) - 1, file_name, 0) for file_name in _chips_in_folder(path)]
         elif not path.exists():
-            raise FileNotFoundError(f"{path} is neither a file nor a folder; name chips that exist.")
+            raise FileNotFoundError(f"{path} is neither a file nor a folder; pass chips that exist.")
         elif path.is_file() and path.suffix.lower() not in SUFFIXES and archives.is_archive(path):
             archive = archives.open_archive(path)
             roots.append(archive)
-            held = [(entry.rpartition("/")[2], position) for position, entry in enumerate(archive.names)]
-            inside = [(len(roots) - 1, entry, position) for entry, position in held if _is_chip(entry)]
+            chips_of_path = [(len(roots) - 1, *entry) for entry in _chips_in_archive(archive)]
         else:
-            if path.parent not in homes:
-                homes[path.parent] = len(roots)
+            if path.parent not in parents:
+                parents[path.parent] = len(roots)
                 roots.append(path.parent)
-            inside = [(homes[path.parent], path.name, 0)]
-        if not inside:
+            chips_of_path = [(parents[path.parent], path.name, 0)]
+
+        if not chips_of_path:
             where = "in the folder itself" if path.is_dir() else "in the archive"
-            raise ValueError(f"{path} holds no chips; needed are files named {', '.join(SUFFIXES)} {where}.")
-        found += inside
-    found.sort(key=lambda entry: naming.natural(entry[1]))
-    listing = Listing(roots, found)
-    _refuse_names(listing)
+            raise ValueError(f"{path} holds no chips; expected files named {', '.join(SUFFIXES)} {where}.")
+        entries += chips_of_path
+
+    entries.sort(key=lambda entry: naming.natural(entry[1]))
+    listing = Listing(roots, entries)
+    _refuse_unusable_names(listing)
     return listing
 
 
-def _entries(folder: Path) -> list[str]:
+def _chips_in_folder(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries if _is_chip(entry.name) and not entry.is_dir()]
+
+
+def _chips_in_archive(archive: Archive) -> list[tuple[str, int]]:
+    """Return file name and position of each chip."""
+    names = [(path.rpartition("/")[2], position) for position, path in enumerate(archive.names)]
+    return [entry for entry in names if _is_chip(entry[0])]
 
 
 def _is_chip(file_name: str) -> bool:
     return file_name.lower().endswith(SUFFIXES) and not file_name.startswith(".")
 
 
-def _refuse_names(listing: Listing) -> None:
+def _refuse_unusable_names(listing: Listing) -> None:
     for row, (first, second) in enumerate(pairwise(listing.names())):
         if first == second:
             raise ValueError(
-                f"{listing[row]} and {listing[row + 1]} have one name, {first}; a name may stand for one chip only."
+                f"{listing[row]} and {listing[row + 1]} have the same name, {first}; a name must stand for one chip: "
+                "rename one file or leave it out."
             )
-    unwritable = [entry for _, entry, _ in listing.found if not naming.writable(entry)]
+    unwritable = [file_name for _, file_name, _ in listing.entries if not naming.writable(file_name)]
     if unwritable:
         raise ValueError(
             f"{len(unwritable)} of {len(listing)} chips have names with control characters or not in UTF-8 "
-            f"(first: {unwritable[0]!r}), which no table can hold; rename them."
+            f"(first: {unwritable[0]!r}), which a table cannot hold; rename them."
         )

@@ -1,14 +1,14 @@
-"""What chips are called: names in tables, and their natural order."""
+"""Name chips: the name of a file in tables, and the natural order of names."""
 
 import re
 
 IMAGE_SUFFIX = re.compile(r"(\.(jpe?g|png|tiff?))+$", re.IGNORECASE)
-NUMBER = re.compile(r"\d{1,4000}")  # Python makes no number of more digits
-UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are no UTF-8
+NUMBER = re.compile(r"\d{1,4000}")  # Python converts at most 4,300 digits to a number
+UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
 def name(file_name: str) -> str:
-    """What a chip is called in tables: its file's name without the image suffix, or suffixes.
+    """Return a chip's name in tables: its file name without the image suffix, or suffixes.
 
     Example:
         >>> name("train_2.jpg"), name("b.1.tif.png"), name("train_3")
@@ -18,22 +18,25 @@ def name(file_name: str) -> str:
 
 
 def writable(file_name: str) -> bool:
-    """Whether a table can hold the name."""
+    """Return whether a table can hold the name."""
     return not UNWRITABLE.search(file_name)
 
 
 def natural(file_name: str) -> str:
-    """A key that sorts train_2 before train_10, and brings together what has one name in tables.
+    """Return a sort key that places train_2 before train_10, and files of one name in tables next to each other.
 
     Example:
         >>> sorted(["b.jpg", "a10.jpg", "a9.jpg", "a09.jpg"], key=natural)
         ['a09.jpg', 'a9.jpg', 'a10.jpg', 'b.jpg']
     """
-    whole = name(file_name)
-    return "\0".join((NUMBER.sub(_by_length, whole), whole, file_name))
+    table_name = name(file_name)
+    return "\0".join((NUMBER.sub(_by_length, table_name), table_name, file_name))
 
 
-def _by_length(found: re.Match[str]) -> str:
-    """A number as text that sorts by its value: first how many digits it has, in signs that sort before all others."""
-    digits = str(int(found[0]))
+def _by_length(match: re.Match[str]) -> str:
+    """Return a number as text that sorts by value: two characters for its count of digits, then the digits.
+
+    These characters sort before all others that a table's name may hold.
+    """
+    digits = str(int(match[0]))
     return chr(1 + len(digits) // 30) + chr(1 + len(digits) % 30) + digits

@@ -1,1 +1,1 @@
-"""Backbones: built and trained by Keras, exported to and run by OpenVINO."""
+"""Run backbones: Keras builds and trains them, OpenVINO runs them on a CPU, and Keras on a GPU."""

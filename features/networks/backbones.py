@@ -1,58 +1,60 @@
 """Backbones: networks that turn integer pixels into one vector a chip.
 
-Each entry of `BACKBONES` names an architecture of `keras.applications` (or the two-layer `toy`), the side of
-its input in pixels, the scaling that its ImageNet weights expect and the layers where it may be cut. Scaling is
-part of the network that `build` returns, so it eats pixels as they come: 0..255, or 0..65535 for 16-bit chips.
+Each entry of `BACKBONES` names an architecture of `keras.applications` (or the two-layer `toy`), the side of its input
+in pixels, the scaling that its ImageNet weights expect and the layers at which it may be truncated. The network that
+`build` returns includes the scaling, so it takes pixels as they are stored: 0..255, or 0..65535 for 16-bit chips.
 """
 
-import math
-import os
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
-import numpy as np
 from keras import applications, layers, ops
 
 from features.images.chips import ChipSpec
 from features.networks import batch_norm, inputs
+from features.networks.weights import copy_to_more_channels, explain_download_error, load_file
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's B, G, R on 0..255
 
 
 def _symmetric(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Scale to -1..1."""
     return layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
 
 
 def _efficient(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Scale as EfficientNetV2-S does: to -1 and just below 1."""
     return layers.Rescaling(1 / 128.0, offset=-1.0)(pixels)
 
 
 def _standard(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Scale to mean 0 and standard deviation 1 over ImageNet."""
     scale = [1 / (255 * deviation) for deviation in DEVIATION]
     offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
-    return layers.Rescaling(_stretched(scale, pixels), offset=_stretched(offset, pixels))(pixels)
+    return layers.Rescaling(_extend(scale, pixels), offset=_extend(offset, pixels))(pixels)
 
 
 def _caffe(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Put blue first, and subtract ImageNet's means without scaling."""
     order = [2, 1, 0, *range(3, pixels.shape[-1])]
     blue_first = ops.take(layers.Rescaling(1.0)(pixels), order, axis=-1)
-    return layers.Rescaling(1.0, offset=_stretched([-mean for mean in CAFFE_MEAN], pixels))(blue_first)
+    return layers.Rescaling(1.0, offset=_extend([-mean for mean in CAFFE_MEAN], pixels))(blue_first)
 
 
-def _stretched(values: list[float], pixels: keras.KerasTensor) -> list[float]:
-    """One value a channel; those past the colours get the colours' mean."""
+def _extend(values: list[float], pixels: keras.KerasTensor) -> list[float]:
+    """Return one value a channel; channels after the three colours get the colours' mean."""
     return values + [sum(values) / 3] * (pixels.shape[-1] - 3)
 
 
 def _toy(*, input_shape: tuple[int, int, int], include_top: bool, weights: str | None) -> keras.Model:  # noqa: ARG001
-    """Two convolutions for tests: the shape of the others, in milliseconds."""
+    """Build two convolutions for tests: the same interface as the others, and it runs in milliseconds."""
     pixels = keras.Input(input_shape)
     edges = layers.Conv2D(8, 5, strides=4, activation="relu", name="edges")(pixels)
     return keras.Model(pixels, layers.Conv2D(16, 3, strides=2, activation="relu", name="shapes")(edges))
@@ -60,7 +62,15 @@ def _toy(*, input_shape: tuple[int, int, int], include_top: bool, weights: str |
 
 @dataclass(frozen=True)
 class Backbone:
-    """One row of the table: `dim` is the width of the vectors at the top, `cuts` maps a layer's name to its width."""
+    """One row of the table.
+
+    Attributes:
+        make: Builds the network; takes the arguments of `keras.applications`.
+        side: Of the images that its weights were trained on, in pixels.
+        scale: Maps pixels 0..255 to what its ImageNet weights expect.
+        dim: Columns of the vectors at the top.
+        truncations: Layers at which it may be truncated, each with the columns of its vectors.
+    """
 
     make: Callable[..., keras.Model]
     side: int
@@ -69,7 +79,7 @@ class Backbone:
     truncations: dict[str, int] = field(default_factory=dict)
 
 
-_no_scaling = {"include_preprocessing": False}  # ours stands in front instead
+_no_scaling = {"include_preprocessing": False}  # `build` puts the scaling in front
 BACKBONES = {
     "mobilenet_v2": Backbone(
         partial(applications.MobileNetV2, alpha=1.0),
@@ -141,7 +151,7 @@ BACKBONES = {
     "resnet101": Backbone(
         applications.ResNet101, 224, _caffe, 2048, {"conv3_block4_out": 512, "conv4_block23_out": 1024}
     ),
-    "resnet50_v2": Backbone(  # of version 2 after a norm and a ReLU: between blocks it hands on raw sums
+    "resnet50_v2": Backbone(  # truncated after a norm and a ReLU: between blocks there are raw sums
         applications.ResNet50V2,
         224,
         _symmetric,
@@ -165,8 +175,10 @@ BACKBONES = {
 class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
     """A backbone in inference mode, also while its weights are trained.
 
-    Its batch statistics may be folded into the weights, and batches of a fine-tuning are too small for new ones. A
-    `training=False` given where the layers are joined would be overridden by `fit`; given inside a call it holds.
+    Its batch statistics may be folded into the weights, and the batches of fine-tuning are too small to estimate new
+    ones. `fit` would override a `training=False` that is passed where layers are connected; inside `call` it holds.
+
+    Keras writes the names of this class and of its layers into weight files, so neither may be changed.
     """
 
     def __init__(self, network: keras.Model, number: int = 0) -> None:
@@ -174,30 +186,36 @@ class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
         self.network = network
 
     def get_config(self) -> dict[str, Any]:
-        """What builds it anew."""
+        """Return the arguments that `from_config` rebuilds the layer from."""
         return {"network": keras.saving.serialize_keras_object(self.network), "number": int(self.name.split("_")[1])}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Settled":
-        """The layer of a config."""
+        """Rebuild the layer."""
         return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"])
 
     def call(self, pixels: Any) -> Any:
-        """Feature maps (batch, height, width, channels)."""
+        """Return feature maps (batch, height, width, channels)."""
         return self.network(pixels, training=False)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """The shape of the backbone's feature maps."""
+        """Return the shape of the feature maps."""
         return self.network.compute_output_shape(input_shape)
 
 
 @dataclass(frozen=True)
 class BackboneOptions:
-    """What stands around a backbone: what it sees of a chip, how many times smaller, and how its maps are pooled."""
+    """The input of a backbone and the pooling of its output.
 
-    sees: str = "bands"  # a key of `inputs.INPUTS`
+    Attributes:
+        sees: The images that it takes from a chip: a key of `inputs.INPUTS`.
+        shrink: The chip's side is divided by this number first.
+        pool: How feature maps become a vector: a key of `POOLS`.
+    """
+
+    sees: str = "bands"
     shrink: int = 1
-    pool: str = "average"  # a key of `POOLS`
+    pool: str = "average"
 
 
 POOLS: dict[str, tuple[type[keras.Layer], ...]] = {
@@ -205,116 +223,69 @@ POOLS: dict[str, tuple[type[keras.Layer], ...]] = {
     "max": (layers.GlobalMaxPooling2D,),
     "both": (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
 }
-PLAIN = BackboneOptions()
+DEFAULT_OPTIONS = BackboneOptions()
 
 
 def build(
-    name: str, spec: ChipSpec, *, layer: str = "top", weights: str = "none", frame: BackboneOptions = PLAIN
+    name: str, spec: ChipSpec, *, layer: str = "top", weights: str = "none", options: BackboneOptions = DEFAULT_OPTIONS
 ) -> keras.Model:
-    """A network from integer chips (batch, side, side, bands) to vectors (batch, dim), pooled at the cut.
+    """Build a network from integer chips (batch, side, side, bands) to vectors (batch, dim).
 
-    Batch norms are folded into the convolutions before them.
+    The feature maps of the top or another layer are pooled. Batch norms are folded into the convolutions before them.
 
     Args:
-        name: a key of `BACKBONES`.
-        spec: what the chips are; its `side` is the network's.
-        layer: `top` or one of the backbone's `truncations`.
-        weights: `none` (random), `imagenet` (through Keras' cache, which may fetch), or a `.weights.h5` or `.h5`
-            file for the whole backbone or for the part up to the cut. They are for three bands; the first layer's
-            weights of a fourth are the mean of theirs.
-        frame: what stands around it. Each image that it sees has a backbone of its own, their vectors stand in a row.
+        name: A key of `BACKBONES`.
+        spec: The chips' bands, type and side; the network takes no others.
+        layer: `top`, or one of the backbone's `truncations`.
+        weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5` or `.h5` file for the
+            whole backbone or for its part up to the layer. They are for three bands: a further band's weights in the
+            first layer are the mean of these three.
+        options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
+            their vectors are concatenated.
 
     Raises:
-        ValueError: for an unknown name or cut, a file that does not fit, or chips that lack a band.
-        FileNotFoundError: when the file is not there, or `imagenet` weights can be had neither here nor afar.
+        KeyError: The name is not in the table.
+        ValueError: The layer is unknown, the weight file does not fit, or the chips lack a band.
+        FileNotFoundError: The weight file does not exist, or the `imagenet` weights are not in the cache and cannot be
+            downloaded.
     """
-    entry = BACKBONES[name]
-    if layer != "top" and layer not in entry.truncations:
-        raise ValueError(f"{name} has no cut named {layer}; choose one of top, {', '.join(entry.truncations)}.")
+    backbone = BACKBONES[name]
+    if layer != "top" and layer not in backbone.truncations:
+        names = ", ".join(["top", *backbone.truncations])
+        raise ValueError(f"{name} cannot be truncated at a layer named {layer}; choose one of {names}.")
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
-    images = inputs.network_inputs(frame.sees, pixels, spec, shrink=frame.shrink)
+    images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
+
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
-        network = batch_norm.fold_into_convolutions(_part(name, side, layer, weights))
-        maps = Settled(network if channels == 3 else _widened(name, network, side, channels, layer), number)(
-            entry.scale(image)
-        )
-        vectors += [make(name=f"pooled_{number}_{place}")(maps) for place, make in enumerate(POOLS[frame.pool])]
+        network = Settled(_build_folded(name, side, channels, layer, weights), number)
+        maps = network(backbone.scale(image))
+        vectors += [pool(name=f"pooled_{number}_{place}")(maps) for place, pool in enumerate(POOLS[options.pool])]
+
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
     return keras.Model(pixels, joined, name=name)
 
 
-def _part(name: str, side: int, layer: str, weights: str, channels: int = 3) -> keras.Model:
-    """The backbone up to the cut, from scaled images to feature maps."""
-    whole = _whole(name, (side, side, channels), imagenet=weights == "imagenet")
-    part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
-    if weights not in ("imagenet", "none"):
-        _load(part, whole, Path(weights), BACKBONES[name])
-    return part
-
-
-def _widened(name: str, narrow: keras.Model, side: int, channels: int, layer: str) -> keras.Model:
-    """The same network for more channels, whose first weights are the mean of the three."""
+def _build_folded(name: str, side: int, channels: int, layer: str, weights: str) -> keras.Model:
+    """Build a backbone up to a layer, from scaled images to feature maps, with batch norms folded."""
+    network = batch_norm.fold_into_convolutions(_build_part(name, (side, side, 3), layer, weights))
+    if channels == 3:
+        return network
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
-        wide = batch_norm.fold_into_convolutions(_part(name, side, layer, "none", channels))
-    held = narrow.get_weights()
-    first = next(place for place, value in enumerate(wide.get_weights()) if value.shape != held[place].shape)
-    others = np.repeat(held[first].mean(axis=2, keepdims=True), channels - 3, axis=2)
-    held[first] = np.concatenate([held[first], others], axis=2)
-    wide.set_weights(held)
+        wide = batch_norm.fold_into_convolutions(_build_part(name, (side, side, channels), layer, "none"))
+    copy_to_more_channels(network, wide)
     return wide
 
 
-def width(name: str, layer: str = "top") -> int:
-    """The number of columns of the vectors at a cut, averaged."""
-    entry = BACKBONES[name]
-    return entry.dim if layer == "top" else entry.truncations[layer]
-
-
-def _whole(name: str, shape: tuple[int, int, int], *, imagenet: bool) -> keras.Model:
-    try:
-        return BACKBONES[name].make(input_shape=shape, include_top=False, weights="imagenet" if imagenet else None)
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        if not imagenet:
-            raise
-        cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-        raise FileNotFoundError(
-            f"the ImageNet weights of {name} are not in {cache} and could not be fetched ({error}); "
-            f"put that file there under its own name, or pass --weights with a file."
-        ) from error
-
-
-def _load(part: keras.Model, whole: keras.Model, path: Path, entry: Backbone) -> None:
-    """Load `path` into the part up to the cut or, if it holds more arrays, into the whole backbone."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not a file; --weights takes a .weights.h5 or .h5 file.")
-    try:
-        held = _count_values(path)
-        fitting = [model for model in (part, whole) if model.count_params() == held]
-        if not fitting:
-            ends = {
-                layer: keras.Model(whole.input, whole.get_layer(layer).output).count_params()
-                for layer in entry.truncations
-            }
-            fits = [layer for layer, count in ends.items() if count == held]
-            advice = f"cut it at {fits[0]}" if fits else "pass the weights of this backbone, saved without its top"
-            raise ValueError(
-                f"{path} holds {held:,} weights, but {whole.name} needs {part.count_params():,} up to this cut"
-                + (f" or {whole.count_params():,} in whole; {advice}." if whole is not part else f"; {advice}.")
-            )
-        fitting[0].load_weights(path)
-    except (KeyError, OSError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a readable HDF5 file ({error}); pass a .weights.h5 file.") from error
-    if not all(np.isfinite(value).all() for value in fitting[0].get_weights()):
-        raise ValueError(f"{path} holds weights that are no finite numbers; fetch or make it anew.")
-
-
-def _count_values(path: Path) -> int:
-    sizes: list[int] = []
-    with h5py.File(path) as archive:
-        archive.visititems(
-            lambda _, item: sizes.append(math.prod(item.shape)) if isinstance(item, h5py.Dataset) else None
-        )
-    return sum(sizes)
+def _build_part(name: str, shape: tuple[int, int, int], layer: str, weights: str) -> keras.Model:
+    """Build a backbone up to a layer, as its table entry makes it, and load its weights."""
+    backbone = BACKBONES[name]
+    imagenet = "imagenet" if weights == "imagenet" else None
+    with explain_download_error(name) if imagenet else nullcontext():
+        whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet)
+    part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
+    if weights not in ("imagenet", "none"):
+        load_file(part, whole, Path(weights), tuple(backbone.truncations))
+    return part

@@ -1,29 +1,34 @@
-"""What the Keras backend computes on, asked the same way of all of them."""
+"""Report and use the devices that the Keras backend computes on, in the same way for each backend."""
 
 import keras
 
-EXHAUSTED = ("RESOURCE_EXHAUSTED", "out of memory", "OOM when allocating")  # of jax and TensorFlow, torch, TensorFlow
+# Parts of the messages of jax and TensorFlow, of torch, and of TensorFlow.
+OUT_OF_MEMORY_MESSAGES = ("RESOURCE_EXHAUSTED", "out of memory", "OOM when allocating")
 
 
 def count_accelerators() -> int:
-    """How many GPUs or TPUs the backend sees."""
+    """Return the number of GPUs or TPUs that the backend can use."""
     if keras.backend.backend() == "torch":
-        import torch  # noqa: PLC0415  the backend that is in use anyway; Keras cannot list its devices
+        import torch  # noqa: PLC0415  the backend in use, so it is loaded already; Keras cannot list its devices
 
         return int(torch.cuda.device_count())
     return sum(not name.lower().startswith("cpu") for name in keras.distribution.list_devices())
 
 
 def distribute_batches(batch: int) -> int:
-    """Share batches out to all devices, where the backend can (jax) and the batch divides; returns how many."""
+    """Split batches between all devices if the backend can (jax) and their number divides the batch.
+
+    Returns:
+        The number of devices that share a batch.
+    """
     devices = keras.distribution.list_devices() if keras.backend.backend() == "jax" else []
     if len(devices) < 2 or batch % len(devices):
-        keras.distribution.set_distribution(None)  # which a larger batch may have set
+        keras.distribution.set_distribution(None)  # an earlier call with another batch may have set one
         return 1
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
     return len(devices)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the device's memory is full."""
-    return any(word in str(error) for word in EXHAUSTED)
+    """Return whether an error says that the device's memory is full."""
+    return any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)

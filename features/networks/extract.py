@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from features.arrays import ChipBatch, NetworkOutput
 from features.images import chips, views
 from features.images.chips import ChipError, ChipSpec
 from features.images.listing import ChipPath
 from features.networks import openvino_runtime
-from features.networks.openvino_runtime import ChipBatch, NetworkOutput
 
 Failure = tuple[int, ChipError | OSError]  # a position in the list of paths, and what is wrong there
 

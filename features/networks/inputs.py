@@ -1,4 +1,4 @@
-"""What a network sees of a chip: one or several images of 0..255, made of its bands inside the network."""
+"""Make the images that a backbone takes from a chip's bands, inside the network: one or several, with values 0..255."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +8,15 @@ from keras import layers, ops
 from features.images import chips, haze, sensor_colours
 from features.images.chips import ChipSpec
 
-NIR_GAIN, NIR_OFFSET = 15.0, -20.0  # grey levels per 1000, and at 0: of 50 real TIFs a hundredth lies past 2 and 160
+# Grey levels per 1000 sensor levels, and at 0: in 50 real TIFs a hundredth of the values lies below 2 or above 160.
+NIR_GAIN, NIR_OFFSET = 15.0, -20.0
 
 
 def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
-    """The bands as floats, 0..255, in 32 bits also where a network computes in fewer.
+    """Return the bands as floats, 0..255, in 32 bits even where the network computes in fewer.
 
-    The four of a 16-bit sensor are scaled by the line under the curve of `features.visual`; other 16-bit values use
-    their whole range.
+    The four bands of a 16-bit sensor are scaled by the straight part of the curve in `sensor_colours`; other 16-bit
+    values use their whole range.
     """
     if spec.dtype == "uint16" and set(spec.bands) == set(sensor_colours.BANDS):
         lines = dict(
@@ -29,23 +30,23 @@ def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
 
 
 def _bands(image: Any, spec: ChipSpec) -> list[Any]:
-    """All bands in one image, the colours first."""
+    """Return all bands in one image, red, green and blue first."""
     others = [band for band in spec.bands if band not in chips.RGB]
-    return [_pick(image, spec, (*chips.RGB, *others)) if others else image]
+    return [_select(image, spec, (*chips.RGB, *others)) if others else image]
 
 
 def _dehazed(image: Any, spec: ChipSpec) -> list[Any]:
-    """The colours as they would look without haze."""
-    return [haze.remove_haze(_pick(image, spec, chips.RGB))]
+    """Return red, green and blue with haze removed."""
+    return [haze.remove_haze(_select(image, spec, chips.RGB))]
 
 
 def _streams(image: Any, spec: ChipSpec) -> list[Any]:
-    """The colours, and beside them near infrared, NDWI (McFeeters 1996) and SAVI (Huete 1988, L = 0.5)."""
-    near, green, red = (_pick(image, spec, (band,)) / 255 for band in ("nir", "green", "red"))
+    """Return two images: the colours; and near infrared, NDWI (McFeeters 1996), SAVI (Huete 1988, L = 0.5)."""
+    near, green, red = (_select(image, spec, (band,)) / 255 for band in ("nir", "green", "red"))
     water = (green - near) / (green + near + 1e-3)
     plants = 1.5 * (near - red) / (near + red + 0.5)
     indices = ops.concatenate([2 * near - 1, water, plants], axis=-1)
-    return [_pick(image, spec, chips.RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
+    return [_select(image, spec, chips.RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
 
 
 INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
@@ -53,25 +54,34 @@ INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
     "dehazed": _dehazed,
     "streams": _streams,
 }
-NEEDED_BANDS = {"bands": (), "dehazed": chips.RGB, "streams": sensor_colours.BANDS}  # bands that a chip must have
+NEEDED_BANDS = {"bands": (), "dehazed": chips.RGB, "streams": sensor_colours.BANDS}  # that a chip must have
 
 
 def network_inputs(name: str, pixels: Any, spec: ChipSpec, *, shrink: int = 1) -> list[Any]:
-    """Images (batch, side / shrink, side / shrink, 3 or more), 0..255, of integer chips.
+    """Return images (batch, side / shrink, side / shrink, 3 or more), 0..255, of integer chips.
+
+    Args:
+        name: A key of `INPUTS`.
+        pixels: Chips (batch, side, side, bands) of the spec's type.
+        spec: The chips' bands, type and side.
+        shrink: The side is divided by this number, by averaging.
 
     Raises:
-        ValueError: the chips lack a band, or their side is no multiple of `shrink`.
+        ValueError: The chips lack a band, or their side is not a multiple of `shrink`.
     """
     missing = [band for band in NEEDED_BANDS[name] if band not in spec.bands]
     if missing:
-        raise ValueError(f"{name} needs {', '.join(NEEDED_BANDS[name])}, but the chips have {', '.join(spec.bands)}.")
+        raise ValueError(
+            f"{name} needs the bands {', '.join(NEEDED_BANDS[name])}, but the chips have {', '.join(spec.bands)}; "
+            f"add {', '.join(missing)} or choose another input."
+        )
     if spec.side % shrink:
-        raise ValueError(f"chips of side {spec.side} cannot be shrunk {shrink} times; choose a divisor.")
+        raise ValueError(f"chips of side {spec.side} cannot be shrunk {shrink} times; choose a divisor of the side.")
     image = scale_to_bytes(pixels, spec)
     if shrink > 1:
         image = layers.AveragePooling2D(shrink, dtype="float32")(image)
     return INPUTS[name](image, spec)
 
 
-def _pick(image: Any, spec: ChipSpec, bands: tuple[str, ...]) -> Any:
+def _select(image: Any, spec: ChipSpec, bands: tuple[str, ...]) -> Any:
     return ops.take(image, [spec.bands.index(band) for band in bands], axis=-1) if bands != spec.bands else image

@@ -1,7 +1,7 @@
-"""A Keras model as OpenVINO files, whatever backend it was trained on.
+"""Export a Keras model as OpenVINO files, from any backend that it was trained on.
 
-Keras converts from TensorFlow by itself. From jax and torch its conversions lose shapes or fail, so there the model is
-written down and built anew by a process on Keras' openvino backend, whose graph is what OpenVINO runs.
+Keras converts directly from TensorFlow. From jax and torch its conversions lose shapes or fail; there the model is
+written to disk and rebuilt by a process on Keras' openvino backend, whose graph OpenVINO runs.
 """
 
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from features.networks import openvino_runtime  # first, for it keeps openvino's telemetry out
+from features.networks import openvino_runtime  # before openvino, because it disables openvino's telemetry
 
 import keras  # isort: skip
 import openvino  # isort: skip
@@ -20,13 +20,13 @@ def export(model: keras.Model, folder: Path) -> None:
     if keras.backend.backend() == "tensorflow":
         _convert(model, folder)
         return
-    plan, weights = folder / "plan.json", folder / "plan.weights.h5"
-    plan.write_text(model.to_json(), encoding="utf-8")
+    architecture, weights = folder / "plan.json", folder / "plan.weights.h5"
+    architecture.write_text(model.to_json(), encoding="utf-8")
     model.save_weights(weights)
     environment = {**os.environ, "KERAS_BACKEND": "openvino"}
     command = [sys.executable, "-m", "features.networks.openvino_export", str(folder)]
-    subprocess.run(command, env=environment, check=True)  # noqa: S603  our own words
-    plan.unlink()
+    subprocess.run(command, env=environment, check=True)  # noqa: S603  the command is not a user's input
+    architecture.unlink()
     weights.unlink()
 
 
@@ -37,11 +37,11 @@ def _convert(model: keras.Model, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Convert what `export` wrote down."""
-    from features.networks.backbones import Settled  # noqa: PLC0415  which is of no use where the model comes from TensorFlow
+    """Convert the architecture and weights that `export` wrote into a folder."""
+    from features.networks.backbones import Settled  # noqa: PLC0415  not needed where the model comes from TensorFlow
 
-    plan = (folder / "plan.json").read_text(encoding="utf-8")
-    model = keras.models.model_from_json(plan, custom_objects={"Settled": Settled})
+    architecture = (folder / "plan.json").read_text(encoding="utf-8")
+    model = keras.models.model_from_json(architecture, custom_objects={"Settled": Settled})
     model.load_weights(folder / "plan.weights.h5")
     _convert(model, folder)
 

@@ -1,7 +1,7 @@
-"""A compiled network: integer batch in, float array out, by OpenVINO on the CPU.
+"""Run a compiled network on the CPU by OpenVINO: a batch of integer chips in, an array of floats out.
 
-A network runs on exactly `GRAIN` chips at once, padded with zeros where fewer are left, on streams of one thread
-each. So a chip's numbers depend neither on its neighbours, nor on where a batch ends, nor on `jobs`.
+A network always computes exactly `CHIPS_A_REQUEST` chips at once, padded with zeros if fewer are left, on streams of
+one thread each. So a chip's output depends neither on the other chips, nor on where a batch ends, nor on `jobs`.
 """
 
 import sys
@@ -12,25 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from features.arrays import ChipBatch, LayerWeights, NetworkOutput
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # importing openvino would send an event
 import openvino  # noqa: E402
 import openvino.opset13  # noqa: E402
 
-ChipBatch = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, side, side, bands)
-NetworkOutput = NDArray[np.float32]  # (chips, dim)
-
-CHIPS_A_REQUEST = (
-    4  # what a small network makes of 4 chips stays in a core's cache; 16 at once take up to 1.6 times as long
-)
-BATCH = 16  # chips handed over at a time; 16 keep what Python does for each batch below a hundredth of the time
+# What a small network computes for 4 chips fits into a core's cache; 16 at once take up to 1.6 times as long.
+CHIPS_A_REQUEST = 4
+BATCH = 16  # chips passed to `start` at once; with 16, Python's part is below a hundredth of the time
 
 ARITHMETIC = ("Add", "Divide", "Multiply", "Subtract")
 
 
 class OpenvinoNetwork:
-    """A network on the CPU; make one by `load`."""
+    """A network on the CPU, returned by `load`.
+
+    Attributes:
+        chip_shape: (side, side, bands) of the chips that it expects.
+        dtype: Their integer type.
+        dim: Columns of its output.
+        batch: The number of chips that `start` is best called with.
+    """
 
     def __init__(self, compiled: Any) -> None:
         shape = tuple(compiled.input(0).shape)
@@ -39,31 +43,30 @@ class OpenvinoNetwork:
         self.dim = int(compiled.output(0).shape[1])
         self.batch = BATCH
         self._compiled = compiled
-        self._idle: list[Any] = []
+        self._idle: list[Any] = []  # requests that can be used again
 
     def __call__(self, chips: ChipBatch) -> NetworkOutput:
-        """The network's output for any number of chips, in their order."""
+        """Return the output (chips, dim) for any number of chips, in their order."""
         parts = [self.start(chips[first : first + BATCH])() for first in range(0, len(chips), BATCH)]
         return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
 
     def start(self, batch: ChipBatch) -> Callable[[], NetworkOutput]:
-        """Begin with a batch of chips; the function returned waits for its output.
+        """Start computing a batch of chips; the returned function waits for its output.
 
         Raises:
-            ValueError: if the chips have another shape or type than the network's.
+            ValueError: The chips have another shape or type than the network expects.
         """
         if batch.shape[1:] != self.chip_shape or batch.dtype != self.dtype:
             raise ValueError(
-                f"got a batch of {batch.dtype} {batch.shape}, but the network eats {self.dtype} chips "
+                f"got a batch of {batch.dtype} {batch.shape}, but the network expects {self.dtype} chips "
                 f"{self.chip_shape}; conform the chips to its chip spec."
             )
-        waiting = [
-            self._begin(batch[first : first + CHIPS_A_REQUEST]) for first in range(0, len(batch), CHIPS_A_REQUEST)
-        ]
+        starts = range(0, len(batch), CHIPS_A_REQUEST)
+        requests = [self._start_request(batch[first : first + CHIPS_A_REQUEST]) for first in starts]
 
         def finish() -> NetworkOutput:
             outputs = np.zeros((len(batch), self.dim), np.float32)
-            for first, request in zip(range(0, len(batch), CHIPS_A_REQUEST), waiting, strict=True):
+            for first, request in zip(starts, requests, strict=True):
                 request.wait()
                 outputs[first : first + CHIPS_A_REQUEST] = request.get_output_tensor(0).data[: len(batch) - first]
                 self._idle.append(request)
@@ -71,7 +74,7 @@ class OpenvinoNetwork:
 
         return finish
 
-    def _begin(self, chips: ChipBatch) -> Any:
+    def _start_request(self, chips: ChipBatch) -> Any:
         if len(chips) < CHIPS_A_REQUEST or not chips.flags.c_contiguous:
             padded = np.zeros((CHIPS_A_REQUEST, *self.chip_shape), self.dtype)
             padded[: len(chips)] = chips
@@ -82,14 +85,14 @@ class OpenvinoNetwork:
 
 
 def supports(hint: str) -> bool:
-    """Whether this processor computes in `bf16` by itself; every one does in `f32`."""
+    """Return whether this processor has instructions for `bf16`; all of them support `f32`."""
     return hint == "f32" or hint.upper() in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def save(graph: Any, path: Path) -> None:
-    """Write a graph as `path` and its weights beside it, in the same bytes whatever was converted before it."""
+    """Write a graph to `path` and its weights beside it; the bytes do not depend on earlier conversions."""
     for place, operation in enumerate(graph.get_ordered_ops()):
-        operation.set_friendly_name(f"{operation.get_type_name()}_{place}")  # theirs count all that a process converts
+        operation.set_friendly_name(f"{operation.get_type_name()}_{place}")  # OpenVINO numbers names by process
         for output in operation.outputs():
             output.get_tensor().set_names(set())
     openvino.save_model(graph, path, compress_to_fp16=False)
@@ -97,37 +100,44 @@ def save(graph: Any, path: Path) -> None:
 
 @dataclass(frozen=True)
 class OutputLayer:
-    """A last layer: sigmoid(((vectors - mean) / spread) @ weights + bias); (dim,), (dim,), (dim, out), (out,)."""
+    """A layer from vectors to scores: sigmoid(((vectors - mean) / spread) @ weights + bias).
 
-    mean: NetworkOutput
-    spread: NetworkOutput
-    weights: NetworkOutput
-    bias: NetworkOutput
+    Attributes:
+        mean: (dim,).
+        spread: (dim,), positive.
+        weights: (dim, labels).
+        bias: (labels,).
+    """
+
+    mean: LayerWeights
+    spread: LayerWeights
+    weights: LayerWeights
+    bias: LayerWeights
 
 
 def load(
     xml: bytes, weights: bytes, *, jobs: int = 1, hint: str = "f32", last: OutputLayer | None = None
 ) -> OpenvinoNetwork:
-    """Compile a network from the bytes of its OpenVINO files, for `jobs` threads.
+    """Compile a network from the bytes of its OpenVINO files.
 
     Args:
-        xml: the graph.
-        weights: its numbers.
-        jobs: threads.
-        hint: what floats are computed in, `f32` or `bf16`; integers of a quantised network stay what they are.
-        last: a layer to put on, so that the network gives scores instead of vectors.
+        xml: The graph, `network.xml`.
+        weights: Its numbers, `network.bin`.
+        jobs: The number of threads.
+        hint: The type that floats are computed in, `f32` or `bf16`; the integers of a quantised network stay integers.
+        last: A layer to append, so that the network returns scores instead of vectors.
 
     Raises:
-        ValueError: if the bytes are no OpenVINO network from one batch of chips to one row of floats a chip.
+        ValueError: The bytes are not an OpenVINO network from a batch of chips to a row of floats a chip.
     """
     core = _core()
     try:
         model = core.read_model(xml, weights)
-        _, *chip = model.input(0).partial_shape
-        model.reshape([CHIPS_A_REQUEST, *chip])
-        _sink(model)
+        _, *chip_shape = model.input(0).partial_shape
+        model.reshape([CHIPS_A_REQUEST, *chip_shape])
+        transpose_after_scaling(model)
         if last is not None:
-            model = _extended(model, last)
+            model = _append(model, last)
         options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
         return OpenvinoNetwork(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
@@ -136,44 +146,44 @@ def load(
 
 @cache
 def _core() -> Any:
-    """The one of this process, kept until it ends.
+    """Return the one OpenVINO core of this process, which lives until the process ends.
 
-    Its CPU plugin gives the thread that loads it a stack for signals, which goes with the plugin. If that went in
-    another thread, as it may after an exception, the next signal would find no stack, and crash the process.
+    Its CPU plugin gives the thread that loads it an alternate signal stack and frees that stack when it is unloaded.
+    If another thread unloaded it, as may happen after an exception, the next signal would crash the process.
     """
     return openvino.Core()
 
 
-def _extended(model: Any, last: OutputLayer) -> Any:
+def _append(model: Any, last: OutputLayer) -> Any:
     operations = openvino.opset13
     vectors = model.output(0).get_node().input_value(0)
-    even = operations.divide(operations.subtract(vectors, operations.constant(last.mean)), last.spread)
-    odds = operations.add(operations.matmul(even, last.weights, False, False), last.bias)
-    return openvino.Model([operations.result(operations.sigmoid(odds))], model.get_parameters())
+    standardised = operations.divide(operations.subtract(vectors, operations.constant(last.mean)), last.spread)
+    log_odds = operations.add(operations.matmul(standardised, last.weights, False, False), last.bias)
+    return openvino.Model([operations.result(operations.sigmoid(log_odds))], model.get_parameters())
 
 
-def _sink(model: Any) -> None:
-    """Move the chips' transposition behind the arithmetic that normalises them.
+def transpose_after_scaling(model: Any) -> None:
+    """Move, in place, the transposition of the chips behind the arithmetic that scales them.
 
-    Keras has channels last and OpenVINO first. A convolution that eats a transposed array directly takes the pixels as
-    they lie, so that the transposition costs nothing; in front of other operations it is carried out.
+    Keras has channels last and OpenVINO first. A convolution that directly follows a transposition reads the pixels as
+    they are stored, so that it costs nothing; before other operations the transposition is executed.
     """
-    for transposed in model.get_ordered_ops():
-        source = transposed.input_value(0) if transposed.get_type_name() == "Transpose" else None
+    for transposition in model.get_ordered_ops():
+        source = transposition.input_value(0) if transposition.get_type_name() == "Transpose" else None
         if source is None or source.get_node().get_type_name() != "Convert":
             continue
-        value, last = source, transposed
-        while (step := _arithmetic(last)) is not None:
+        value, last = source, transposition
+        while (step := _next_arithmetic(last)) is not None:
             channels_last = step.input_value(1).get_node().data.transpose(0, 2, 3, 1)
             value = getattr(openvino.opset13, step.get_type_name().lower())(value, channels_last).output(0)
             last = step
-        late = openvino.opset13.transpose(value, transposed.input_value(1)).output(0)
+        moved = openvino.opset13.transpose(value, transposition.input_value(1)).output(0)
         for reader in last.output(0).get_target_inputs():
-            reader.replace_source_output(late)
+            reader.replace_source_output(moved)
 
 
-def _arithmetic(node: Any) -> Any | None:
-    """What joins this node's output with a constant of four dimensions, if nothing else reads that output."""
+def _next_arithmetic(node: Any) -> Any | None:
+    """Return the operation of this node's output with a constant of four dimensions, if it alone reads that output."""
     readers = list(node.output(0).get_target_inputs())
     step = readers[0].get_node()
     if len(readers) > 1 or readers[0].get_index() or step.get_type_name() not in ARITHMETIC:

@@ -1,7 +1,7 @@
-"""A network in 8-bit integers, by post-training quantisation: NNCF on the scales of some chips' activations.
+"""Quantise a network to 8-bit integers after training: NNCF sets the scales from the activations of some chips.
 
-The first layers see large ranges, and what they lose no later one gets back. So as many of them stay in floats as it
-takes for the outputs to stay near.
+The first layers have large ranges, and later layers cannot recover what they lose. So as many of the first
+convolutions stay in floats as are needed to keep the outputs close to the original ones.
 """
 
 import io
@@ -12,48 +12,54 @@ from pathlib import Path
 
 import numpy as np
 
+from features.arrays import ChipBatch
 from features.networks import openvino_runtime
-from features.networks.openvino_runtime import ChipBatch
 
-import nncf  # isort: skip  after runtime, which keeps openvino's telemetry out
+import nncf  # isort: skip  after openvino_runtime, which disables openvino's telemetry
 import openvino  # isort: skip
 
-nncf.set_log_level(logging.ERROR)  # it tells of every operation that it leaves alone
+nncf.set_log_level(logging.ERROR)  # it reports every operation that it does not quantise
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
-ENOUGH = 128  # chips: with more, the scales no longer move
-LADDER = (0, 2, 4, 8)  # convolutions, counted from the chip on, that stay in floats
-NEAR = 0.005  # mean distance of outputs, as a part of their own mean size
+MAX_CALIBRATION_CHIPS = 128  # with more chips the scales no longer change
+FLOAT_CONVOLUTIONS = (0, 2, 4, 8)  # tried in turn: how many convolutions, counted from the chip, stay in floats
+MAX_RELATIVE_ERROR = 0.005  # mean distance of the outputs, as a part of their mean size
 
 
-def kept(xml: bytes, weights: bytes, shown: ChipBatch) -> int:
-    """The least step of the ladder at which the outputs for these chips stay near, or its last."""
-    expected = openvino_runtime.load(xml, weights)(shown)
-    for count in LADDER[:-1]:
-        given = openvino_runtime.load(*quantise_to_int8(xml, weights, shown, keep=count))(shown)
-        if np.abs(given - expected).mean() <= NEAR * max(np.abs(expected).mean(), 1e-6):
-            return count
-    return LADDER[-1]
-
-
-def quantise_to_int8(xml: bytes, weights: bytes, shown: ChipBatch, *, keep: int) -> tuple[bytes, bytes]:
-    """The bytes of `network.xml` and `network.bin`, quantised.
+def choose_float_convolutions(xml: bytes, weights: bytes, chips: ChipBatch) -> int:
+    """Return the least of `FLOAT_CONVOLUTIONS` at which outputs stay within `MAX_RELATIVE_ERROR`, or the last one.
 
     Args:
-        xml: of the network in floats.
-        weights: its numbers.
-        shown: chips (chips, side, side, bands) whose activations set the scales.
-        keep: how many convolutions, counted from the chip on, stay in floats.
+        xml: The graph of the network in floats, `network.xml`.
+        weights: Its `network.bin`.
+        chips: Chips (chips, side, side, bands) that set the scales and are compared.
+    """
+    expected = openvino_runtime.load(xml, weights)(chips)
+    for count in FLOAT_CONVOLUTIONS[:-1]:
+        output = openvino_runtime.load(*quantise_to_int8(xml, weights, chips, keep=count))(chips)
+        if np.abs(output - expected).mean() <= MAX_RELATIVE_ERROR * max(np.abs(expected).mean(), 1e-6):
+            return count
+    return FLOAT_CONVOLUTIONS[-1]
+
+
+def quantise_to_int8(xml: bytes, weights: bytes, chips: ChipBatch, *, keep: int) -> tuple[bytes, bytes]:
+    """Return the bytes of `network.xml` and `network.bin` after quantisation.
+
+    Args:
+        xml: The graph of the network in floats, `network.xml`.
+        weights: Its `network.bin`.
+        chips: Chips (chips, side, side, bands) whose activations set the scales.
+        keep: How many convolutions, counted from the chip, stay in floats.
     """
     model = openvino.Core().read_model(xml, weights)
-    ordered = [layer.get_friendly_name() for layer in model.get_ordered_ops() if layer.get_type_name() in CONVOLUTIONS]
-    with redirect_stdout(io.StringIO()):  # it draws bars there
+    names = [layer.get_friendly_name() for layer in model.get_ordered_ops() if layer.get_type_name() in CONVOLUTIONS]
+    with redirect_stdout(io.StringIO()):  # NNCF draws progress bars on stdout
         quantised = nncf.quantize(
             model,
-            nncf.Dataset(np.split(shown, len(shown))),
-            preset=nncf.QuantizationPreset.MIXED,  # activations may be lopsided: a swish has a short negative side
-            subset_size=len(shown),
-            ignored_scope=nncf.IgnoredScope(names=ordered[:keep]) if ordered[:keep] else None,
+            nncf.Dataset(np.split(chips, len(chips))),
+            preset=nncf.QuantizationPreset.MIXED,  # for asymmetric activations: a swish has a short negative side
+            subset_size=len(chips),
+            ignored_scope=nncf.IgnoredScope(names=names[:keep]) if names[:keep] else None,
         )
     with tempfile.TemporaryDirectory() as folder:
         openvino_runtime.save(quantised, Path(folder, "network.xml"))

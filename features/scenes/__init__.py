@@ -1,1 +1,1 @@
-"""Chips of one scene: copies, neighbours and shifts."""
+"""Compare chips with each other: find copies, neighbours in a scene, and shifts between two pictures."""

@@ -1,4 +1,4 @@
-"""Mosaics: chips put back to where they lay in their scene, by the fit of their edges."""
+"""Assemble mosaics: place chips where they lay in their scene, by the fit of their edges."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,122 +8,126 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from features.arrays import Positions
 from features.scenes import chip_edges
-from features.scenes.chip_edges import Edges
+from features.scenes.chip_edges import Edges, Nearest
 
-SURE = 0.25  # evidence that puts two parts together: the edges lie 1.28 times nearer than any rival
+MIN_EVIDENCE = 0.25  # that joins two parts: the edges are 1.28 times nearer than any rival
 STEPS = ((0, 1), (1, 0))  # rows and columns to the neighbour at the right and to the one below
-PICTURE = 4096  # pixels of a picture's longer side, at most
+MAX_PICTURE_PIXELS = 4096  # of a picture's longer side
 
 Cell = tuple[int, int]  # row and column
+Pair = tuple[int, int, int]  # 0 for side by side or 1 for one above the other; the first chip; the second chip
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each chip lies: (chips,) each; a mosaic's rows and columns begin at 0, and single chips are mosaics too."""
+    """The place of each chip; all (chips,). Rows and columns of a mosaic begin at 0; a single chip is a mosaic too."""
 
-    mosaic: NDArray[np.int64]
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
+    mosaic: Positions
+    row: Positions
+    column: Positions
 
-    def members(self) -> Iterator[NDArray[np.intp]]:
-        """The chips of each mosaic in the order of its number."""
-        order = np.argsort(self.mosaic, kind="stable")
-        yield from np.split(order, np.flatnonzero(np.diff(self.mosaic[order])) + 1)
-
-    def pairs(self) -> set[tuple[int, int, int]]:
-        """All neighbours: 0 for side by side or 1 for one above the other, the first chip and the second."""
-        cells = {(int(m), int(r), int(c)): chip for chip, (m, r, c) in enumerate(self._places())}
-        found = set()
+    def pairs(self) -> set[Pair]:
+        """Return all neighbours."""
+        places = np.stack([self.mosaic, self.row, self.column], axis=1)
+        cells = {(int(mosaic), int(row), int(column)): chip for chip, (mosaic, row, column) in enumerate(places)}
+        pairs = set()
         for (mosaic, row, column), chip in cells.items():
             for side, (down, right) in enumerate(STEPS):
                 other = cells.get((mosaic, row + down, column + right))
                 if other is not None:
-                    found.add((side, chip, other))
-        return found
-
-    def _places(self) -> NDArray[np.int64]:
-        return np.stack([self.mosaic, self.row, self.column], axis=1)
+                    pairs.add((side, chip, other))
+        return pairs
 
 
-def assemble(given: Edges) -> Layout:
-    """Put chips together, the surest pair first.
+def assemble(edges: Edges) -> Layout:
+    """Join chips to mosaics, the surest pair first.
 
-    Two parts are joined where a chip of one fits a chip of the other best, no cell would be taken twice, and the edges
-    that would then meet, all of them together, are evidence enough: so a doubtful pair is settled by its surroundings.
-    Gallagher 2012 ("Jigsaw puzzles with pieces of unknown orientation", section 3.2) grows its tree in the same way.
+    Two parts are joined if a chip of one is the best fit of a chip of the other, no cell would hold two chips, and all
+    edges that would then meet are together evidence enough: so the surroundings decide about a doubtful pair. Gallagher
+    2012 ("Jigsaw puzzles with pieces of unknown orientation", section 3.2) grows its tree in the same way.
 
     Args:
-        given: the edges of all chips; repeats left out, for a chip and its copy are rivals of each other.
+        edges: Of all chips, without copies: a chip and its copy would be rivals of each other.
     """
-    known = [chip_edges.nearest_edges(given, side) for side in range(2)]
+    nearest = [chip_edges.nearest_edges(edges, side) for side in range(2)]
 
     def weigh(side: int, ours: int, theirs: int) -> float:
-        return chip_edges.evidence(given, known[side], side, ours, theirs)
+        return chip_edges.evidence(edges, nearest[side], side, ours, theirs)
 
-    fits = {
+    surest_first = sorted(((weigh(*pair), pair) for pair in _best_fits(nearest)), reverse=True)
+
+    parts = [{(0, 0): chip} for chip in range(edges.lines.shape[1])]
+    part_of = list(range(len(parts)))  # of each chip
+    cell_of: list[Cell] = [(0, 0)] * len(parts)
+    count = None
+    while count != (count := len(set(part_of))):
+        for _, (side, ours, theirs) in surest_first:
+            if part_of[ours] == part_of[theirs]:
+                continue
+            down, right = (cell_of[ours][axis] + STEPS[side][axis] - cell_of[theirs][axis] for axis in range(2))
+            fixed, moving = part_of[ours], part_of[theirs]
+            if len(parts[fixed]) < len(parts[moving]):
+                fixed, moving, down, right = moving, fixed, -down, -right
+
+            moved = {(row + down, column + right): chip for (row, column), chip in parts[moving].items()}
+            if moved.keys() & parts[fixed].keys():
+                continue
+            if sum(weigh(*pair) for pair in _meeting_pairs(parts[fixed], moved)) < MIN_EVIDENCE:
+                continue
+            parts[fixed].update(moved)
+            parts[moving] = {}
+            for cell, chip in moved.items():
+                part_of[chip], cell_of[chip] = fixed, cell
+    return _number(part_of, cell_of)
+
+
+def _best_fits(nearest: Sequence[tuple[Nearest, Nearest]]) -> set[Pair]:
+    """Return the pairs of chips of which one is the best fit of the other, on both sides."""
+    return {
         pair
-        for side, (forward, backward) in enumerate(known)
+        for side, (forward, backward) in enumerate(nearest)
         for pair in (
-            *((side, chip, int(fit)) for chip, fit in enumerate(forward.who) if fit >= 0),
-            *((side, int(fit), chip) for chip, fit in enumerate(backward.who) if fit >= 0),
+            *((side, chip, int(fit)) for chip, fit in enumerate(forward.chip) if fit >= 0),
+            *((side, int(fit), chip) for chip, fit in enumerate(backward.chip) if fit >= 0),
         )
     }
-    weighed = sorted(((weigh(*fit), fit) for fit in fits), reverse=True)
-    parts = [{(0, 0): chip} for chip in range(given.lines.shape[1])]
-    home = list(range(len(parts)))  # of each chip, its part
-    cell: list[Cell] = [(0, 0)] * len(parts)
-    before = None
-    while before != (before := len(set(home))):
-        for _, (side, ours, theirs) in weighed:
-            if home[ours] == home[theirs]:
-                continue
-            down, right = (cell[ours][axis] + STEPS[side][axis] - cell[theirs][axis] for axis in range(2))
-            stays, moves = home[ours], home[theirs]
-            if len(parts[stays]) < len(parts[moves]):
-                stays, moves, down, right = moves, stays, -down, -right
-            moved = {(row + down, column + right): chip for (row, column), chip in parts[moves].items()}
-            if moved.keys() & parts[stays].keys() or sum(weigh(*pair) for pair in _meeting(parts[stays], moved)) < SURE:
-                continue
-            parts[stays].update(moved)
-            parts[moves] = {}
-            for place, chip in moved.items():
-                home[chip], cell[chip] = stays, place
-    return _numbered(home, cell)
 
 
-def _meeting(stays: dict[Cell, int], moved: dict[Cell, int]) -> Iterator[tuple[int, int, int]]:
-    """The pairs of chips, one of each part, that lie side by side."""
+def _meeting_pairs(fixed: dict[Cell, int], moved: dict[Cell, int]) -> Iterator[Pair]:
+    """Yield the pairs of chips, one of each part, that are neighbours."""
     for (row, column), chip in moved.items():
         for side, (down, right) in enumerate(STEPS):
-            if (after := stays.get((row + down, column + right))) is not None:
+            if (after := fixed.get((row + down, column + right))) is not None:
                 yield side, chip, after
-            if (ahead := stays.get((row - down, column - right))) is not None:
-                yield side, ahead, chip
+            if (before := fixed.get((row - down, column - right))) is not None:
+                yield side, before, chip
 
 
-def _numbered(home: Sequence[int], cell: Sequence[Cell]) -> Layout:
-    """Mosaics numbered from the largest, and among those of one size by their first chip."""
-    _, first, part, sizes = np.unique(home, return_index=True, return_inverse=True, return_counts=True)
+def _number(part_of: Sequence[int], cell_of: Sequence[Cell]) -> Layout:
+    """Number mosaics from the largest, and those of equal size by their first chip."""
+    _, first, part, sizes = np.unique(part_of, return_index=True, return_inverse=True, return_counts=True)
     number = np.empty(len(sizes), np.int64)
     number[np.lexsort((first, -sizes))] = np.arange(len(sizes))
-    places = np.array(cell, np.int64).reshape(-1, 2)
+
+    cells = np.array(cell_of, np.int64).reshape(-1, 2)
     least = np.full((len(sizes), 2), np.iinfo(np.int64).max)
-    np.minimum.at(least, part, places)
-    row, column = (places - least[part]).T
+    np.minimum.at(least, part, cells)
+    row, column = (cells - least[part]).T
     return Layout(number[part], row, column)
 
 
-def scale(rows: NDArray[np.int64], columns: NDArray[np.int64], side: int) -> int:
-    """Pixels of a chip's side at which a mosaic fits into a picture of `PICTURE`, at most `side`."""
-    return min(side, max(1, PICTURE // (int(max(rows.max(), columns.max())) + 1)))
+def scale(rows: Positions, columns: Positions, side: int) -> int:
+    """Return the side of a chip, in pixels, at which a mosaic fits into `MAX_PICTURE_PIXELS`; at most `side`."""
+    return min(side, max(1, MAX_PICTURE_PIXELS // (int(max(rows.max(), columns.max())) + 1)))
 
 
-def picture(chips: Sequence[NDArray[Any]], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Image.Image:
-    """Chips at their places, cells without one black.
+def picture(chips: Sequence[NDArray[Any]], rows: Positions, columns: Positions) -> Image.Image:
+    """Draw chips at their places; cells without a chip are black.
 
     Args:
-        chips: (side, side, 3) uint8 each, of one side.
+        chips: (side, side, 3) uint8 each, all of one side.
         rows: (chips,).
         columns: (chips,).
     """

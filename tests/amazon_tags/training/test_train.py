@@ -318,7 +318,7 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     assert len(shown.stdout.splitlines()) == worlds.TIFS + 1
     wrong = run("predict", world.train_jpg, "--model", target)
     assert wrong.returncode == 1
-    assert "3 bands of uint8, but the model reads uint16 blue, green, red, nir" in wrong.stderr
+    assert "3 bands of uint8, but the model expects uint16 blue, green, red, nir" in wrong.stderr
 
 
 def test_what_does_not_change_a_members_fit_does_not_train_it_anew(world, run, recipe_file, tmp_path):

@@ -1,4 +1,4 @@
-"""Chips: listed, made to fit, resized; how files become pixels is in test_decode."""
+"""Test how chips are read, conformed to a spec and resized; decoding is tested in test_decode."""
 
 import os
 import warnings
@@ -39,20 +39,20 @@ def touch(folder, *names):
 # reading
 
 
-def test_a_damaged_chip_is_named(tmp_path):
+def test_the_error_of_a_damaged_chip_starts_with_its_path(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_text("hello, world and all")
     for call in (chips.header, chips.read):
-        with pytest.raises(ChipError) as caught:
+        with pytest.raises(ChipError) as error:
             call(path)
-        assert str(caught.value).startswith(f"{path} is not an image (starts with b'hello, world')")
+        assert str(error.value).startswith(f"{path} is not an image (starts with b'hello, world')")
 
 
 @pytest.mark.parametrize("call", [chips.header, chips.read, lambda path: chips.load(path, RGB)])
-def test_a_file_that_cannot_be_opened_is_no_chip_error(tmp_path, monkeypatch, call):
+def test_a_file_that_cannot_be_opened_is_not_a_chip_error(tmp_path, monkeypatch, call):
     with pytest.raises(FileNotFoundError):
-        call(tmp_path / "gone.jpg")
-    with pytest.raises(ChipError, match="is no regular file"):
+        call(tmp_path / "missing.jpg")
+    with pytest.raises(ChipError, match="is not a regular file"):
         call(tmp_path)
 
     def refuse(*_):
@@ -65,15 +65,15 @@ def test_a_file_that_cannot_be_opened_is_no_chip_error(tmp_path, monkeypatch, ca
         call(tmp_path / "locked.jpg")
 
 
-def test_a_file_far_too_long_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     Image.fromarray(noise(4, 4, 3)).save(path)
-    monkeypatch.setattr(chips, "FILE", 20)
+    monkeypatch.setattr(chips, "MAX_FILE_BYTES", 20)
     with pytest.raises(ChipError, match=r"has .* bytes; a chip has at most 20"):
         chips.read(path)
 
 
-# fitting
+# conforming
 
 
 @pytest.mark.parametrize(
@@ -84,26 +84,26 @@ def test_a_file_far_too_long_is_refused(tmp_path, monkeypatch):
         (4, np.uint16, ChipSpec(sensor_colours.BANDS, "uint16")),
     ],
 )
-def test_a_chip_that_fits_passes_untouched(bands, dtype, spec):
+def test_a_chip_of_the_spec_is_returned_itself(bands, dtype, spec):
     chip = noise(4, 4, bands, dtype=dtype)
     assert chips.conform(chip, spec, Path("a.tif")) is chip
 
 
-def test_bands_are_put_in_the_order_asked_for():
+def test_bands_are_returned_in_the_order_of_the_spec():
     chip = noise(4, 4, 4, dtype=np.uint16)
     spec = ChipSpec(("nir", "red", "green"), "uint16")
     np.testing.assert_array_equal(chips.conform(chip, spec, Path("a.tif")), chip[..., [3, 2, 1]])
-    colour = noise(4, 4, 3)
+    rgb = noise(4, 4, 3)
     spec = ChipSpec(("blue", "green", "red"))
-    np.testing.assert_array_equal(chips.conform(colour, spec, Path("a.jpg")), colour[..., ::-1])
+    np.testing.assert_array_equal(chips.conform(rgb, spec, Path("a.jpg")), rgb[..., ::-1])
 
 
 def test_a_four_band_chip_becomes_visible_colours():
     chip = noise(4, 4, 4, dtype=np.uint16)
-    made = sensor_colours.colours(chip)
-    np.testing.assert_array_equal(chips.conform(chip, ChipSpec(), Path("a.tif")), made)
+    colours = sensor_colours.colours(chip)
+    np.testing.assert_array_equal(chips.conform(chip, ChipSpec(), Path("a.tif")), colours)
     spec = ChipSpec(("blue", "red"))
-    np.testing.assert_array_equal(chips.conform(chip, spec, Path("a.tif")), made[..., [2, 0]])
+    np.testing.assert_array_equal(chips.conform(chip, spec, Path("a.tif")), colours[..., [2, 0]])
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,16 @@ def test_a_four_band_chip_becomes_visible_colours():
         (4, np.uint16, ChipSpec(("nir",))),
     ],
 )
-def test_a_chip_that_does_not_fit_is_refused(bands, dtype, spec):
-    with pytest.raises(ChipError) as caught:
+def test_a_chip_of_other_bands_or_type_is_refused(bands, dtype, spec):
+    with pytest.raises(ChipError) as error:
         chips.conform(noise(4, 4, bands, dtype=dtype), spec, Path("a.tif"))
-    got, needed = f"a.tif has {bands} bands of {np.dtype(dtype)}", f"{spec.dtype} {', '.join(spec.bands)}; give it"
-    assert str(caught.value).startswith(got)
-    assert needed in str(caught.value)
+    assert str(error.value).startswith(f"a.tif has {bands} bands of {np.dtype(dtype)}")
+    assert f"the model expects {spec.dtype} {', '.join(spec.bands)}; pass" in str(error.value)
 
 
-@pytest.mark.parametrize("top", [255, 3])
-def test_a_png_of_sixteen_bits_is_scaled_down_however_dark_and_a_tif_is_not(tmp_path, top):
-    deep = noise(16, 16, 3).astype(np.uint16) % (top + 1) * 257
+@pytest.mark.parametrize("max_level", [255, 3])
+def test_a_16_bit_png_is_scaled_down_even_if_dark_and_a_tif_is_not(tmp_path, max_level):
+    deep = noise(16, 16, 3).astype(np.uint16) % (max_level + 1) * 257
     layout = {"count": 3, "width": 16, "height": 16, "dtype": "uint16"}
     for driver, path in (("PNG", tmp_path / "a.png"), ("GTiff", tmp_path / "a.tif")):
         with MemoryFile() as memory:
@@ -134,26 +133,26 @@ def test_a_png_of_sixteen_bits_is_scaled_down_however_dark_and_a_tif_is_not(tmp_
                 raster.write(np.moveaxis(deep, -1, 0))
             path.write_bytes(memory.read())
     np.testing.assert_array_equal(chips.load(tmp_path / "a.png", ChipSpec(side=16)), deep // 257)
-    with pytest.raises(ChipError, match=r"a\.tif has 3 bands of uint16, but the model reads uint8"):
+    with pytest.raises(ChipError, match=r"a\.tif has 3 bands of uint16, but the model expects uint8"):
         chips.load(tmp_path / "a.tif", ChipSpec(side=16))
 
 
-def test_pipes_and_devices_are_no_chips(tmp_path):
+def test_pipes_and_devices_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "zero.jpg").symlink_to("/dev/zero")
     for name in ("pipe.jpg", "zero.jpg"):
-        with pytest.raises(ChipError, match="is no regular file"):
+        with pytest.raises(ChipError, match="is not a regular file"):
             chips.read(tmp_path / name)
 
 
-def test_bands_without_known_names_pass_where_the_model_has_as_many():
+def test_bands_without_names_are_accepted_if_the_spec_has_as_many():
     for count, dtype in ((1, np.uint8), (4, np.uint8), (13, np.uint16)):
         chip = noise(4, 4, count, dtype=dtype)
         spec = ChipSpec(tuple(f"b{band}" for band in range(count)), np.dtype(dtype).name)
         assert chips.conform(chip, spec, Path("a.tif")) is chip
 
 
-def test_four_bands_of_eight_bits_are_not_taken_for_colours():
+def test_four_8_bit_bands_are_not_taken_for_colours():
     with pytest.raises(ChipError, match=r"a\.tif has 4 bands of uint8"):
         chips.conform(noise(4, 4, 4), RGB, Path("a.tif"))
 
@@ -161,21 +160,21 @@ def test_four_bands_of_eight_bits_are_not_taken_for_colours():
 # resizing
 
 
-def test_a_chip_of_the_right_size_is_itself():
+def test_a_chip_of_the_right_size_is_returned_itself():
     chip = noise(16, 16, 3)
     assert chips.resize(chip, 16) is chip
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (256, 256), (20, 50), (5, 7), (1, 1), (16, 17)])
-def test_colours_are_resized_as_pillow_does(height, width):
+def test_rgb_chips_are_resized_as_pillow_does(height, width):
     chip = noise(height, width, 3)
     expected = np.asarray(Image.fromarray(chip).resize((16, 16), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(chips.resize(chip, 16), expected)
 
 
 @pytest.mark.parametrize("side", [1, 2, 5, 128])
-def test_half_the_side_is_doubled_as_pillow_does(side):
-    chip = noise(side, side + 1, 3)[:, 1:]  # not in one piece
+def test_doubling_equals_pillow(side):
+    chip = noise(side, side + 1, 3)[:, 1:]  # not contiguous
     chip[0] = 255
     expected = np.asarray(Image.fromarray(chip).resize((2 * side, 2 * side), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(chips.resize(chip, 2 * side), expected)
@@ -191,22 +190,22 @@ def test_resizing_keeps_type_bands_and_flat_colours(size, bands, dtype):
     np.testing.assert_array_equal(resized, np.tile(colour, (16, 16, 1)))
 
 
-def test_sixteen_bits_are_resized_as_eight_bits_are():
+def test_16_bit_chips_are_resized_as_8_bit_ones():
     chip = noise(50, 50, 3)
     fine = chips.resize(chip.astype(np.uint16) * 256, 16) / 256
     assert np.abs(fine - chips.resize(chip, 16)).max() < 1
 
 
-def test_halving_is_no_plain_skipping():
+def test_halving_averages_pixels():
     chip = np.zeros((32, 32, 3), np.uint8)
-    chip[::2] = 254  # stripes that every-other-row sampling would make all black or all white
+    chip[::2] = 254  # stripes: every other row alone would be all black or all white
     assert np.abs(chips.resize(chip, 16)[1:-1].astype(int) - 127).max() <= 1
 
 
-# all of it
+# loading
 
 
-def test_loading_is_reading_fitting_and_resizing(tmp_path):
+def test_loading_is_reading_conforming_and_resizing(tmp_path):
     path = save_tif(tmp_path / "a.tif", noise(20, 30, 4, dtype=np.uint16))
     loaded = chips.load(path, RGB)
     np.testing.assert_array_equal(loaded, chips.resize(sensor_colours.colours(chips.read(path)), 16))
@@ -215,12 +214,12 @@ def test_loading_is_reading_fitting_and_resizing(tmp_path):
     assert loaded.flags.c_contiguous
 
 
-def test_many_threads_read_what_one_reads(tmp_path):
+def test_many_threads_read_the_same_as_one(tmp_path):
     sides = range(8, 28)
     paths = [save_tif(tmp_path / f"{side}.tif", noise(side, 9, 4, dtype=np.uint16)) for side in sides]
     with ThreadPoolExecutor(8) as pool:
-        many = list(pool.map(chips.read, paths * 5))
-    for path, chip in zip(paths * 5, many, strict=True):
+        results = list(pool.map(chips.read, paths * 5))
+    for path, chip in zip(paths * 5, results, strict=True):
         np.testing.assert_array_equal(chip, chips.read(path))
 
 
@@ -238,7 +237,7 @@ def test_files_beside_a_tif_are_not_read(tmp_path):
 
 
 @pytest.mark.real
-def test_all_competition_jpgs_are_what_pillow_says(real):
+def test_competition_jpgs_are_read_as_pillow_reads_them(real):
     paths = listing.chips([real / "planet" / "train-jpg", real / "planet" / "test-jpg"])
     assert paths
     for path in paths:

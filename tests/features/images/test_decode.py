@@ -1,4 +1,4 @@
-"""Files to pixels: every layout that occurs, and nothing that is damaged."""
+"""Test decoding: every layout that occurs is read, and damaged files are refused."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ import pytest
 import rasterio
 import simplejpeg
 from PIL import Image
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetReader, MemoryFile
 
 from features.images import decode
 
@@ -20,13 +20,13 @@ def noise(*shape, dtype=np.uint8):
 
 
 def smooth(height=40, width=24, bands=3):
-    """Blobs that JPG can hold, with no symmetry."""
+    """Return blobs that JPG keeps, without symmetry."""
     rough = noise(8, 8, bands)
     bands_first = [Image.fromarray(np.ascontiguousarray(rough[..., band])) for band in range(bands)]
     return np.stack([np.asarray(band.resize((width, height), Image.Resampling.BICUBIC)) for band in bands_first], 2)
 
 
-def saved(image, kind, **options):
+def encode(image, kind, **options):
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -54,25 +54,25 @@ def rgb(content):
 
 
 JPGS = {
-    "baseline": saved(picture(), "JPEG"),
-    "progressive": saved(picture(), "JPEG", progressive=True),
-    "grey": saved(picture("L"), "JPEG"),
-    "full colour": saved(picture(), "JPEG", subsampling=0),
-    "restarts": saved(picture(), "JPEG", restart_marker_rows=1),
-    "plain rgb": saved(picture(), "JPEG", keep_rgb=True),
-    "cmyk": saved(picture("CMYK"), "JPEG"),
-    "comment": saved(picture(), "JPEG", comment=b"\xff\xc0\0\x11no frame"),
+    "baseline": encode(picture(), "JPEG"),
+    "progressive": encode(picture(), "JPEG", progressive=True),
+    "grey": encode(picture("L"), "JPEG"),
+    "full colour": encode(picture(), "JPEG", subsampling=0),
+    "restarts": encode(picture(), "JPEG", restart_marker_rows=1),
+    "plain rgb": encode(picture(), "JPEG", keep_rgb=True),
+    "cmyk": encode(picture("CMYK"), "JPEG"),
+    "comment": encode(picture(), "JPEG", comment=b"\xff\xc0\0\x11no frame"),
 }
 PNGS = {
-    "rgb": saved(picture(), "PNG"),
-    "grey": saved(picture("L"), "PNG"),
-    "grey and alpha": saved(picture("LA"), "PNG"),
-    "alpha": saved(picture("RGBA"), "PNG"),
-    "palette": saved(picture().quantize(7), "PNG"),
-    "see-through palette": saved(picture().quantize(7), "PNG", transparency=b"\x00\x80\xff"),
-    "see-through colour": saved(picture(), "PNG", transparency=(1, 2, 3)),
-    "see-through grey": saved(picture("L"), "PNG", transparency=3),
-    "bits": saved(picture("L").convert("1"), "PNG"),
+    "rgb": encode(picture(), "PNG"),
+    "grey": encode(picture("L"), "PNG"),
+    "grey and alpha": encode(picture("LA"), "PNG"),
+    "alpha": encode(picture("RGBA"), "PNG"),
+    "palette": encode(picture().quantize(7), "PNG"),
+    "see-through palette": encode(picture().quantize(7), "PNG", transparency=b"\x00\x80\xff"),
+    "see-through colour": encode(picture(), "PNG", transparency=(1, 2, 3)),
+    "see-through grey": encode(picture("L"), "PNG", transparency=3),
+    "bits": encode(picture("L").convert("1"), "PNG"),
 }
 TIFS = {
     "strip": {},
@@ -87,24 +87,24 @@ TIFS = {
 }
 
 
-def agree(content, pixels):
-    head = decode.header(content)
-    assert (head.height, head.width, head.bands) == pixels.shape
-    assert head.dtype == pixels.dtype
+def assert_header_describes(content, pixels):
+    header = decode.header(content)
+    assert (header.height, header.width, header.bands) == pixels.shape
+    assert header.dtype == pixels.dtype
     assert pixels.flags.c_contiguous
     assert pixels.dtype.isnative
 
 
 @pytest.mark.parametrize("name", JPGS)
-def test_jpgs_are_what_pillow_says(name):
+def test_jpgs_are_decoded_as_pillow_does(name):
     pixels = decode.pixels(JPGS[name])
     np.testing.assert_array_equal(pixels, rgb(JPGS[name]))
-    agree(JPGS[name], pixels)
+    assert_header_describes(JPGS[name], pixels)
     assert decode.header(JPGS[name]).format == "jpg"
 
 
 @pytest.mark.parametrize("name", JPGS)
-def test_pillow_stands_in_with_the_same_pixels(name, monkeypatch):
+def test_the_fallback_to_pillow_gives_the_same_pixels(name, monkeypatch):
     expected = decode.pixels(JPGS[name])
 
     def refuse(*_):
@@ -115,49 +115,49 @@ def test_pillow_stands_in_with_the_same_pixels(name, monkeypatch):
 
 
 def without_adobe(content):
-    """A four-component JPG without its marker, as the competition's are."""
+    """Remove the Adobe marker of a four-component JPG; the competition's files have none."""
     start = content.index(b"\xff\xee")
     return content[:start] + content[start + 16 :]
 
 
-def test_the_fourth_component_of_a_competition_jpg_is_left_out():
+def test_the_fourth_component_of_a_competition_jpg_is_ignored():
     colours = smooth()
-    inked = np.dstack([255 - colours, np.zeros((40, 24), np.uint8)])  # Pillow stores the complement
-    content = without_adobe(saved(Image.frombytes("CMYK", (24, 40), inked.tobytes()), "JPEG", quality=100))
+    cmyk = np.dstack([255 - colours, np.zeros((40, 24), np.uint8)])  # Pillow stores the complement
+    content = without_adobe(encode(Image.frombytes("CMYK", (24, 40), cmyk.tobytes()), "JPEG", quality=100))
     pixels = decode.pixels(content)
     np.testing.assert_array_equal(pixels, rgb(content))
     assert np.abs(pixels.astype(int) - colours).max() < 8
-    agree(content, pixels)
+    assert_header_describes(content, pixels)
 
 
 @pytest.mark.parametrize("name", PNGS)
 def test_pngs_become_three_bands(name):
     pixels = decode.pixels(PNGS[name])
     np.testing.assert_array_equal(pixels, rgb(PNGS[name]))
-    agree(PNGS[name], pixels)
+    assert_header_describes(PNGS[name], pixels)
     assert decode.header(PNGS[name]).format == "png"
 
 
-@pytest.mark.parametrize(("stored", "taken"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (4, [0, 1, 2])])
-def test_pngs_of_sixteen_bits_keep_them(stored, taken):
-    deep = noise(7, 5, stored, dtype=np.uint16)
+@pytest.mark.parametrize(("bands", "order"), [(1, [0, 0, 0]), (2, [0, 0, 0]), (3, [0, 1, 2]), (4, [0, 1, 2])])
+def test_16_bit_pngs_keep_their_bits(bands, order):
+    deep = noise(7, 5, bands, dtype=np.uint16)
     content = raster(deep, "PNG")
     pixels = decode.pixels(content)
-    np.testing.assert_array_equal(pixels, deep[..., taken])
+    np.testing.assert_array_equal(pixels, deep[..., order])
     assert pixels.dtype == np.uint16
-    agree(content, pixels)
+    assert_header_describes(content, pixels)
 
 
 @pytest.mark.parametrize("layout", TIFS)
 @pytest.mark.parametrize("bands", [1, 3, 4, 16])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tifs_come_as_they_are_stored(layout, bands, dtype):
-    stored = noise(40, 50, bands, dtype=dtype)
-    content = raster(stored, **TIFS[layout])
+def test_tifs_are_read_as_they_are_stored(layout, bands, dtype):
+    expected = noise(40, 50, bands, dtype=dtype)
+    content = raster(expected, **TIFS[layout])
     pixels = decode.pixels(content)
-    np.testing.assert_array_equal(pixels, stored)
+    np.testing.assert_array_equal(pixels, expected)
     assert pixels.dtype == dtype
-    agree(content, pixels)
+    assert_header_describes(content, pixels)
     assert decode.header(content).format == "tif"
 
 
@@ -165,7 +165,7 @@ def test_tifs_come_as_they_are_stored(layout, bands, dtype):
 def test_tifs_of_other_types_are_refused(dtype):
     content = raster(np.zeros((4, 4, 3), dtype))
     for call in (decode.header, decode.pixels):
-        with pytest.raises(ValueError, match=f"is of {dtype}; uint8 or uint16 is needed"):
+        with pytest.raises(ValueError, match=f"is of {dtype}; uint8 or uint16 is expected"):
             call(content)
 
 
@@ -173,11 +173,11 @@ VRT = b'<VRTDataset rasterXSize="2" rasterYSize="2"><VRTRasterBand dataType="Byt
 
 
 @pytest.mark.parametrize("content", [b"hello", VRT, b"\xff\xd8", b"GIF89a" + bytes(40), b"BM" + bytes(40), b"\0" * 99])
-def test_what_is_no_image_is_refused_with_its_start(content):
+def test_other_files_are_refused_with_their_first_bytes(content):
     for call in (decode.header, decode.pixels):
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError) as error:
             call(content)
-        assert str(caught.value).startswith(f"is not an image (starts with {content[:12]!r}")
+        assert str(error.value).startswith(f"is not an image (starts with {content[:12]!r}")
 
 
 def test_an_empty_file_is_refused():
@@ -198,7 +198,7 @@ def png_of_size(width, height):
 
 
 def tif_of_size(width, height, count=3, **options):
-    """A TIF of that size without pixels, some kilobytes at most."""
+    """Return a TIF of that size without pixels, some kilobytes at most."""
     with warnings.catch_warnings(), MemoryFile() as file:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with file.open(
@@ -210,24 +210,23 @@ def tif_of_size(width, height, count=3, **options):
 
 @pytest.mark.parametrize("make", [jpg_of_size, png_of_size, tif_of_size])
 @pytest.mark.parametrize(("width", "height"), [(65500, 65500), (4097, 16), (16, 4097)])
-def test_a_size_too_large_is_refused_from_the_header(make, width, height, monkeypatch):
+def test_an_image_that_is_too_large_is_refused_before_it_is_decoded(make, width, height, monkeypatch):
     content = make(width, height)
-    monkeypatch.setattr(decode, "_pillow", None)
-    monkeypatch.setattr(decode, "_bands_last", None)
-    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
+    for decoder, function in ((Image, "open"), (DatasetReader, "read"), (simplejpeg, "decode_jpeg")):
+        monkeypatch.setattr(decoder, function, None)
     for call in (decode.header, decode.pixels):
         with pytest.raises(ValueError, match=f"is {width} x {height} pixels with 3 bands; at most 4096 x 4096 x 16"):
             call(content)
 
 
 @pytest.mark.parametrize("make", [jpg_of_size, png_of_size])
-def test_a_size_of_nothing_is_refused(make):
+def test_an_image_without_pixels_is_refused(make):
     with pytest.raises(ValueError, match="is 0 x 5 pixels"):
         decode.pixels(make(0, 5))
 
 
 def test_the_largest_size_is_read():
-    content = saved(Image.new("RGB", (4096, 4096)), "PNG", compress_level=1)
+    content = encode(Image.new("RGB", (4096, 4096)), "PNG", compress_level=1)
     assert decode.pixels(content).shape == (4096, 4096, 3)
 
 
@@ -236,13 +235,13 @@ def test_more_than_sixteen_bands_are_refused():
         decode.header(raster(np.zeros((4, 4, 17), np.uint8)))
 
 
-def test_a_small_tif_of_huge_tiles_is_refused():
+def test_a_small_tif_with_huge_tiles_is_refused():
     content = tif_of_size(8, 8, 1, tiled=True, blockxsize=8192, blockysize=8192)
     with pytest.raises(ValueError, match="is stored in tiles of 8192 x 8192; at most 4096 x 4096"):
         decode.pixels(content)
 
 
-def test_a_jpg_of_endless_scans_is_refused():
+def test_a_jpg_with_too_many_scans_is_refused():
     content = JPGS["progressive"]
     with pytest.raises(ValueError, match="is a JPG of over 500 scans"):
         decode.pixels(content[:-2] + b"\xff\xda\0\0" * 501)
@@ -251,12 +250,12 @@ def test_a_jpg_of_endless_scans_is_refused():
 def test_a_jpg_of_twelve_bits_is_refused():
     content = bytearray(JPGS["baseline"])
     content[content.index(b"\xff\xc0") + 4] = 12
-    with pytest.raises(ValueError, match="is a JPG of 12 bits a sample; 8 are needed"):
+    with pytest.raises(ValueError, match="is a JPG of 12 bits a sample; 8 are expected"):
         decode.header(bytes(content))
 
 
 def test_a_jpg_that_only_pillow_repairs_is_refused():
-    content = bytearray(saved(Image.fromarray(noise(64, 64, 3)), "JPEG", quality=95, optimize=True))
+    content = bytearray(encode(Image.fromarray(noise(64, 64, 3)), "JPEG", quality=95, optimize=True))
     start = len(content) // 2
     content[start : start + 40] = bytes(40)
     with pytest.raises(ValueError, match="is a damaged JPG"):
@@ -277,7 +276,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_truncated_file_is_refused_wherever_it_is_cut(name):
+def test_a_truncated_file_is_refused_at_any_length(name):
     content = SMALL[name]
     whole = decode.pixels(content)
     for length in range(0, len(content) - 1, max(1, len(content) // 150)):
@@ -285,11 +284,11 @@ def test_a_truncated_file_is_refused_wherever_it_is_cut(name):
             pixels = decode.pixels(content[:length])
         except ValueError:
             continue
-        np.testing.assert_array_equal(pixels, whole, err_msg=f"cut at {length}")  # what was cut held no pixels
+        np.testing.assert_array_equal(pixels, whole, err_msg=f"{length} bytes")  # the missing bytes held no pixels
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_flipped_bytes_give_pixels_or_a_plain_error(name, capfd):
+def test_flipped_bytes_give_pixels_or_an_error_in_one_line(name, capfd):
     rng = np.random.default_rng(0)
     refused = 0
     for _ in range(150):
@@ -297,20 +296,20 @@ def test_flipped_bytes_give_pixels_or_a_plain_error(name, capfd):
         for place in rng.integers(0, len(content), rng.integers(1, 4)):
             content[place] ^= rng.integers(1, 256)
         try:
-            head = decode.header(bytes(content))
+            header = decode.header(bytes(content))
             pixels = decode.pixels(bytes(content))
         except ValueError as error:
             refused += 1
             assert "\n" not in str(error)
             assert "vsimem" not in str(error)
             continue
-        assert (head.height, head.width, head.bands) == pixels.shape
+        assert (header.height, header.width, header.bands) == pixels.shape
     assert refused > 0
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["png", "palette", "deep png"])
-def test_no_byte_of_a_png_can_change_unseen(name):
+def test_a_change_of_any_byte_of_a_png_is_noticed(name):
     content = bytearray(SMALL[name])
     for place in range(len(content)):
         content[place] ^= 0x10

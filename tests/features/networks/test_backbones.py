@@ -1,3 +1,5 @@
+"""Test the table of backbones, their scaling, weights, inputs and pooling."""
+
 import re
 
 import keras
@@ -10,30 +12,30 @@ from features.networks import backbones, batch_norm, openvino_export, openvino_r
 from features.networks.backbones import Backbone, BackboneOptions, Settled
 from features.networks.openvino_runtime import OpenvinoNetwork
 
-SPEC = ChipSpec(side=96)  # the least that InceptionV3 takes is 75
+SPEC = ChipSpec(side=96)  # InceptionV3 takes at least 75
 
 
 def pixels(count: int, side: int = SPEC.side) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def compiled(model: keras.Model, folder) -> OpenvinoNetwork:
+def compile_network(model: keras.Model, folder) -> OpenvinoNetwork:
     openvino_export.export(model, folder)
     return openvino_runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
-def test_the_compiled_network_equals_keras_and_the_table(name, tmp_path):
+def test_a_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
     inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
     for layer, width in backbones.BACKBONES[name].truncations.items():
-        assert inside.get_layer(layer).output.shape[-1] == width == backbones.width(name, layer)
-    chips_in = pixels(3)
-    expected = model.predict_on_batch(chips_in)
-    network = compiled(model, tmp_path)
-    vectors = network(chips_in)
-    assert vectors.shape == (3, backbones.width(name)) == (3, network.dim)
+        assert inside.get_layer(layer).output.shape[-1] == width
+    chips = pixels(3)
+    expected = model.predict_on_batch(chips)
+    network = compile_network(model, tmp_path)
+    vectors = network(chips)
+    assert vectors.shape == (3, backbones.BACKBONES[name].dim) == (3, network.dim)
     assert np.abs(vectors - expected).max() <= 1e-4 * np.abs(expected).max()
     keras.utils.clear_session()
 
@@ -50,7 +52,7 @@ def test_the_compiled_network_equals_keras_and_the_table(name, tmp_path):
         ("xception", applications.xception.preprocess_input),
     ],
 )
-def test_scaling_is_what_the_weights_were_trained_with(name, prepare):
+def test_scaling_equals_keras_preprocessing(name, prepare):
     raw = pixels(2, 8).astype(np.float32)
     scaled = backbones.BACKBONES[name].scale(keras.ops.convert_to_tensor(raw))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), prepare(raw.copy()), atol=1e-4)
@@ -65,16 +67,13 @@ def test_scaling_is_what_the_weights_were_trained_with(name, prepare):
         ("convnext_tiny", applications.ConvNeXtTiny),
     ],
 )
-def test_scaling_equals_that_inside_of_the_architecture(name, make):
+def test_scaling_equals_the_one_inside_the_architecture(name, make):
     ours = backbones.build(name, SPEC)
     inside = next(layer for layer in ours.layers if isinstance(layer, Settled)).network
     theirs = batch_norm.fold_into_convolutions(make(include_top=False, weights=None, input_shape=(96, 96, 3)))
     values = [variable.numpy() for variable in inside.variables]
-    scaling = [layer for layer in theirs.layers if "normalization" in layer.name and not layer.trainable_variables]
-    kept = {id(variable) for layer in scaling for variable in layer.variables if not isinstance(layer, keras.Layer)}
-    targets = [variable for variable in theirs.variables if id(variable) not in kept]
-    assert [target.shape for target in targets] == [value.shape for value in values]
-    for target, value in zip(targets, values, strict=True):
+    assert [target.shape for target in theirs.variables] == [value.shape for value in values]
+    for target, value in zip(theirs.variables, values, strict=True):
         target.assign(value)
     expected = theirs.predict_on_batch(pixels(2).astype(np.float32)).mean(axis=(1, 2))
     np.testing.assert_allclose(
@@ -82,28 +81,28 @@ def test_scaling_equals_that_inside_of_the_architecture(name, make):
     )
 
 
-def test_training_leaves_batch_statistics_alone():
-    model = backbones.build("densenet121", ChipSpec(side=32))  # half of its norms stand before a ReLU
+def test_training_does_not_change_batch_statistics():
+    model = backbones.build("densenet121", ChipSpec(side=32))  # half of its norms are before a ReLU
     before = [variable.numpy() for variable in model.non_trainable_variables]
-    trained = [variable.numpy() for variable in model.trainable_variables]
+    weights = [variable.numpy() for variable in model.trainable_variables]
     model.compile("sgd", loss="mse")
     model.train_on_batch(pixels(4, 32), np.zeros((4, 1024), np.float32))
     assert all(np.array_equal(old, new) for old, new in zip(before, model.non_trainable_variables, strict=True))
-    assert not all(np.array_equal(old, new) for old, new in zip(trained, model.trainable_variables, strict=True))
+    assert not all(np.array_equal(old, new) for old, new in zip(weights, model.trainable_variables, strict=True))
 
 
-def test_sixteen_bit_chips_are_scaled_to_the_same_vectors():
-    wide = ChipSpec(dtype="uint16", side=32)
+def test_16_bit_chips_are_scaled_to_the_same_vectors():
+    deep = ChipSpec(dtype="uint16", side=32)
     keras.utils.set_random_seed(0)
-    narrow = backbones.build("toy", ChipSpec(side=32))
-    broad = backbones.build("toy", wide)
-    broad.set_weights(narrow.get_weights())
+    network = backbones.build("toy", ChipSpec(side=32))
+    deep_network = backbones.build("toy", deep)
+    deep_network.set_weights(network.get_weights())
     eight = pixels(2, 32)
     sixteen = eight.astype(np.uint16) * 257
-    np.testing.assert_allclose(broad.predict_on_batch(sixteen), narrow.predict_on_batch(eight), atol=1e-5)
+    np.testing.assert_allclose(deep_network.predict_on_batch(sixteen), network.predict_on_batch(eight), atol=1e-5)
 
 
-def test_weights_of_a_file_come_back_whole_and_cut(tmp_path):
+def test_a_weight_file_is_loaded_into_whole_and_truncated_backbones(tmp_path):
     whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
     path = tmp_path / "toy.weights.h5"
     whole.save_weights(path)
@@ -123,11 +122,11 @@ def test_weights_of_another_backbone_are_refused(tmp_path):
         backbones.build("mobilenet_v2_035", SPEC, weights=str(path))
 
 
-def test_weights_up_to_another_cut_name_it(tmp_path):
+def test_weights_up_to_another_layer_are_refused_with_its_name(tmp_path):
     whole = backbones.BACKBONES["toy"].make(input_shape=(32, 32, 3), include_top=False, weights=None)
     path = tmp_path / "edges.weights.h5"
     keras.Model(whole.input, whole.get_layer("edges").output).save_weights(path)
-    with pytest.raises(ValueError, match="cut it at edges"):
+    with pytest.raises(ValueError, match="truncate it at edges"):
         backbones.build("toy", ChipSpec(side=32), weights=str(path))
 
 
@@ -139,21 +138,21 @@ def test_a_damaged_weight_file_is_refused(content, tmp_path):
         backbones.build("toy", SPEC, weights=str(path))
 
 
-def test_a_missing_weight_file_and_an_unknown_cut_are_named(tmp_path):
+def test_a_missing_weight_file_and_an_unknown_layer_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not a file"):
-        backbones.build("toy", SPEC, weights=str(tmp_path / "none.h5"))
+        backbones.build("toy", SPEC, weights=str(tmp_path / "missing.h5"))
     with pytest.raises(ValueError, match="choose one of top, edges"):
         backbones.build("toy", SPEC, layer="edge")
 
 
-def test_imagenet_weights_that_cannot_be_fetched_say_which_file_to_put_where(monkeypatch):
+def test_imagenet_weights_that_cannot_be_downloaded_are_explained(monkeypatch):
     def refuse(**_settings):
         raise OSError("URL fetch failure on some/file.h5")
 
     toy = backbones.BACKBONES["toy"]
     broken = Backbone(refuse, toy.side, toy.scale, toy.dim)
     monkeypatch.setitem(backbones.BACKBONES, "toy", broken)
-    with pytest.raises(FileNotFoundError, match=r"toy.*models and could not be fetched.*some/file\.h5.*--weights"):
+    with pytest.raises(FileNotFoundError, match=r"toy.*models and could not be downloaded.*some/file\.h5.*--weights"):
         backbones.build("toy", SPEC, weights="imagenet")
 
 
@@ -172,7 +171,7 @@ def test_genuine_imagenet_weights_load_and_compile(real, name, layer, file, tmp_
     model = backbones.build(name, SPEC, layer=layer, weights=str(weights))
     expected = model.predict_on_batch(pixels(2))
     assert expected.std(axis=0).max() > 0.01
-    assert np.abs(compiled(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert np.abs(compile_network(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 FOUR = ChipSpec(("blue", "green", "red", "nir"), "uint16", 32)
@@ -190,45 +189,45 @@ def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
 
 @pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
 @pytest.mark.parametrize("pool", ["average", "max", "both"])
-def test_every_frame_compiles_to_what_keras_computes(sees, pool, tmp_path):
-    model = backbones.build("toy", FOUR, frame=BackboneOptions(sees, 2, pool))
-    given = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
-    expected = model.predict_on_batch(given)
+def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_path):
+    model = backbones.build("toy", FOUR, options=BackboneOptions(sees, 2, pool))
+    chips = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
+    expected = model.predict_on_batch(chips)
     assert expected.shape == (3, 16 * (2 if sees == "streams" else 1) * (2 if pool == "both" else 1))
-    np.testing.assert_allclose(compiled(model, tmp_path)(given), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(compile_network(model, tmp_path)(chips), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_pools_are_the_mean_and_the_greatest_of_the_maps():
+def test_pools_are_the_mean_and_the_maximum_of_the_maps():
     keras.utils.set_random_seed(0)
-    models = {pool: backbones.build("toy", SPEC, frame=BackboneOptions(pool=pool)) for pool in backbones.POOLS}
+    models = {pool: backbones.build("toy", SPEC, options=BackboneOptions(pool=pool)) for pool in backbones.POOLS}
     for model in models.values():
         model.set_weights(models["average"].get_weights())
-    average, greatest, both = (models[pool].predict_on_batch(pixels(2)) for pool in ("average", "max", "both"))
-    np.testing.assert_allclose(both, np.concatenate([average, greatest], axis=1), rtol=1e-6)
-    assert (greatest >= average).all()
+    average, maximum, both = (models[pool].predict_on_batch(pixels(2)) for pool in ("average", "max", "both"))
+    np.testing.assert_allclose(both, np.concatenate([average, maximum], axis=1), rtol=1e-6)
+    assert (maximum >= average).all()
 
 
-def test_a_shrunk_chip_is_seen_as_the_mean_of_its_squares():
+def test_shrinking_averages_squares_of_pixels():
     keras.utils.set_random_seed(0)
-    large = backbones.build("toy", ChipSpec(side=64), frame=BackboneOptions(shrink=2))
+    large = backbones.build("toy", ChipSpec(side=64), options=BackboneOptions(shrink=2))
     small = backbones.build("toy", ChipSpec(side=32))
     small.set_weights(large.get_weights())
-    seen = pixels(2, 32)
+    chips = pixels(2, 32)
     np.testing.assert_allclose(
-        large.predict_on_batch(seen.repeat(2, axis=1).repeat(2, axis=2)), small.predict_on_batch(seen), rtol=1e-5
+        large.predict_on_batch(chips.repeat(2, axis=1).repeat(2, axis=2)), small.predict_on_batch(chips), rtol=1e-5
     )
 
 
-def test_bands_that_are_missing_are_named():
-    with pytest.raises(ValueError, match="streams needs blue, green, red, nir, but the chips have red, green, blue"):
-        backbones.build("toy", SPEC, frame=BackboneOptions("streams"))
+def test_missing_bands_and_sides_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="needs the bands blue, green, red, nir, but the chips have red, green, blue"):
+        backbones.build("toy", SPEC, options=BackboneOptions("streams"))
     with pytest.raises(ValueError, match="cannot be shrunk 5 times"):
-        backbones.build("toy", SPEC, frame=BackboneOptions(shrink=5))
+        backbones.build("toy", SPEC, options=BackboneOptions(shrink=5))
 
 
-def test_weights_that_are_no_numbers_are_refused(tmp_path):
+def test_weights_that_are_not_finite_are_refused(tmp_path):
     network = backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None)
     network.layers[1].kernel.assign(np.full(network.layers[1].kernel.shape, np.nan))
     network.save_weights(tmp_path / "nan.weights.h5")
-    with pytest.raises(ValueError, match=r"nan\.weights\.h5 holds weights that are no finite numbers"):
+    with pytest.raises(ValueError, match=r"nan\.weights\.h5 holds weights that are not finite numbers"):
         backbones.build("toy", ChipSpec(side=64), weights=str(tmp_path / "nan.weights.h5"))

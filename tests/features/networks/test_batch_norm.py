@@ -1,3 +1,5 @@
+"""Test that folding batch norms leaves the function of a network unchanged."""
+
 import keras
 import numpy as np
 import pytest
@@ -6,29 +8,29 @@ from keras import layers
 from features.networks import backbones, batch_norm
 
 
-def shaken(network):
-    """The network with batch statistics, scales and offsets that are not the neutral ones."""
+def disturb(network):
+    """Return the network with batch statistics, scales and offsets that are not neutral."""
     rng = np.random.default_rng(0)
     network.set_weights([weight + 0.002 * rng.random(weight.shape) for weight in network.get_weights()])
     return network
 
 
 @pytest.mark.parametrize(
-    ("name", "left"),
+    ("name", "norms"),
     [("mobilenet_v2_035", 0), ("mobilenet_v3_small", 0), ("resnet50", 0), ("resnet50_v2", 17), ("densenet121", 62)],
 )
-def test_a_folded_network_computes_the_same(name, left):
-    whole = shaken(backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None))
+def test_a_folded_network_computes_the_same(name, norms):
+    whole = disturb(backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None))
     folded = batch_norm.fold_into_convolutions(whole)
-    seen = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
-    expected = whole.predict_on_batch(seen)
-    np.testing.assert_allclose(folded.predict_on_batch(seen), expected, atol=1e-5 * np.abs(expected).max())
-    kept = [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
-    assert len(kept) == left
+    images = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
+    expected = whole.predict_on_batch(images)
+    np.testing.assert_allclose(folded.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
+    remaining = [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(remaining) == norms
     keras.utils.clear_session()
 
 
-def test_a_convolution_that_somebody_else_reads_keeps_its_norm():
+def test_a_norm_stays_if_another_layer_reads_its_convolution():
     image = keras.Input((8, 8, 3))
     maps = layers.Conv2D(4, 3)(image)
     network = keras.Model(image, layers.Add()([maps, layers.BatchNormalization()(maps)]))

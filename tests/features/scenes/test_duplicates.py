@@ -1,4 +1,4 @@
-"""Near-duplicates: copies in other clothes are found, other chips are not."""
+"""Test near-duplicates: changed copies are found, other chips are not."""
 
 import io
 
@@ -10,7 +10,7 @@ from amazon_tags.datasets import sample
 from features.scenes import duplicates
 
 
-def again(chip, change):
+def save_again(chip, change):
     image = Image.fromarray(chip)
     if change == "half":
         image = image.resize((image.width // 2, image.height // 2))
@@ -22,33 +22,35 @@ def again(chip, change):
 
 
 @pytest.fixture(scope="module")
-def shown():
+def rendered():
     rng = np.random.default_rng(0)
     return [sample.render(sample.draw_tags(rng), seed=seed) for seed in range(40)]
 
 
 @pytest.mark.parametrize("change", ["quality", "half", "bright"])
-def test_copies_are_found_and_nothing_else(shown, change):
-    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*shown, *(again(chip, change) for chip in shown))])
-    found = {tuple(pair) for pair in duplicates.find_pairs(pictures).tolist()}
-    true = {(place, place + len(shown)) for place in range(len(shown))}
-    assert found <= true
-    assert len(found) >= 0.9 * len(true)  # clouds have little to compare
+def test_copies_are_found_and_nothing_else(rendered, change):
+    copies = [save_again(chip, change) for chip in rendered]
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*rendered, *copies)])
+    pairs = {tuple(pair) for pair in duplicates.find_pairs(pictures).tolist()}
+    true = {(place, place + len(rendered)) for place in range(len(rendered))}
+    assert pairs <= true
+    assert len(pairs) >= 0.9 * len(true)  # cloudy chips have little to compare
 
 
-def test_tiles_change_nothing(shown, monkeypatch):
-    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*shown, *(again(chip, "half") for chip in shown))])
+def test_the_size_of_a_tile_does_not_change_the_pairs(rendered, monkeypatch):
+    copies = [save_again(chip, "half") for chip in rendered]
+    pictures = np.stack([duplicates.thumbnail(chip) for chip in (*rendered, *copies)])
     expected = duplicates.find_pairs(pictures).tolist()
-    monkeypatch.setattr(duplicates, "TILE", 7)
+    monkeypatch.setattr(duplicates, "TILE_CHIPS", 7)
     assert sorted(duplicates.find_pairs(pictures).tolist()) == sorted(expected)
 
 
-def test_pictures_that_show_nothing_are_no_copies():
+def test_flat_pictures_are_not_copies():
     flat = np.random.default_rng(0).normal(200, 0.1, (5, 32, 32)).astype(np.float32)
     assert not len(duplicates.find_pairs(flat))
 
 
-def test_brightness_does_not_change_the_fingerprint(shown):
-    picture = duplicates.thumbnail(shown[0])
+def test_brightness_does_not_change_the_fingerprint(rendered):
+    picture = duplicates.thumbnail(rendered[0])
     assert duplicates.fingerprint(picture) == duplicates.fingerprint(0.5 * picture + 20)
-    assert int(duplicates.fingerprint(picture)).bit_count() == 31  # of 63 the median is not over itself
+    assert int(duplicates.fingerprint(picture)).bit_count() == 31  # the median of 63 values is not above itself
