@@ -15,7 +15,7 @@ import json
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -68,8 +68,14 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model ready to run; `common` (labels,) is its answer for a chip that cannot be used."""
+    """A model that is compiled and has reproduced its golden scores.
 
+    Attributes:
+        common: (labels,) the tags that a chip gets when it cannot be used.
+        golden_distance: the largest difference between a golden chip's score here and at training time.
+    """
+
+    folder: Path
     space: LabelSpace
     spec: ChipSpec
     members: tuple[CompiledMember, ...]
@@ -78,6 +84,7 @@ class Bundle:
     common: NDArray[np.bool_]
     manifest: dict[str, Any]
     engine: Engine
+    golden_distance: float
 
     @property
     def networks(self) -> list[Network]:
@@ -93,6 +100,19 @@ class Bundle:
     def decide(self, scores: Scores) -> NDArray[np.bool_]:
         """Tags (chips, labels) by the bundle's decision."""
         return decide_tags(self.decision, scores)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The number of files whose hashes were checked, and the bundle in each precision that this processor supports."""
+
+    files: int
+    bundles: dict[str, Bundle]
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle in f32."""
+        return self.bundles["f32"]
 
 
 def _member_scores(member: CompiledMember, values: Values, kind: str) -> Scores:
@@ -129,8 +149,10 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
         made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
         if manifest.get("view_mean", "mean") not in blend.KINDS[:2]:
             raise ValueError(f"views are averaged by {manifest['view_mean']}")
-        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest, chosen)
-        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
+        second = _load_second(folder, manifest)
+        loaded = Bundle(folder, space, spec, members, second, made, common, manifest, chosen, np.inf)
+        loaded = replace(loaded, golden_distance=_golden_distance(loaded, _bytes(folder, manifest, "golden.npz")))
+        _check_golden(loaded)
     except BundleError:
         raise
     except NONSENSE as error:
@@ -138,21 +160,35 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
     return loaded
 
 
-def verify(folder: Path) -> int:
-    """Check every file's hash, then load; returns the number of files checked."""
+def verify(folder: Path) -> Verified:
+    """Check every file's hash, then load the bundle in every precision that this processor supports.
+
+    Raises:
+        BundleError: a file is damaged, missing or unknown to the manifest, or golden scores are not reproduced.
+    """
+    files = check_files(folder)
+    names = engine.precision_reports(read_manifest(folder))
+    supported = [name for name in names if openvino_runtime.supports(engine.HINTS[name])]
+    return Verified(files, {name: load(folder, precision=name) for name in supported})
+
+
+def check_files(folder: Path) -> int:
+    """Check the size and hash of every file, without loading any; return how many files there are.
+
+    Raises:
+        BundleError: a file is damaged, missing or unknown to the manifest.
+    """
     manifest = read_manifest(folder)
-    names = sorted(manifest["files"])
-    for name in names:
+    for name in sorted(manifest["files"]):
         _bytes(folder, manifest, name)
-    held = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    present = {path.relative_to(folder).as_posix() for path in held}
-    strange = sorted(present - {*names, "manifest.json"})
-    if strange:
-        raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
-    for precision in engine.precision_reports(manifest):
-        if openvino_runtime.supports(engine.HINTS[precision]):
-            load(folder, precision=precision)
-    return len(names)
+    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    names = {path.relative_to(folder).as_posix() for path in paths}
+    unknown = sorted(names - {*manifest["files"], "manifest.json"})
+    if unknown:
+        raise BundleError(
+            f"{folder} holds {len(unknown)} files that its manifest does not name (first: {unknown[0]}); remove them."
+        )
+    return len(manifest["files"])
 
 
 def read_card(folder: Path) -> str:
@@ -268,23 +304,16 @@ def _check_networks(spec: ChipSpec, members: Sequence[CompiledMember]) -> None:
             raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
 
 
-def golden_distance(folder: Path) -> float:
-    """How far, at most, a score of the golden chips in f32 is from what it was at training time."""
-    loaded = load(folder)
-    return _distance(loaded, _bytes(folder, loaded.manifest, "golden.npz"))
-
-
-def _check_golden(bundle: Bundle, content: bytes) -> None:
-    worst = _distance(bundle, content)
+def _check_golden(bundle: Bundle) -> None:
     allowed = TOLERANCE[bundle.engine.precision]
-    if not worst <= allowed:
+    if not bundle.golden_distance <= allowed:
         raise BundleError(
-            f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
+            f"the model scores its golden chips {bundle.golden_distance:.2g} away from what it did when it was trained "
             f"(allowed {allowed}); this machine or its OpenVINO computes wrong, or the bundle was put together wrong."
         )
 
 
-def _distance(bundle: Bundle, content: bytes) -> float:
+def _golden_distance(bundle: Bundle, content: bytes) -> float:
     precision = bundle.engine.precision
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         pixels, expected = archive["chips"], archive[precision if precision in archive else "scores"]

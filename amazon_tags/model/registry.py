@@ -19,7 +19,7 @@ from typing import Any
 
 from amazon_tags.files import atomic, folders, locks
 from amazon_tags.model import bundle
-from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.bundle import BundleError, Verified
 
 POINTERS = "pointers.json"
 NAME = re.compile(r"[0-9a-f]{12}")
@@ -172,26 +172,34 @@ def make_registry(registry: Path) -> None:
         raise RegistryError(f"{registry} holds {len(other)} other things (first: {min(other)}); name another place.")
 
 
-def add(registry: Path, source: Path) -> str:
-    """Copy a bundle in and verify the copy; returns its name, also of one that was there already and is whole.
+def add(registry: Path, source: Path, *, verified: bool = False) -> str:
+    """Copy a bundle into the registry and verify the copy; return its name there.
+
+    A sound copy that the registry already has stays; a damaged one is replaced.
+
+    Args:
+        registry: its folder, which is created if need be.
+        source: the bundle.
+        verified: whether the caller has just verified `source`; then only the hashes of the copy are checked.
 
     Raises:
-        BlockingIOError: somebody else moves pointers or copies at the moment.
+        BlockingIOError: another process is changing the registry.
         BundleError: the bundle is damaged.
     """
-    made = model_name(source)
+    check = bundle.check_files if verified else bundle.verify
+    name = model_name(source)
     make_registry(registry)
     with locks.hold_lock(registry / "lock"):
         folders.sweep(registry)
-        place = registry / made
-        if place.exists() and not _is_sound(place):
-            bundle.verify(source)
-            folders.remove_folder(place)
-        if not place.exists():
-            with folders.atomic_folder(place) as part:
+        copy = registry / name
+        if copy.exists() and not _is_sound(copy):
+            check(source)
+            folders.remove_folder(copy)
+        if not copy.exists():
+            with folders.atomic_folder(copy) as part:
                 folders.copy_folder(source, part)
-                bundle.verify(part)
-    return made
+                check(part)
+    return name
 
 
 def model_name(folder: Path) -> str:
@@ -257,11 +265,16 @@ def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def verify(folder: Path) -> None:
-    """Whether a model of a registry is whole, and the one of its name; raises BundleError."""
-    bundle.verify(folder)
+def verify(folder: Path) -> Verified:
+    """Verify a model of a registry, and that its folder has its name.
+
+    Raises:
+        BundleError: the model is damaged, or is another one than its folder's name says.
+    """
+    verified = bundle.verify(folder)
     if model_name(folder) != folder.name:
         raise BundleError(f"{folder} holds another model, {model_name(folder)}; promote a sound copy of its own.")
+    return verified
 
 
 def _is_sound(folder: Path) -> bool:

@@ -90,8 +90,7 @@ def answer_chips(folder: Path, given: TrainingData, jobs: int) -> ModelAnswers:
 def check_bundle(folder: Path, trained: TrainingData) -> list[Check]:
     """Whether a candidate is sound by itself: its files, its golden chips, the data that it says it was trained on."""
     try:
-        bundle.verify(folder)
-        worst = bundle.golden_distance(folder)
+        worst = bundle.verify(folder).bundle.golden_distance
     except BundleError as error:
         return [Check("bundle", "", "", "verified", False, str(error))]
     data = bundle.read_manifest(folder).get("data", {})
