@@ -6,7 +6,7 @@ import pytest
 
 from amazon_tags.files import atomic
 from amazon_tags.files.hashes import sha256, sha256_bytes
-from amazon_tags.model import bundle, engine
+from amazon_tags.model import bundle, engine, manifest
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.tables import labels
 from ensemble.heads.head_files import load_head
@@ -23,8 +23,8 @@ def copy(model, tmp_path):
 
 def rewrite(folder, **values):
     """What somebody would do who knows how the manifest is sealed."""
-    manifest = {**json.loads((folder / "manifest.json").read_text()), **values}
-    atomic.write_json(folder / "manifest.json", {**manifest, "sha256": bundle._digest(manifest)})
+    content = {**json.loads((folder / "manifest.json").read_text()), **values}
+    atomic.write_json(folder / "manifest.json", {**content, "sha256": manifest.digest(content)})
 
 
 def reseal(folder, name):
@@ -69,8 +69,8 @@ def test_a_file_that_the_manifest_does_not_name_is_refused_when_verified(copy):
 
 
 def test_another_format_names_the_version_that_reads_it(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    atomic.write_json(copy / "manifest.json", {**manifest, "format": 3, "version": "9.1"})
+    content = json.loads((copy / "manifest.json").read_text())
+    atomic.write_json(copy / "manifest.json", {**content, "format": 3, "version": "9.1"})
     with pytest.raises(BundleError, match=r"bundle format 3, .*reads formats 1 to 2; install amazon_tags 9\.1"):
         bundle.load(copy)
 
@@ -105,14 +105,14 @@ def test_a_chip_spec_that_is_not_the_networks_is_refused(copy, change):
 
 
 def test_any_value_of_the_manifest_that_is_changed_is_noticed(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for key in manifest:
-        changed = {**manifest, key: [] if key in ("format", "version") else None}
+    content = json.loads((copy / "manifest.json").read_text())
+    for key in content:
+        changed = {**content, key: [] if key in ("format", "version") else None}
         atomic.write_json(copy / "manifest.json", changed)
         with pytest.raises(BundleError):
             bundle.load(copy)
-    names = manifest["labels"]["labels"]
-    atomic.write_json(copy / "manifest.json", {**manifest, "labels": {**manifest["labels"], "labels": names[::-1]}})
+    names = content["labels"]["labels"]
+    atomic.write_json(copy / "manifest.json", {**content, "labels": {**content["labels"], "labels": names[::-1]}})
     with pytest.raises(BundleError, match="does not fit its own hash"):
         bundle.load(copy)
 
@@ -183,9 +183,9 @@ def test_a_linear_head_is_the_last_layer_of_its_network_and_trees_are_not(model,
 
 
 def test_a_bundle_of_the_first_format_averages_its_members(model, copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
+    content = json.loads((copy / "manifest.json").read_text())
     (copy / "second.npz").unlink()
-    held = {name: value for name, value in manifest["files"].items() if name != "second.npz"}
+    held = {name: value for name, value in content["files"].items() if name != "second.npz"}
     rewrite(copy, format=1, files=held)
     old, new = bundle.load(copy), bundle.load(model)
     values = [network(np.zeros((2, *network.chip_shape), np.uint8))[np.newaxis] for network in new.networks]
