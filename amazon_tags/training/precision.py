@@ -83,10 +83,10 @@ def _network(member: FittedMember, examples: Examples, number: int, name: str) -
     rows = np.flatnonzero(examples.fold != number)
     rows = rows[np.linspace(0, len(rows) - 1, min(quantise.ENOUGH, len(rows))).astype(int)]
     pixels: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in rows])
-    kept = member.folder / "kept.npy"  # how many convolutions stay in f32, measured once, on the first unit
-    if not kept.exists():
-        np.save(kept, quantise.kept(xml, weights, pixels))
-    count = int(np.load(kept))
+    count_file = member.folder / "kept.npy"  # how many convolutions stay in f32, measured once, on the first unit
+    if not count_file.exists():
+        np.save(count_file, quantise.kept(xml, weights, pixels))
+    count = int(np.load(count_file))
     content = quantise.quantise_to_int8(xml, weights, pixels, keep=count)
 
     with folders.atomic_folder(quantised) as part:

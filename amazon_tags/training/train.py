@@ -259,10 +259,10 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
 
 
 def _check_name(what: str, name: str, names: Iterable[str]) -> None:
-    known = list(dict.fromkeys(names))
-    if name not in known:
-        near = did_you_mean(name, known)
-        raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(known)}.")
+    choices = list(dict.fromkeys(names))
+    if name not in choices:
+        near = did_you_mean(name, choices)
+        raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(choices)}.")
 
 
 def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[FittedMember]:

@@ -33,9 +33,35 @@ def reseal(folder, name):
     rewrite(folder, files={**held, name: {"size": path.stat().st_size, "sha256": sha256(path)}})
 
 
-def test_a_trained_bundle_verifies(model):
-    held = [path for path in model.rglob("*") if path.is_file()]
-    assert bundle.verify(model).files == len(held) - 1  # all but the manifest
+def test_a_trained_bundle_verifies_in_every_supported_precision(model):
+    paths = [path for path in model.rglob("*") if path.is_file()]
+    verified = bundle.verify(model)
+    assert verified.files == len(paths) - 1  # all but the manifest
+    assert list(verified.bundles) == [name for name, hint in engine.HINTS.items() if openvino_runtime.supports(hint)]
+    assert [opened.engine.precision for opened in verified.bundles.values()] == list(verified.bundles)
+    assert verified.bundle is verified.bundles["f32"]
+
+
+def test_a_bundle_knows_its_folder_its_manifest_and_its_golden_distance(model, copy):
+    opened = bundle.load(model)
+    assert (opened.folder, opened.manifest) == (model, bundle.read_manifest(model))
+    assert (opened.space, opened.spec) == (opened.manifest.space, opened.manifest.spec)
+    assert 0 <= opened.golden_distance < 1e-6
+    with np.load(copy / "golden.npz") as archive:
+        chips, scores = archive["chips"], archive["scores"]
+    np.savez(copy / "golden.npz", chips=chips, scores=scores + np.float32(1 / 2048))
+    reseal(copy, "golden.npz")
+    assert bundle.load(copy).golden_distance == pytest.approx(1 / 2048, abs=1e-6)
+
+
+def test_files_are_checked_without_loading_the_bundle(model, copy, monkeypatch):
+    monkeypatch.setattr(bundle, "load", None)
+    assert bundle.check_files(copy) == len(bundle.read_manifest(model).files)
+    (copy / "card.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes, but the manifest says"):
+        bundle.check_files(copy)
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes"):
+        bundle.read_card(copy)
 
 
 def test_the_bundled_model_verifies():

@@ -41,6 +41,17 @@ def test_a_model_is_named_by_its_content_and_copied_once(two, model):
     assert bundle.verify(home / first).files == bundle.verify(model).files
 
 
+def test_a_bundle_that_was_just_verified_is_copied_by_its_hashes_alone(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "load", None)
+    name = registry.add(tmp_path / "models", model, verified=True)
+    assert bundle.check_files(tmp_path / "models" / name) == bundle.check_files(model)
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "card.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes"):
+        registry.add(tmp_path / "others", damaged, verified=True)
+    assert registry.model_names(tmp_path / "others") == []
+
+
 def test_pointers_move_together_and_are_logged(two):
     home, first, second = two
     registry.promote(home, first, why="the first")

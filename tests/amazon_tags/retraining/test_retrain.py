@@ -396,7 +396,7 @@ def test_chips_that_change_while_a_run_goes_on_make_no_model(home, monkeypatch):
         return true(*arguments, **options)
 
     monkeypatch.setattr(retraining, "train_on", fit)
-    with pytest.raises(ValueError, match=r"1 of \d+ chips were changed while the run went on .*chip_3\.jpg"):
+    with pytest.raises(ValueError, match=r"1 of \d+ chips were changed during the run .*chip_3\.jpg"):
         retrain(home / "job.toml")
     assert not (home / "runs" / "bank").exists()
     assert not (home / "models" / registry.POINTERS).exists()

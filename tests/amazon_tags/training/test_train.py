@@ -47,7 +47,7 @@ def test_out_of_fold_scores_stand_beside_the_bundle_as_csv_and_parquet(model, tr
     np.testing.assert_array_equal(scores, again[1])
 
 
-def test_the_reported_f2_is_that_of_the_scores_with_cuts_from_the_other_folds(model, truth):
+def test_the_reported_f2_is_that_of_the_scores_with_thresholds_from_the_other_folds(model, truth):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     manifest = bundle.read_manifest(model)
     fold = folds.stratify(truth.truth, folds=2, seed=0)
@@ -58,7 +58,7 @@ def test_the_reported_f2_is_that_of_the_scores_with_cuts_from_the_other_folds(mo
     assert f"| thresholds, one view | {score.f2(truth.truth, tags):.4f} |" in bundle.read_card(model)
 
 
-def test_the_cuts_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
+def test_the_thresholds_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     expected = fit_thresholds(scores, truth.truth)
     np.testing.assert_array_equal(bundle.load(model).decision.thresholds, expected)
@@ -99,7 +99,7 @@ def test_nothing_but_the_bundle_and_its_scores_is_left(model):
     assert {path.name for path in model.parent.iterdir()} == {"model", "model.scores.csv", "model.scores.parquet"}
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
+def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--views", 2]
     command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
@@ -322,7 +322,7 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     assert "3 bands of uint8, but the model reads uint16 blue, green, red, nir" in wrong.stderr
 
 
-def test_what_does_not_change_a_members_fit_does_not_train_it_anew(world, run, recipe_file, tmp_path):
+def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe"]
     (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
