@@ -85,7 +85,7 @@ def produce(
             options = ["--recipe", recipe, *(part for pair in weights for part in ("--weights", pair))]
             note = ["--note", "the competition's training chips"]
             stage(out, "train", _command("train", folder, found.table, "-o", model, *options, *note), end)
-        name = str(bundle.read_manifest(model)["sha256"])
+        name = bundle.read_manifest(model).sha256
         if not made_by(submission, name):
             places = ["--journal", out / f"journal-{name[:12]}", "--scores", out / "scores.parquet", "-o", submission]
             asked = _command(

@@ -22,10 +22,10 @@ from amazon_tags.tables import label_tables
 def message(model: Path) -> str:
     """What the list of submissions shall say: version, name, members and F2 out of fold of a bundle."""
     manifest = bundle.read_manifest(model)
-    f2 = manifest.get("scores", {}).get("f2")
-    told = "" if f2 is None else f", F2 {f2:.4f} out of fold on {manifest['data']['chips']:,} chips"
-    members = ", ".join(name.partition("-")[2] for name in manifest["members"])
-    return f"amazon_tags {manifest['version']}, model {str(manifest['sha256'])[:12]} ({members}){told}"
+    scores = manifest.scores
+    measured = "" if scores is None else f", F2 {scores.f2:.4f} out of fold on {scores.chips:,} chips"
+    members = ", ".join(name.partition("-")[2] for name in manifest.members)
+    return f"amazon_tags {manifest.version}, model {manifest.name} ({members}){measured}"
 
 
 def checked(submission: Path, how: str) -> str:
@@ -40,7 +40,7 @@ def checked(submission: Path, how: str) -> str:
     model = submission.with_name("model")
     if how:
         return f"{how}; {message(model)}" if model.exists() else how
-    if not produce.made_by(submission, str(bundle.read_manifest(model)["sha256"])):
+    if not produce.made_by(submission, bundle.read_manifest(model).sha256):
         raise ValueError(f"{submission} is not what produce.py made with {model}; say how it was made: --message TEXT")
     return message(model)
 

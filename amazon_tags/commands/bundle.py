@@ -26,7 +26,7 @@ def verify_bundle(folder: Path | None) -> None:
     from amazon_tags.model import bundle
 
     place = folder or bundle.DEFAULT
-    emit(f"{place}: {bundle.verify(place)} files as the manifest says, golden scores reproduced\n")
+    emit(f"{place}: {bundle.verify(place).files} files as the manifest says, golden scores reproduced\n")
 
 
 @bundle_command.command("show")

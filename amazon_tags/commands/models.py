@@ -26,10 +26,10 @@ def list_models(folder: Path, as_json: bool) -> None:
 
     Example: amazon_tags models list models/
     """
-    from amazon_tags.model import registry
+    from amazon_tags.model import registry_list
 
-    listed = registry.list_models(folder)
-    emit(json.dumps(listed, indent=2) + "\n" if as_json else registry.registry_text(listed))
+    listing = registry_list.list_models(folder)
+    emit(json.dumps(listing.to_json(), indent=2) + "\n" if as_json else registry_list.registry_text(listing))
 
 
 @models_command.command("show")

@@ -1,1 +1,1 @@
-"""What a model is made by and stored as: recipe, bundle, engine, registry."""
+"""Models: the recipe that describes one, the bundle that stores it, the engine that runs it, the registry of many."""

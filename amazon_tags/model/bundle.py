@@ -1,103 +1,120 @@
-"""A bundle: a model folder in which nothing is parsed before its hash is checked.
+"""A bundle: a model folder, in which nothing is parsed before its hash is checked.
 
-manifest.json     format number, label space, chip spec, members, sha256 and size of every other file, provenance
-decision.json     how scores become tags, and the constant answer that `predict --on-error fill` gives
-second.npz        how the members' scores become one; second.json for trees
+manifest.json     `manifest.Manifest`: label space, chip spec, members, origin; sha256 and size of every other file
+decision.json     how scores become tags, and the tags that `predict --on-error fill` gives to unusable chips
+second.npz        how the members' scores are combined; second.json for trees
 members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (the same, quantised), network.weights.h5
-                  (to train on), head.npz or head.json
+                  (to train further), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
-held_out.npz      the hashes of the chips that it learnt from, their out-of-fold scores and tags, truth and looks
-card.md           what it is for, what was measured, its limits
+held_out.npz      hashes, ground truth, band statistics, out-of-fold scores and tags of the training chips
+card.md           what the model is for, what was measured, its limits
+
+`bundle_writer` writes bundles.
 """
 
 import io
 import json
 import re
-import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags.files import atomic
-from amazon_tags.files.hashes import sha256, sha256_bytes
+from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model import decision_file, engine
+from amazon_tags.model.damage import refusing_damage
 from amazon_tags.model.engine import CompiledMember, Engine
+from amazon_tags.model.manifest import READABLE_FORMATS, Manifest, digest
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
-from ensemble.arrays import Scores
+from ensemble.arrays import Scores, Tags
 from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
-from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, pack_second_level, parse_second_level
-from features.arrays import ChipBatch
+from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, parse_second_level
 from features.images.chips import ChipSpec
 from features.networks import openvino_runtime
 from features.networks.extract import Network
 
-Values = NDArray[np.float32]  # (views, chips, dim)
+ViewOutputs = NDArray[np.float32]  # (views, chips, labels or dim): what a member's network gives
 
-FORMAT, READ = 2, (1, 2)  # 1 knew no second level: its members were averaged
 DEFAULT = Path(__file__).parents[1] / "default_model"
+MAX_FILE_BYTES = 1 << 31  # the largest backbone has 0.35e9
 # Of golden scores: other processors sum in another order, which moves a score by some 1e-5, in fewer bits by some 1e-2.
-TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
-NONSENSE = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    RecursionError,
-    StopIteration,
-    TypeError,
-    ValueError,
-    BadZipFile,
-    zlib.error,
-)
-LARGEST = 1 << 31  # bytes of one file; the largest backbone has 0.35e9
+GOLDEN_TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
+REPLACE = "train the bundle again or get another copy"
 
 
 class BundleError(ValueError):
-    """A bundle that is not to be trusted or not to be read; the message says which file and why."""
+    """A bundle that is damaged or cannot be read; the message says which file and why."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model ready to run; `common` (labels,) is its answer for a chip that cannot be used."""
+    """A model that is compiled and has reproduced its golden scores.
 
-    space: LabelSpace
-    spec: ChipSpec
+    Attributes:
+        folder: where it was loaded from.
+        common: (labels,) the tags that a chip gets when it cannot be used.
+        golden_distance: the largest difference between a golden chip's score here and at training time.
+    """
+
+    folder: Path
+    manifest: Manifest
     members: tuple[CompiledMember, ...]
     second: SecondLevel
     decision: Decision
     common: NDArray[np.bool_]
-    manifest: dict[str, Any]
     engine: Engine
+    golden_distance: float
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space: the columns of its scores and tags."""
+        return self.manifest.space
+
+    @property
+    def spec(self) -> ChipSpec:
+        """The chips that its networks take."""
+        return self.manifest.spec
 
     @property
     def networks(self) -> list[Network]:
-        """The members' networks, in the order of `scores`' argument."""
+        """The members' networks, in the order that `scores` expects."""
         return [member.network for member in self.members]
 
-    def scores(self, values: Sequence[Values]) -> Scores:
-        """What the second level makes of the members' scores, each averaged over its views."""
-        kind = self.manifest.get("view_mean", "mean")
-        pairs = zip(self.members, values, strict=True)
-        return self.second.scores([_member_scores(member, value, kind) for member, value in pairs])
+    def scores(self, outputs: Sequence[ViewOutputs]) -> Scores:
+        """Return the scores (chips, labels) of the networks' outputs, each averaged over its views."""
+        pairs = zip(self.members, outputs, strict=True)
+        return self.second.scores([member_scores(*pair, self.manifest.view_mean) for pair in pairs])
 
-    def decide(self, scores: Scores) -> NDArray[np.bool_]:
-        """Tags (chips, labels) by the bundle's decision."""
+    def decide(self, scores: Scores) -> Tags:
+        """Return the tags (chips, labels) that the bundle's decision makes of scores."""
         return decide_tags(self.decision, scores)
 
 
-def _member_scores(member: CompiledMember, values: Values, kind: str) -> Scores:
-    scores = list(values) if member.head is None else [member.head.scores(view) for view in values]
-    return blend.equal(scores, kind).scores(scores)
+@dataclass(frozen=True)
+class Verified:
+    """The number of files whose hashes were checked, and the bundle in each precision that this processor supports."""
+
+    files: int
+    bundles: dict[str, Bundle]
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle in f32."""
+        return self.bundles["f32"]
+
+
+def member_scores(member: CompiledMember, outputs: ViewOutputs, view_mean: str) -> Scores:
+    """Return a member's scores (chips, labels) of its network's outputs, averaged over the views."""
+    scores = list(outputs) if member.head is None else [member.head.scores(view) for view in outputs]
+    return blend.equal(scores, view_mean).scores(scores)
 
 
 def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "cpu") -> Bundle:
@@ -106,209 +123,166 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
     Args:
         folder: the bundle.
         jobs: threads.
-        precision: of `engine.choose`.
-        device: of `engine.choose`.
+        precision: see `engine.choose`.
+        device: see `engine.choose`.
 
     Raises:
-        BundleError: for a file that is missing, changed or of another format, or scores that are not reproduced.
-        ValueError: for a precision that the bundle was not measured in, or that this processor lacks.
+        BundleError: a file is missing, changed or of another format, or golden scores are not reproduced.
+        ValueError: the bundle was not measured in this precision, or this processor does not support it.
     """
     manifest = read_manifest(folder)
-    chosen = engine.choose(manifest, device=device, precision=precision)
-    read = partial(_bytes, folder, manifest)
-    try:
-        space = labels.from_json(manifest["labels"])
-        spec = ChipSpec(tuple(manifest["chips"]["bands"]), manifest["chips"]["dtype"], manifest["chips"]["side"])
-        members = tuple(
-            engine.gpu_member(read, folder, manifest, name, chosen.precision)
-            if chosen.device == "gpu"
-            else engine.cpu_member(read, set(manifest["files"]), name, chosen.precision, jobs=jobs)
-            for name in manifest["members"]
-        )
-        _check_networks(spec, members)
-        made, common = _load_decision(_bytes(folder, manifest, "decision.json"), space)
-        if manifest.get("view_mean", "mean") not in blend.KINDS[:2]:
-            raise ValueError(f"views are averaged by {manifest['view_mean']}")
-        loaded = Bundle(space, spec, members, _load_second(folder, manifest), made, common, manifest, chosen)
-        _check_golden(loaded, _bytes(folder, manifest, "golden.npz"))
-    except BundleError:
-        raise
-    except NONSENSE as error:
-        raise BundleError(f"{folder}: its contents do not fit together ({error}); train or fetch it anew.") from error
-    return loaded
+    choice = engine.choose(manifest, device=device, precision=precision)
+    with refusing_damage(BundleError, f"{folder}: its contents do not fit together", REPLACE):
+        members = tuple(_load_member(folder, manifest, name, choice, jobs) for name in manifest.members)
+        _check_networks(manifest.spec, members)
+        if manifest.view_mean not in blend.KINDS[:2]:
+            raise ValueError(f"views are averaged by {manifest.view_mean}")
+        second = load_second(folder, manifest)
+        decision, common = _load_decision(read_checked(folder, manifest, "decision.json"), manifest.space)
+
+        bundle = Bundle(folder, manifest, members, second, decision, common, choice, golden_distance=np.inf)
+        return _with_golden_distance(bundle, read_checked(folder, manifest, "golden.npz"))
 
 
-def verify(folder: Path) -> int:
-    """Check every file's hash, then load; returns the number of files checked."""
+def verify(folder: Path) -> Verified:
+    """Check every file's hash, then load the bundle in every precision that this processor supports.
+
+    Raises:
+        BundleError: a file is damaged, missing or unknown to the manifest, or golden scores are not reproduced.
+    """
+    files = check_files(folder)
+    names = read_manifest(folder).precision.costs
+    supported = [name for name in names if openvino_runtime.supports(engine.HINTS[name])]
+    return Verified(files, {name: load(folder, precision=name) for name in supported})
+
+
+def check_files(folder: Path) -> int:
+    """Check the size and hash of every file, without loading any; return how many files there are.
+
+    Raises:
+        BundleError: a file is damaged, missing or unknown to the manifest.
+    """
     manifest = read_manifest(folder)
-    names = sorted(manifest["files"])
-    for name in names:
-        _bytes(folder, manifest, name)
-    held = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    present = {path.relative_to(folder).as_posix() for path in held}
-    strange = sorted(present - {*names, "manifest.json"})
-    if strange:
-        raise BundleError(f"{folder} holds {len(strange)} files that its manifest does not name (first: {strange[0]}).")
-    for precision in engine.precision_reports(manifest):
-        if openvino_runtime.supports(engine.HINTS[precision]):
-            load(folder, precision=precision)
-    return len(names)
+    for name in sorted(manifest.files):
+        read_checked(folder, manifest, name)
+    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    names = {path.relative_to(folder).as_posix() for path in paths}
+    unknown = sorted(names - {*manifest.files, "manifest.json"})
+    if unknown:
+        raise BundleError(
+            f"{folder} holds {len(unknown)} files that its manifest does not name (first: {unknown[0]}); remove them."
+        )
+    return len(manifest.files)
 
 
 def read_card(folder: Path) -> str:
-    """The text of `card.md`."""
-    return _bytes(folder, read_manifest(folder), "card.md").decode(errors="replace")
+    """Return the text of `card.md`, once its hash is checked."""
+    return read_checked(folder, read_manifest(folder), "card.md").decode(errors="replace")
 
 
 def read_file(folder: Path, name: str) -> bytes | None:
-    """The checked bytes of a file that a bundle may hold."""
+    """Return the bytes of a file, once its hash is checked; None if the bundle has no such file."""
     manifest = read_manifest(folder)
-    return _bytes(folder, manifest, name) if name in manifest["files"] else None
+    return read_checked(folder, manifest, name) if name in manifest.files else None
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, whose format number is looked at first."""
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest; its format number is checked first, then its digest.
+
+    Raises:
+        BundleError: there is none, it is damaged, or another version of amazon_tags is needed.
+    """
     path = folder / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-        number, writer = manifest["format"], manifest["version"]
+        content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise BundleError(f"{folder} has no manifest.json; name a bundle made by amazon_tags train.") from error
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
-        raise BundleError(f"{path} is damaged ({error}); train or fetch the bundle anew.") from error
-    if number not in READ:
-        raise BundleError(
-            f"{folder} has bundle format {number}, but this is amazon_tags {version('amazon-tags')}, which reads "
-            f"formats {READ[0]} to {FORMAT}; install amazon_tags {writer}, which wrote it."
-        )
-    if manifest.get("sha256") != _digest(manifest):
-        raise BundleError(f"{path} was changed: it does not fit its own hash; train or fetch the bundle anew.")
-    if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("members"), list):
-        raise BundleError(f"{path} names no files or no members; train or fetch the bundle anew.")
-    for name in manifest["members"]:
-        if not re.fullmatch(r"\d\d-[a-z0-9_]+", str(name)):  # it becomes a path
+        raise BundleError(f"{folder} has no manifest.json; name a bundle that amazon_tags train wrote.") from error
+    with refusing_damage(BundleError, f"{path} is damaged", REPLACE):
+        values: dict[str, Any] = json.loads(content)
+        if values["format"] not in READABLE_FORMATS:
+            raise BundleError(
+                f"{folder} has bundle format {values['format']}, but this is amazon_tags {version('amazon-tags')}, "
+                f"which reads formats {READABLE_FORMATS[0]} to {READABLE_FORMATS[-1]}; install amazon_tags "
+                f"{values['version']}, which wrote it."
+            )
+        if values["sha256"] != digest(values):
+            raise BundleError(f"{path} was changed: it does not fit its own hash; {REPLACE}.")
+        manifest = Manifest.from_json(values)
+    for name in manifest.members:
+        if not re.fullmatch(r"\d\d-[a-z0-9_]+", name):  # it becomes a path
             raise BundleError(f"{path} names a member {name!r}; members are named like 00-small.")
     return manifest
 
 
-def write_decision(folder: Path, space: LabelSpace, made: Decision, common: NDArray[np.bool_]) -> None:
-    """`decision.json` of a bundle in the making."""
-    values = {**decision_file.to_json(space, made), "common": labels.decode(space, common)}
-    atomic.write_json(folder / "decision.json", values)
+def read_checked(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Return a file's bytes, once its size and hash are those of the manifest.
 
-
-def write_second(folder: Path, made: SecondLevel) -> None:
-    """`second.npz` or `second.json` of a bundle in the making."""
-    name, content = pack_second_level(made)
-    atomic.write_bytes(folder / name, content)
-
-
-def seal(folder: Path, space: LabelSpace, spec: ChipSpec, golden: ChipBatch, story: dict[str, Any]) -> None:
-    """Finish a folder that holds members, second level, decision and card: score the golden chips, write the manifest.
-
-    `story` is whatever else the manifest shall tell, `view_mean` among it.
+    Raises:
+        BundleError: the file is missing, changed, or unknown to the manifest.
     """
-    names = sorted(path.name for path in (folder / "members").iterdir())
-    manifest = {
-        "format": FORMAT,
-        "version": version("amazon-tags"),
-        "labels": labels.to_json(space),
-        "chips": asdict(spec),
-        "members": names,
-        **story,
-        "files": _held(folder),
-    }
-    scores: dict[str, Any] = {}
-    for precision in engine.precision_reports(manifest):
-        read, held = partial(_bytes, folder, manifest), set(manifest["files"])
-        members = [engine.cpu_member(read, held, name, precision) for name in names]
-        first = [_member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
-        scores["scores" if precision == "f32" else precision] = _load_second(folder, manifest).scores(first)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, chips=golden, **scores)
-    atomic.write_bytes(folder / "golden.npz", buffer.getvalue())
-    manifest["files"] = _held(folder)
-    atomic.write_json(folder / "manifest.json", {**manifest, "sha256": _digest(manifest)})
+    path = folder / name
+    if name not in manifest.files:
+        raise BundleError(f"{folder}: its manifest does not name {name}; {REPLACE}.")
+    entry = manifest.files[name]
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise BundleError(f"{folder}: its manifest names {name}, which lies outside the bundle; {REPLACE}.")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; {REPLACE}.")
+    size = path.stat().st_size
+    if size != entry.size or size > MAX_FILE_BYTES:
+        raise BundleError(f"{path} has {size:,} bytes, but the manifest says {entry.size:,}; {REPLACE}.")
+    content = path.read_bytes()
+    if sha256_bytes(content) != entry.sha256:
+        raise BundleError(f"{path} was changed: its hash is not the manifest's; {REPLACE}.")
+    return content
 
 
-def _digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest's values, but for the digest itself."""
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return sha256_bytes(json.dumps(rest, sort_keys=True).encode())
+def load_second(folder: Path, manifest: Manifest) -> SecondLevel:
+    """Return the second level of a bundle; format 1 averages its members."""
+    count = len(manifest.members)
+    if manifest.format == 1:
+        return Blend("mean", np.full((count, len(manifest.space.names)), 1 / count), np.zeros((0, 0, 0)))
+    name = next(name for name in SECOND_LEVEL_FILES if name in manifest.files)
+    return parse_second_level(name, read_checked(folder, manifest, name), count)
 
 
-def _held(folder: Path) -> dict[str, dict[str, Any]]:
-    return {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": sha256(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _load_second(folder: Path, manifest: dict[str, Any]) -> SecondLevel:
-    count = len(manifest["members"])
-    if manifest["format"] == 1:
-        return Blend("mean", np.full((count, len(manifest["labels"]["labels"])), 1 / count), np.zeros((0, 0, 0)))
-    name = next(name for name in SECOND_LEVEL_FILES if name in manifest["files"])
-    return parse_second_level(name, _bytes(folder, manifest, name), count)
+def _load_member(folder: Path, manifest: Manifest, name: str, choice: Engine, jobs: int) -> CompiledMember:
+    read = partial(read_checked, folder, manifest)
+    if choice.device == "gpu":
+        return engine.gpu_member(read, folder, manifest, name, choice.precision)
+    return engine.cpu_member(read, manifest.files, name, choice.precision, jobs=jobs)
 
 
 def _load_decision(content: bytes, space: LabelSpace) -> tuple[Decision, NDArray[np.bool_]]:
     values = json.loads(content)
-    named, made = decision_file.from_json(values)
-    if named != space:
+    decision_space, decision = decision_file.from_json(values)
+    if decision_space != space:
         raise ValueError("the decision is for other labels")
-    return made, labels.encode(space, values["common"])
+    return decision, labels.encode(space, values["common"])
 
 
 def _check_networks(spec: ChipSpec, members: Sequence[CompiledMember]) -> None:
     expected = (spec.side, spec.side, len(spec.bands)), np.dtype(spec.dtype)
     for member in members:
-        if (member.network.chip_shape, member.network.dtype) != expected:
-            raise ValueError(f"{member.name} eats {member.network.dtype} {member.network.chip_shape}, not {spec}")
+        network = member.network
+        if (network.chip_shape, network.dtype) != expected:
+            raise ValueError(f"{member.name} expects chips of {network.dtype} {network.chip_shape}, not {spec}")
 
 
-def golden_distance(folder: Path) -> float:
-    """How far, at most, a score of the golden chips in f32 is from what it was at training time."""
-    loaded = load(folder)
-    return _distance(loaded, _bytes(folder, loaded.manifest, "golden.npz"))
-
-
-def _check_golden(bundle: Bundle, content: bytes) -> None:
-    worst = _distance(bundle, content)
-    allowed = TOLERANCE[bundle.engine.precision]
-    if not worst <= allowed:
-        raise BundleError(
-            f"the model scores its golden chips {worst:.2g} away from what it did when it was trained "
-            f"(allowed {allowed}); this machine or its OpenVINO computes wrong, or the bundle was put together wrong."
-        )
-
-
-def _distance(bundle: Bundle, content: bytes) -> float:
+def _with_golden_distance(bundle: Bundle, content: bytes) -> Bundle:
+    """Return the bundle with its `golden_distance`; raise BundleError if that is too large."""
     precision = bundle.engine.precision
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         pixels, expected = archive["chips"], archive[precision if precision in archive else "scores"]
     scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
     if scores.shape != expected.shape:
         raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")
-    return float(np.abs(scores - expected).max())
 
-
-def _bytes(folder: Path, manifest: dict[str, Any], name: str) -> bytes:
-    """A file's bytes, once their size and hash are those of the manifest."""
-    path = folder / name
-    try:
-        size, digest = int(manifest["files"][name]["size"]), manifest["files"][name]["sha256"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder}: its manifest does not name {name}; train or fetch it anew.") from error
-    if ".." in Path(name).parts or Path(name).is_absolute():
-        raise BundleError(f"{folder}: its manifest names {name}, which lies outside the bundle.")
-    if not path.is_file():
-        raise BundleError(f"{path} is missing; train or fetch the bundle anew.")
-    found = path.stat().st_size
-    if found != size or found > LARGEST:
-        raise BundleError(f"{path} has {found:,} bytes, but the manifest says {size:,}; train or fetch it anew.")
-    content = path.read_bytes()
-    if sha256_bytes(content) != digest:
-        raise BundleError(f"{path} was changed: its hash is not the manifest's; train or fetch the bundle anew.")
-    return content
+    distance, allowed = float(np.abs(scores - expected).max()), GOLDEN_TOLERANCE[precision]
+    if not distance <= allowed:
+        raise BundleError(
+            f"the model scores its golden chips {distance:.2g} away from their scores at training time "
+            f"(allowed {allowed}); this processor or its OpenVINO computes wrong results, or the bundle's files do not "
+            f"belong together: {REPLACE}."
+        )
+    return replace(bundle, golden_distance=distance)

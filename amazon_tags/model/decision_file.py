@@ -1,6 +1,6 @@
-"""A decision written down: `decision.json`, of a bundle or by itself.
+"""The file of a decision: `decision.json`, inside a bundle or by itself.
 
-It names its labels, so it can be applied to any score table that has them.
+It names its labels, so that the decision can be applied to any score table that has them.
 """
 
 import json
@@ -12,26 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.files import atomic
+from amazon_tags.model.damage import refusing_damage
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
+from ensemble.arrays import Floats
 from ensemble.decisions import calibrate
 from ensemble.decisions.calibrate import Calibration
 from ensemble.decisions.decision import DECODERS, Decision
 from ensemble.decisions.expected import Rules
 
 FORMAT = 1
-NONSENSE = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
+ADVICE = "create one with amazon_tags tune"
+
+
+class DecisionFileError(ValueError):
+    """A file, or values of one, that hold no decision of a known format."""
 
 
 def rules(space: LabelSpace) -> Rules:
-    """The rules of a label space, as columns."""
+    """Return the rules of a label space, with columns for names."""
     places = {name: place for place, name in enumerate(space.names)}
     groups = tuple(tuple(places[name] for name in group) for group in space.groups)
     return Rules(groups, tuple(places[name] for name in space.alone))
 
 
 def to_json(space: LabelSpace, decision: Decision) -> dict[str, Any]:
-    """Plain values that `from_json` reads back, bit for bit."""
+    """Return plain values that `from_json` reads back, bit for bit; thresholds are called `cuts` there."""
     calibration = decision.calibration
     return {
         "format": FORMAT,
@@ -54,36 +60,24 @@ def to_json(space: LabelSpace, decision: Decision) -> dict[str, Any]:
 
 
 def from_json(value: Any) -> tuple[LabelSpace, Decision]:
-    """The label space and the decision.
+    """Return the label space and the decision of JSON values.
 
     Raises:
-        ValueError: the values are no decision, or one of another format.
+        DecisionFileError: the values are not a decision, or one of another format.
     """
-    try:
-        if value["format"] != FORMAT:
-            raise ValueError(f"its format is {value['format']}, but this version reads {FORMAT}")
-        space = labels.from_json(value["labels"])
-        decision = Decision(
-            _calibration(space, value["calibration"]),
-            _chosen(value["decoder"], DECODERS),
-            _column(space, value["cuts"]).astype(np.float32),
-            _column(space, {**dict.fromkeys(space.names, np.inf), **value["floors"]}, finite=False).astype(np.float32),
-            rules(space),
-            float(value["beta"]),
-        )
-    except NONSENSE as error:
-        raise ValueError(f"no decision: {error!r}") from error
-    if not 0 < decision.beta < np.inf:
-        raise ValueError(f"no decision: beta is {decision.beta}")
-    return space, decision
+    with refusing_damage(DecisionFileError, "these values are not a decision", ADVICE):
+        return _parse(value)
 
 
 def read(path: Path) -> tuple[LabelSpace, Decision]:
-    """A decision from its file."""
-    try:
-        return from_json(json.loads(path.read_bytes()))
-    except (RecursionError, ValueError) as error:
-        raise ValueError(f"{path}: {error}; make one by amazon_tags tune.") from error
+    """Read the label space and the decision of a file.
+
+    Raises:
+        DecisionFileError: the file is not a decision, or one of another format.
+    """
+    content = path.read_bytes()
+    with refusing_damage(DecisionFileError, f"{path} is not a decision", ADVICE):
+        return _parse(json.loads(content))
 
 
 def write(path: Path, space: LabelSpace, decision: Decision) -> None:
@@ -91,31 +85,47 @@ def write(path: Path, space: LabelSpace, decision: Decision) -> None:
     atomic.write_json(path, to_json(space, decision))
 
 
+def _parse(value: Any) -> tuple[LabelSpace, Decision]:
+    if value["format"] != FORMAT:
+        raise ValueError(f"its format is {value['format']}, but this version reads {FORMAT}")
+    space = labels.from_json(value["labels"])
+    floors = {**dict.fromkeys(space.names, np.inf), **value["floors"]}
+    decision = Decision(
+        _calibration(space, value["calibration"]),
+        _check_name(value["decoder"], DECODERS),
+        _column(space, value["cuts"]).astype(np.float32),
+        _column(space, floors, finite=False).astype(np.float32),
+        rules(space),
+        float(value["beta"]),
+    )
+    if not 0 < decision.beta < np.inf:
+        raise ValueError(f"beta is {decision.beta}, but must be positive and finite")
+    return space, decision
+
+
 def _calibration(space: LabelSpace, value: Mapping[str, Any]) -> Calibration:
-    places = {name: place for place, name in enumerate(space.names)}
-    knots = []
-    for name in space.names if value["knots"] else ():
-        places_of, curve = (np.array(part, np.float64) for part in value["knots"][name])
-        if (
-            places_of.shape != curve.shape
-            or places_of.ndim != 1
-            or not places_of.size
-            or (np.diff(places_of) < 0).any()
-        ):
-            raise ValueError(f"the knots of {name} are no curve")
-        knots.append((places_of, curve))
+    columns = {name: column for column, name in enumerate(space.names)}
+    knots = tuple(_curve(name, value["knots"][name]) for name in space.names) if value["knots"] else ()
     return Calibration(
-        _chosen(value["kind"], calibrate.CALIBRATIONS),
+        _check_name(value["kind"], calibrate.CALIBRATIONS),
         _column(space, value["slopes"]),
         _column(space, value["offsets"]),
-        tuple(knots),
-        tuple(tuple(places[name] for name in group) for group in value["groups"]),
+        knots,
+        tuple(tuple(columns[name] for name in group) for group in value["groups"]),
     )
 
 
-def _chosen(name: str, table: Mapping[str, Any]) -> str:
+def _curve(name: str, value: Any) -> tuple[Floats, Floats]:
+    places, heights = (np.array(part, np.float64) for part in value)
+    ordered = places.ndim == 1 and places.size > 0 and not (np.diff(places) < 0).any()
+    if places.shape != heights.shape or not ordered:
+        raise ValueError(f"the knots of {name} are not a curve")
+    return places, heights
+
+
+def _check_name(name: str, table: Mapping[str, Any]) -> str:
     if name not in table:
-        raise ValueError(f"{name!r} is none of {', '.join(table)}")
+        raise ValueError(f"{name!r} is not one of {', '.join(table)}")
     return name
 
 
@@ -123,8 +133,8 @@ def _named(space: LabelSpace, column: NDArray[Any]) -> dict[str, float]:
     return {name: float(value) for name, value in zip(space.names, column, strict=True)}
 
 
-def _column(space: LabelSpace, value: Mapping[str, Any], *, finite: bool = True) -> NDArray[np.float64]:
+def _column(space: LabelSpace, value: Mapping[str, Any], *, finite: bool = True) -> Floats:
     column = np.array([float(value[name]) for name in space.names])
     if len(value) != len(space.names) or np.isnan(column).any() or (finite and not np.isfinite(column).all()):
-        raise ValueError(f"{len(value)} numbers came for {len(space.names)} labels, or some are none")
+        raise ValueError(f"there are {len(value)} numbers for {len(space.names)} labels, or some are not finite")
     return column

@@ -1,4 +1,6 @@
-"""A training recipe: one TOML file to frozen values; an unknown key is an error with the nearest name.
+"""A training recipe, read from a TOML file; an unknown key is an error that names the nearest known one.
+
+For example:
 
 seed = 0
 folds = 5
@@ -27,7 +29,7 @@ MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned"
 DECISIONS = ("flat", "cuts", "chosen")
 SECOND_LEVEL_CHOICES = ("mean", "geometric", "rank", "greedy", "routed", "ridge", "boosted", "chosen")
 BANDS = (("red", "green", "blue"), ("blue", "green", "red", "nir"))
-CHOICES = {  # what a member's key may be
+CHOICES = {  # the values that a member's key may have
     "weights": ("imagenet", "none"),
     "sees": SEES,
     "pool": POOLS,
@@ -35,7 +37,7 @@ CHOICES = {  # what a member's key may be
     "loss": LOSSES,
     "schedule": SCHEDULES,
 }
-RANGES = {  # least and most
+RANGES = {  # the lowest and the highest value of a member's key
     "shrink": (1, 8),
     "epochs": (1, 1000),
     "batch": (1, 1024),
@@ -53,23 +55,29 @@ RANGES = {  # least and most
     "progressive": (0, 1),
     "trust": (0, 1),
 }
-HYPERRULE = ("epochs", "rate", "warmup", "decay", "mixup")  # what the rule knows by itself
-STORED_NAMES = {"layer": "cut"}  # the key's first name, which format 2 keeps; recipes may use either
+HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
+STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What `train` does.
+    """The settings of a training.
 
-    `side` is the chips' side in pixels, `bands` are theirs: three of 8 bits, or a 16-bit sensor's four. `second` is
-    how the members' scores become one: a name of `SECOND_LEVELS`, or `chosen` for what nested cross-validation takes.
-    `view_mean` is how dihedral views are averaged, `mean` or `geometric`. `decision` is `flat` (one threshold of 0.2),
-    `cuts` (a threshold a label, fitted on out-of-fold scores) or `chosen` (what `amazon_tags tune` would choose by
-    them).
-
-    The bundle holds the members that `ship` names (all, if it is empty) and, where `budget_ms` a chip on one core or
-    `budget_mb` are not 0, the best of them that keep to these.
+    Attributes:
+        members: what is trained.
+        seed: of all random numbers.
+        folds: the number of folds of the cross-validation.
+        side: the chips' side in pixels.
+        bands: the chips' bands: three of 8 bits, or four of a 16-bit sensor.
+        second: how the members' scores are combined: a name of `SECOND_LEVELS`, or `chosen` by nested
+            cross-validation.
+        view_mean: how the scores of dihedral views are averaged, `mean` or `geometric`.
+        decision: `flat` (one threshold of 0.2), `cuts` (one threshold for each label, fitted on out-of-fold scores) or
+            `chosen` (what `amazon_tags tune` would choose on them).
+        ship: the members that the bundle holds; all, if empty.
+        budget_ms: milliseconds for a chip on one core that the bundle's members may take together; 0 for no limit.
+        budget_mb: mebibytes that their files may have together; 0 for no limit.
     """
 
     members: tuple[MemberSettings, ...]
@@ -86,12 +94,17 @@ class Recipe:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """The recipes that ship with the package, by name."""
+    """Return the recipes that ship with the package, by name."""
     return {path.stem: path for path in sorted(RECIPE_FOLDER.glob("*.toml"))}
 
 
 def choose_recipe(name_or_path: str) -> Recipe:
-    """A recipe that ships with the package, by name, or a TOML file."""
+    """Read a recipe that ships with the package, by its name, or a TOML file.
+
+    Raises:
+        FileNotFoundError: there is neither.
+        ValueError: see `read_recipe`.
+    """
     path = shipped_recipes().get(name_or_path, Path(name_or_path))
     if not path.is_file():
         raise FileNotFoundError(
@@ -101,10 +114,10 @@ def choose_recipe(name_or_path: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe from a TOML file.
+    """Read a recipe from a TOML file.
 
     Raises:
-        ValueError: naming the file and the key that is unknown, missing, of another type or out of range.
+        ValueError: a key is unknown, missing, of another type or out of range; the message names it and the file.
     """
     try:
         return recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
@@ -113,7 +126,11 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from the values of its TOML file or of a manifest."""
+    """Return the recipe of the values of its TOML file or of a manifest.
+
+    Raises:
+        ValueError: a key is unknown, missing, of another type or out of range.
+    """
     entries = values.get("members")
     if not isinstance(entries, list) or not entries:
         raise ValueError("the recipe has no [[members]]; name at least one.")
@@ -124,7 +141,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
     _check_teachers(recipe.members)
     names = [entry.name for entry in recipe.members]
     if len(set(names)) < len(names):
-        raise ValueError(f"two members have one name ({names}); names must differ.")
+        raise ValueError(f"two members have one name ({', '.join(names)}); give each member its own name.")
     check_range("folds", recipe.folds, 2, 100)
     check_range("side", recipe.side, 32, 1024)
     check_range("seed", recipe.seed, 0, 2**32 - 1)
@@ -135,7 +152,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
         check_choice("a name of ship", name, names)
     if recipe.bands not in BANDS:
         raise ValueError(
-            f"bands are {list(recipe.bands)}; they are {' or '.join(str(list(known)) for known in BANDS)}."
+            f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}."
         )
     check_range("budget_ms", recipe.budget_ms, 0, 1e6)
     check_range("budget_mb", recipe.budget_mb, 0, 1e6)
@@ -143,10 +160,10 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
-    """What `from_values` reads back."""
-    names = {made: kind for kind, made in MEMBER_KINDS.items()}
+    """Return values that `recipe_from_json` reads back."""
+    kinds = {record: kind for kind, record in MEMBER_KINDS.items()}
     members = [
-        {"kind": names[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
+        {"kind": kinds[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
         for entry in recipe.members
     ]
     return {**asdict(recipe), "members": members}
@@ -154,7 +171,7 @@ def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
 
 def _member(entry: Mapping[str, Any]) -> MemberSettings:
     if not isinstance(entry, dict):
-        raise ValueError(f"a member is {entry!r}; write [[members]] and its keys below.")
+        raise ValueError(f"a member is {entry!r}; write [[members]] and the member's keys below it.")
     kind = str(entry.get("kind", "missing"))
     check_choice("kind of a member", kind, MEMBER_KINDS)
     values = {key: value for key, value in entry.items() if key != "kind"}
@@ -163,41 +180,43 @@ def _member(entry: Mapping[str, Any]) -> MemberSettings:
             raise ValueError(f"a member has both {name} and {stored}, which mean the same; keep {name}.")
         if stored in values:
             values[name] = values.pop(stored)
-    made = MEMBER_KINDS[kind]
-    known = check_types(f"a {kind} member", values, made)
+    record = MEMBER_KINDS[kind]
+    types = check_types(f"a {kind} member", values, record)
     missing = [name for name in ("name", "backbone") if name not in values]
     if missing:
         raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
-    if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # becomes a folder's name
-        raise ValueError(f"{values['name']!r} is no name of a member; use up to 40 of a-z, 0-9 and _.")
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # it becomes a folder's name
+        raise ValueError(f"{values['name']!r} is no name of a member; use 1 to 40 characters of a-z, 0-9 and _.")
     frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    settings = made(**frozen)
+    settings = record(**frozen)
     for key, choices in CHOICES.items():
-        if key in known:
+        if key in types:
             check_choice(f"{key} of a member", getattr(settings, key), choices)
     for key, (low, high) in RANGES.items():
-        if key in known:
+        if key in types:
             check_range(f"{key} of a member", getattr(settings, key), low, high)
     if isinstance(settings, TunedMember):
         _check_together(settings, values)
     return settings
 
 
-def _check_together(settings: TunedMember, given: Mapping[str, Any]) -> None:
-    """Refuse keys that another key leaves without a meaning."""
+def _check_together(settings: TunedMember, values: Mapping[str, Any]) -> None:
+    """Refuse keys that have no effect because of another key."""
     if settings.output == "softmax" and settings.loss != "cross_entropy":
-        raise ValueError(f"{settings.name} joins {settings.loss} with a softmax over all labels; use cross_entropy.")
-    idle = {
-        "schedule hyperrule": HYPERRULE if settings.schedule == "hyperrule" else (),
+        raise ValueError(
+            f"{settings.name} has the loss {settings.loss} with a softmax over all labels; use loss cross_entropy."
+        )
+    ignored = {
+        "schedule hyperrule": HYPERRULE_KEYS if settings.schedule == "hyperrule" else (),
         f"loss {settings.loss}": ("positive",) if settings.loss != "cross_entropy" else (),
         "output softmax": ("positive",) if settings.output == "softmax" else (),
         "no teachers": ("trust",) if not settings.teachers else (),
     }
     plain = TunedMember(settings.name, settings.backbone)
-    for reason, without_meaning in idle.items():
-        for key in without_meaning:
-            if key in given and getattr(settings, key) != getattr(plain, key):
-                raise ValueError(f"{settings.name} has {reason}, to which {key} means nothing; remove {key}.")
+    for reason, keys in ignored.items():
+        for key in keys:
+            if key in values and getattr(settings, key) != getattr(plain, key):
+                raise ValueError(f"{settings.name} has {reason}, so that {key} has no effect; remove {key}.")
 
 
 def _check_teachers(members: tuple[MemberSettings, ...]) -> None:
@@ -205,5 +224,8 @@ def _check_teachers(members: tuple[MemberSettings, ...]) -> None:
     for entry in members:
         for teacher in entry.teachers if isinstance(entry, TunedMember) else ():
             if teacher not in earlier:
-                raise ValueError(f"{entry.name} learns from {teacher}, which is no earlier member ({earlier}).")
+                raise ValueError(
+                    f"{entry.name} has the teacher {teacher}, which is not an earlier member "
+                    f"({', '.join(earlier) or 'none'}); name one, or move {teacher} before it."
+                )
         earlier.append(entry.name)

@@ -1,8 +1,8 @@
-"""A registry: a folder of models that never change, and which of them is the current one.
+"""A registry: a folder of models that never change, with pointers to the current and the previous one.
 
-<sha12>/        a bundle, named by the first 12 digits of its manifest's own hash
-pointers.json   the current model, the one before, and the log of promotions: one file, so one rename moves all of it
-lock            held by whoever moves a pointer, copies a model in or removes one
+<sha12>/        a bundle, named by the first 12 digits of its manifest's digest
+pointers.json   the current model, the previous one, and the log of moves: one file, so that one rename changes all
+lock            held while a process moves a pointer, copies a model in or removes one
 """
 
 import fcntl
@@ -10,21 +10,22 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from amazon_tags.files import atomic, folders, locks
 from amazon_tags.model import bundle
-from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.bundle import BundleError, Verified
+from amazon_tags.model.damage import refusing_damage
 
 POINTERS = "pointers.json"
 NAME = re.compile(r"[0-9a-f]{12}")
 ANY = "any"
-TRIES = 20  # of a reader whose model was removed between finding its name and holding it
+MAX_TRIES = 20  # of a reader whose model was removed after its name was read and before it was locked
 
 
 class RegistryError(ValueError):
@@ -32,52 +33,82 @@ class RegistryError(ValueError):
 
 
 @dataclass(frozen=True)
+class Move:
+    """One entry of a registry's log: when which model replaced which, by `promote` or `rollback`, and why."""
+
+    when: str
+    action: str
+    before: str | None
+    after: str
+    why: str
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return the entry's JSON value."""
+        return {"when": self.when, "what": self.action, "from": self.before, "to": self.after, "why": self.why}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Move":
+        """Return the entry of its JSON value.
+
+        Raises:
+            TypeError: a part is no text.
+        """
+        move = cls(value["when"], value["what"], value["from"], value["to"], value["why"])
+        if not all(isinstance(text, str) for text in (move.when, move.action, move.before or "", move.after, move.why)):
+            raise TypeError(f"an entry of the log is {dict(value)}")
+        return move
+
+
+@dataclass(frozen=True)
 class Pointers:
-    """Names of models, and what moved them: entries of when, what, from, to and why."""
+    """The names of the current and the previous model, and the log of moves, the oldest first."""
 
     current: str | None = None
     previous: str | None = None
-    log: tuple[dict[str, Any], ...] = ()
+    log: tuple[Move, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values of `pointers.json`."""
+        return {"current": self.current, "previous": self.previous, "log": [move.to_json() for move in self.log]}
 
 
 def is_registry(folder: Path) -> bool:
-    """Whether the folder is one, and not a bundle."""
+    """Return whether the folder is a registry and not a bundle."""
     return (folder / POINTERS).exists()
 
 
 def pointers(registry: Path) -> Pointers:
-    """Where the pointers stand.
+    """Read the pointers; without their file there are none yet.
 
     Raises:
         RegistryError: the file is damaged.
     """
     path = registry / POINTERS
     try:
-        values = json.loads(path.read_bytes())
-        current, previous, log = values["current"], values["previous"], tuple(values["log"])
-        for move in log:
-            told = [move[key] for key in ("when", "what", "to", "why")] + [move["from"] or ""]
-            if not all(isinstance(word, str) for word in told):
-                raise TypeError(f"a move is told by {told}")
+        content = path.read_bytes()
     except FileNotFoundError:
         return Pointers()
-    except (IsADirectoryError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise RegistryError(f"{path} is damaged ({error!r}); {_advice(registry)}") from error
+    except IsADirectoryError as error:
+        raise RegistryError(f"{path} is damaged (it is a folder); {_advice(registry)}.") from error
+    with refusing_damage(RegistryError, f"{path} is damaged", _advice(registry)):
+        values = json.loads(content)
+        log = tuple(Move.from_json(entry) for entry in values["log"])
+        current, previous = values["current"], values["previous"]
     for name in (current, previous):
         if name is not None and not NAME.fullmatch(str(name)):
-            raise RegistryError(f"{path} points to {name!r}, which is no name of a model; {_advice(registry)}")
+            raise RegistryError(f"{path} points to {name!r}, which is not a model's name; {_advice(registry)}.")
     return Pointers(current, previous, log)
 
 
 def model_names(registry: Path) -> list[str]:
-    """The models that there are, the oldest first."""
-    found = [path for path in registry.iterdir() if NAME.fullmatch(path.name) and (path / "manifest.json").is_file()]
-    return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+    """Return the names of the models, the oldest first."""
+    paths = [path for path in registry.iterdir() if NAME.fullmatch(path.name) and (path / "manifest.json").is_file()]
+    return [path.name for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
 
 @contextmanager
 def hold_model(folder: Path) -> Iterator[Path]:
-    """The bundle of a folder that is one, or the current one of a registry, which stays as long as the block lasts.
+    """Yield a bundle's folder, or that of a registry's current model, which is not removed while the block runs.
 
     The pointer is read once: a promotion in the meantime changes nothing for this run.
 
@@ -88,136 +119,112 @@ def hold_model(folder: Path) -> Iterator[Path]:
         yield folder
         return
     current = None
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         current = pointers(folder).current
         if current is None:
             break
         try:
             descriptor = os.open(folder / current / "manifest.json", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # removed since the pointer was read, unless it still says so
+        except FileNotFoundError:  # removed since the pointer was read; try again with the new pointer
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             if (folder / current / "manifest.json").exists():
                 if model_name(folder / current) != current:
-                    raise RegistryError(f"{folder / current} holds another model; {_advice(folder)}")
+                    raise RegistryError(f"{folder / current} holds another model; {_advice(folder)}.")
                 yield folder / current
                 return
         finally:
             os.close(descriptor)
-    raise RegistryError(f"{folder}: the current model, {current or 'none yet'}, is not there; {_advice(folder)}")
+    raise RegistryError(f"{folder}: the current model, {current or 'none yet'}, is not there; {_advice(folder)}.")
 
 
 def find(registry: Path, name: str) -> Path:
-    """The folder of a model.
+    """Return the folder of a model.
 
     Raises:
-        RegistryError: there is none of this name.
+        RegistryError: the registry has no model of this name.
     """
-    if name not in model_names(registry):
-        raise RegistryError(f"{registry} has no model {name}; it has {', '.join(model_names(registry)) or 'none'}.")
+    names = model_names(registry)
+    if name not in names:
+        raise RegistryError(f"{registry} has no model {name}; it has {', '.join(names) or 'none'}.")
     return registry / name
 
 
-def list_models(registry: Path) -> dict[str, Any]:
-    """The pointers with their log, and of each model its F2 out of fold, how many chips are behind it, and its damage.
-
-    Only manifests are looked at; `amazon_tags bundle verify` reads everything.
-    """
-    _refuse_other(registry)
-    stand = pointers(registry)
-    models = [
-        {"name": name, "current": name == stand.current, "previous": name == stand.previous, **_told(registry / name)}
-        for name in model_names(registry)
-    ]
-    return {"models": models, "log": list(stand.log)}
-
-
-def _told(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = bundle.read_manifest(folder)
-    except BundleError as error:
-        return {"f2": None, "chips": None, "damage": str(error)}
-    damage = None if model_name(folder) == folder.name else f"holds another model, {model_name(folder)}"
-    return {
-        "f2": manifest.get("scores", {}).get("f2"),
-        "chips": manifest.get("data", {}).get("chips"),
-        "damage": damage,
-    }
-
-
-def registry_text(listed: dict[str, Any]) -> str:
-    """What `listed` gives, as lines of plain text."""
-    lines = [f"{'model':12}  F2 out of fold   chips"]
-    for model in listed["models"]:
-        f2 = "-" if model["f2"] is None else f"{model['f2']:.4f}"
-        pointer = "  current" if model["current"] else "  previous" if model["previous"] else ""
-        damage = f"  {model['damage']}" if model["damage"] else ""
-        lines.append(f"{model['name']}  {f2:>14}  {model['chips'] or '-':>6}{pointer}{damage}")
-    moves = [f"{e['when']}  {e['what']:8}  {e['from'] or '-':12} -> {e['to']}  {e['why']}" for e in listed["log"]]
-    return "\n".join([*lines, *([""] if moves else []), *moves]) + "\n"
-
-
 def make_registry(registry: Path) -> None:
-    """Make the folder of a registry, unless it is there.
+    """Create the folder of a registry, if it does not exist.
 
     Raises:
-        RegistryError: something else is: a file, or a folder that holds other things.
+        RegistryError: the path is a file, or a folder that holds other things.
     """
     if registry.exists() and not registry.is_dir():
-        raise RegistryError(f"{registry} is a file; name another place for the registry, a folder.")
+        raise RegistryError(f"{registry} is a file; name a folder for the registry.")
     registry.mkdir(parents=True, exist_ok=True)
     other = [path.name for path in registry.iterdir() if path.name != "lock" and not path.match(folders.UNFINISHED)]
     if other and not is_registry(registry) and not model_names(registry):
-        raise RegistryError(f"{registry} holds {len(other)} other things (first: {min(other)}); name another place.")
+        raise RegistryError(f"{registry} holds {len(other)} other files (first: {min(other)}); name another folder.")
 
 
-def add(registry: Path, source: Path) -> str:
-    """Copy a bundle in and verify the copy; returns its name, also of one that was there already and is whole.
+def refuse_other(folder: Path) -> None:
+    """Raise RegistryError unless the folder is a registry."""
+    if not is_registry(folder) and not model_names(folder):
+        raise RegistryError(f"{folder} is no registry: it holds no models; amazon_tags models promote creates one.")
+
+
+def add(registry: Path, source: Path, *, verified: bool = False) -> str:
+    """Copy a bundle into the registry and verify the copy; return its name there.
+
+    A sound copy that the registry already has stays; a damaged one is replaced.
+
+    Args:
+        registry: its folder, which is created if need be.
+        source: the bundle.
+        verified: whether the caller has just verified `source`; then only the hashes of the copy are checked.
 
     Raises:
-        BlockingIOError: somebody else moves pointers or copies at the moment.
+        BlockingIOError: another process is changing the registry.
         BundleError: the bundle is damaged.
     """
-    made = model_name(source)
+    check = bundle.check_files if verified else bundle.verify
+    name = model_name(source)
     make_registry(registry)
     with locks.hold_lock(registry / "lock"):
         folders.sweep(registry)
-        place = registry / made
-        if place.exists() and not _is_sound(place):
-            bundle.verify(source)
-            folders.remove_folder(place)
-        if not place.exists():
-            with folders.atomic_folder(place) as part:
+        copy = registry / name
+        if copy.exists() and not _is_sound(copy):
+            check(source)
+            folders.remove_folder(copy)
+        if not copy.exists():
+            with folders.atomic_folder(copy) as part:
                 folders.copy_folder(source, part)
-                bundle.verify(part)
-    return made
+                check(part)
+    return name
 
 
 def model_name(folder: Path) -> str:
-    """What a registry calls a bundle."""
-    return str(bundle.read_manifest(folder)["sha256"])[:12]
+    """Return the name that a registry gives to a bundle."""
+    return bundle.read_manifest(folder).name
 
 
 def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> Pointers:
     """Make a model of the registry the current one, and the current one the previous one.
 
-    Promoting the current one changes nothing. Damaged pointers are put aside, and begin anew.
+    Promoting the current model changes nothing. A damaged file of pointers is renamed, and a new one is written.
 
     Args:
         registry: its folder.
-        name: of a model that it has.
-        why: what the log shall say.
-        over: the model that it was compared with, which must still be the current one.
+        name: the model's name.
+        why: the reason, for the log.
+        over: the model that it was compared with, which must still be the current one; by default, any.
 
     Raises:
-        BlockingIOError: somebody else moves pointers at the moment.
+        BlockingIOError: another process is changing the registry.
         BundleError: the model is damaged.
-        RegistryError: there is no such model, or another one is current than it was compared with.
+        RegistryError: there is no such model, or the current model is no longer the one that it was compared with.
     """
     with locks.hold_lock(registry / "lock"):
         verify(find(registry, name))
-        before = _mended(registry) if over == ANY else pointers(registry)
+        before = _repaired_pointers(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
                 f"{before.current} has become the current model since {name} was compared; start again."
@@ -226,8 +233,8 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
 
 
 def rollback(registry: Path, *, why: str) -> Pointers:
-    """Exchange the current and the previous model; raises like `promote`."""
-    _refuse_other(registry)
+    """Exchange the current and the previous model; raise the same errors as `promote`."""
+    refuse_other(registry)
     with locks.hold_lock(registry / "lock"):
         before = pointers(registry)
         if before.previous is None or before.previous not in model_names(registry):
@@ -237,31 +244,33 @@ def rollback(registry: Path, *, why: str) -> Pointers:
 
 
 def clean(registry: Path, keep: int) -> list[str]:
-    """Remove the oldest models but for `keep`, and but for what a pointer or a running reader holds.
+    """Remove all but the `keep` newest models; return the names of those that were removed.
+
+    The current and the previous model stay, and so do models that a process is reading.
 
     Raises:
-        OSError: somebody else holds the lock, or a model cannot be removed.
+        OSError: another process holds the lock, or a model cannot be removed.
     """
     with locks.hold_lock(registry / "lock"):
-        kept = pointers(registry)
-        spare = [name for name in model_names(registry)[:-keep] if name not in (kept.current, kept.previous)]
-        return [name for name in spare if _remove(registry / name)]
-
-
-def _refuse_other(folder: Path) -> None:
-    if not is_registry(folder) and not model_names(folder):
-        raise RegistryError(f"{folder} is no registry: it holds no models; amazon_tags models promote begins one.")
+        now = pointers(registry)
+        old = [name for name in model_names(registry)[:-keep] if name not in (now.current, now.previous)]
+        return [name for name in old if _remove(registry / name)]
 
 
 def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def verify(folder: Path) -> None:
-    """Whether a model of a registry is whole, and the one of its name; raises BundleError."""
-    bundle.verify(folder)
+def verify(folder: Path) -> Verified:
+    """Verify a model of a registry, and that its folder has its name.
+
+    Raises:
+        BundleError: the model is damaged, or is another one than its folder's name says.
+    """
+    verified = bundle.verify(folder)
     if model_name(folder) != folder.name:
         raise BundleError(f"{folder} holds another model, {model_name(folder)}; promote a sound copy of its own.")
+    return verified
 
 
 def _is_sound(folder: Path) -> bool:
@@ -272,12 +281,12 @@ def _is_sound(folder: Path) -> bool:
     return True
 
 
-def _mended(registry: Path) -> Pointers:
+def _repaired_pointers(registry: Path) -> Pointers:
     try:
         return pointers(registry)
     except RegistryError:
-        aside = (registry / f"damaged-{number}-{POINTERS}" for number in itertools.count(1))
-        (registry / POINTERS).rename(next(path for path in aside if not path.exists()))
+        unused = (registry / f"damaged-{number}-{POINTERS}" for number in itertools.count(1))
+        (registry / POINTERS).rename(next(path for path in unused if not path.exists()))
         return Pointers()
 
 
@@ -287,15 +296,15 @@ def _remove(folder: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         folders.remove_folder(folder)
     except BlockingIOError:
-        return False
+        return False  # a reader holds it
     finally:
         os.close(descriptor)
     return True
 
 
-def _move(registry: Path, before: Pointers, what: str, current: str, previous: str | None, why: str) -> Pointers:
+def _move(registry: Path, before: Pointers, action: str, current: str, previous: str | None, why: str) -> Pointers:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = {"when": now, "what": what, "from": before.current, "to": current, "why": why}
-    after = Pointers(current, previous, (*before.log, entry))
-    atomic.write_json(registry / POINTERS, asdict(after))
+    move = Move(now, action, before.current, current, why)
+    after = Pointers(current, previous, (*before.log, move))
+    atomic.write_json(registry / POINTERS, after.to_json())
     return after

@@ -1,6 +1,6 @@
-"""What a model said of the chips that it learnt from while it had not seen them: scores and tags, by content.
+"""The record of a bundle's training chips: hashes, ground truth, and what the model answered without having seen them.
 
-By these a later model is held to this one on the same chips, and chips that come later are told from those of training.
+A later model is compared with this one on the same chips, and new chips are told apart from those of the training.
 """
 
 import io
@@ -9,80 +9,85 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags.model import bundle
 from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.damage import refusing_damage
+from ensemble.arrays import Scores, Tags, Vectors
 
 FILE = "held_out.npz"
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """One row a chip, in the order of `hashes`, the SHA-256 of each file.
+    """The training chips and their out-of-fold answers, in the order of `hashes`.
 
-    `scores`, `truth` and `tags` are (chips, labels), `looks` (chips, 2 * bands) those of `extract.Outputs`. `tags` are
-    by decisions that were fitted without the chip; bundles from before they were held have none.
+    Attributes:
+        hashes: the SHA-256 of each chip's file.
+        scores: (chips, labels) out-of-fold scores.
+        truth: (chips, labels) ground truth.
+        band_statistics: (chips, 2 * bands) as in `extract.Outputs`.
+        tags: (chips, labels) by decisions that were fitted without the chip; None in bundles of older versions.
     """
 
     hashes: list[str]
-    scores: NDArray[np.float32]
-    truth: NDArray[np.bool_]
-    band_statistics: NDArray[np.float32]
-    tags: NDArray[np.bool_] | None = None
+    scores: Scores
+    truth: Tags
+    band_statistics: Vectors
+    tags: Tags | None = None
 
     def places(self) -> dict[str, int]:
-        """The row of each chip."""
+        """Return the row of each chip, by its hash."""
         return {digest: row for row, digest in enumerate(self.hashes)}
 
 
-def pack(given: TrainingRecord) -> bytes:
-    """The bytes of a bundle's `held_out.npz`."""
-    digests = np.array([list(bytes.fromhex(digest)) for digest in given.hashes], np.uint8)
+def pack(record: TrainingRecord) -> bytes:
+    """Return the bytes of a bundle's `held_out.npz`."""
+    digests = np.array([list(bytes.fromhex(digest)) for digest in record.hashes], np.uint8)
+    tags: dict[str, Any] = {} if record.tags is None else {"tags": record.tags}
     stream = io.BytesIO()
-    tags: dict[str, Any] = {} if given.tags is None else {"tags": given.tags}
     np.savez_compressed(
-        stream, sha256=digests, scores=given.scores, truth=given.truth, looks=given.band_statistics, **tags
+        stream, sha256=digests, scores=record.scores, truth=record.truth, looks=record.band_statistics, **tags
     )
     return stream.getvalue()
 
 
 def read(folder: Path) -> TrainingRecord | None:
-    """Those of a bundle; none where it was trained before bundles held them.
+    """Read the record of a bundle; None where an older version trained it and wrote none.
 
     Raises:
-        BundleError: the file is not what the manifest says, or holds something else.
+        BundleError: the file is damaged.
     """
     content = bundle.read_file(folder, FILE)
     if content is None:
         return None
-    try:
+    with refusing_damage(BundleError, f"{folder / FILE} is damaged", bundle.REPLACE):
         return unpack(content)
-    except bundle.NONSENSE as error:
-        raise BundleError(f"{folder / FILE} is damaged ({error}); train or fetch the bundle anew.") from error
 
 
 def read_required(folder: Path) -> TrainingRecord:
-    """As `read`, for what cannot be done without.
+    """Read the record of a bundle that must have one.
 
     Raises:
-        ValueError: the bundle has none.
+        BundleError: the file is damaged.
+        ValueError: the bundle has no record.
     """
-    found = read(folder)
-    if found is None:
+    record = read(folder)
+    if record is None:
         raise ValueError(
-            f"{folder} does not hold what it was trained on, so nothing can be held against it; train anew."
+            f"{folder} has no record of its training chips ({FILE}), so nothing can be compared with it; "
+            "train the model again."
         )
-    return found
+    return record
 
 
 def unpack(content: bytes) -> TrainingRecord:
-    """What `pack` made; raises whatever bytes of another kind lead to, `bundle.NONSENSE`."""
+    """Return the record that `pack` wrote; damaged bytes raise errors of many types, see `damage.DAMAGE`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         hashes = [bytes(row).hex() for row in archive["sha256"]]
         tags = archive.get("tags")
-        made = TrainingRecord(hashes, archive["scores"], archive["truth"], archive["looks"], tags)
-    shapes = {made.scores.shape, made.truth.shape, *([] if tags is None else [tags.shape])}
-    if len(shapes) > 1 or not len(made.hashes) == len(made.scores) == len(made.band_statistics):
+        record = TrainingRecord(hashes, archive["scores"], archive["truth"], archive["looks"], tags)
+    shapes = {record.scores.shape, record.truth.shape, *([] if tags is None else [tags.shape])}
+    if len(shapes) > 1 or not len(record.hashes) == len(record.scores) == len(record.band_statistics):
         raise ValueError("its arrays do not fit together")
-    return made
+    return record

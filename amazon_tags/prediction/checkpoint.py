@@ -61,7 +61,7 @@ def predict_with_checkpoint(
     names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
     asked = RunKey(
         version("amazon-tags"),
-        model.manifest["sha256"],
+        model.manifest.sha256,
         f"{model.engine.precision} on a {model.engine.device}",
         views,
         tolerant,

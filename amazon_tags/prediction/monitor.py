@@ -68,7 +68,7 @@ def monitor_line(seen: RunStatistics, model: Bundle, training: TrainingRecord) -
     now = datetime.now(UTC).isoformat(timespec="seconds")
     line: dict[str, Any] = {
         "when": now,
-        "model": str(model.manifest["sha256"])[:12],
+        "model": model.manifest.name,
         "chips": seen.chips,
         "training_chips": len(training.hashes),
     }

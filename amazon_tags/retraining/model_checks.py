@@ -90,13 +90,12 @@ def answer_chips(folder: Path, given: TrainingData, jobs: int) -> ModelAnswers:
 def check_bundle(folder: Path, trained: TrainingData) -> list[Check]:
     """Whether a candidate is sound by itself: its files, its golden chips, the data that it says it was trained on."""
     try:
-        bundle.verify(folder)
-        worst = bundle.golden_distance(folder)
+        worst = bundle.verify(folder).bundle.golden_distance
     except BundleError as error:
         return [Check("bundle", "", "", "verified", False, str(error))]
-    data = bundle.read_manifest(folder).get("data", {})
-    same = data.get("fingerprint") == trained.fingerprint
-    count = f"{data.get('chips', 0)} chips"
+    data = bundle.read_manifest(folder).data
+    same = data is not None and data.fingerprint == trained.fingerprint
+    count = f"{data.chips if data else 0} chips"
     known = training_record.read(folder)
     agrees = known is not None and known.hashes == trained.hashes and bool((known.truth == trained.truth).all())
     return [

@@ -118,8 +118,8 @@ def _decide(asked: Job, taken: JobData, begun: _Run) -> dict[str, Any]:
     if _left(out):
         begun.candidate = registry.model_name(out)
         for move in registry.pointers(asked.registry).log:
-            if (move["to"], move["why"]) == (begun.candidate, begun.name):  # killed after its promotion
-                begun.champion = move["from"]
+            if (move.after, move.why) == (begun.candidate, begun.name):  # killed after its promotion
+                begun.champion = move.before
                 return _end(asked, taken, begun, "promoted", "")
     begun.champion = _current(asked)
     champion = None

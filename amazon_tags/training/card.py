@@ -1,196 +1,219 @@
-"""A bundle's card: what the model is for, what was measured out of fold, where it ends."""
-
-from typing import Any
+"""The card of a bundle: what the model is for, what was measured out of fold, where its limits are."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags.evaluation.evaluate import measure_tags
+from amazon_tags.model.manifest import DataSummary, Manifest, PrecisionReport
+from amazon_tags.model.measured_scores import F2Interval, Interval, LabelReport, MeasuredScores
+from amazon_tags.model.recipe import MemberSettings
 from amazon_tags.tables.labels import LabelSpace
-from ensemble.arrays import Scores, Tags
+from ensemble.arrays import Floats, Fold, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import score
+from ensemble.networks.settings import FrozenMember
 
+RARE_SUPPORT = 20  # chips; with fewer, the intervals are so wide that the figures say little
 DECODERS = {
-    "flat": "one flat cut",
-    "cuts": "a cut a label",
-    "expected": "the highest expected F2 of labels taken as independent",
+    "flat": "one flat threshold",
+    "cuts": "one threshold for each label",
+    "expected": "the highest expected F2, with labels taken as independent",
     "ruled": "the highest expected F2 under the label space's rules",
 }
-
-
 VIEW_MEANS = {"mean": "mean", "geometric": "geometric mean"}
 SECOND_LEVEL_SENTENCES = {
     "mean": "Their scores are averaged.",
     "geometric": "Their scores are averaged geometrically.",
-    "rank": "Their scores' ranks are averaged.",
+    "rank": "The ranks of their scores are averaged.",
     "greedy": "Their scores are averaged with weights by greedy selection.",
-    "routed": "Their scores are averaged with weights of each label's own, by greedy selection.",
-    "ridge": "Their scores become one by two levels of ridge regressions.",
-    "boosted": "Their scores become one by boosted trees.",
+    "routed": "Their scores are averaged with separate weights for each label, by greedy selection.",
+    "ridge": "Their scores are combined by two levels of ridge regressions.",
+    "boosted": "Their scores are combined by boosted trees.",
 }
 
 
 def measure_bundle(
-    truth: Tags, single: Scores, turned: Scores, fold: NDArray[np.int64], space: LabelSpace, tags: Tags
-) -> dict[str, Any]:
-    """What out-of-fold scores are worth, no cut having seen the chips that it decides on.
+    truth: Tags, single: Scores, averaged: Scores, fold: Fold, space: LabelSpace, tags: Tags
+) -> MeasuredScores:
+    """Measure out-of-fold scores; no threshold was fitted on the chips that it is applied to.
 
     Args:
-        truth: (chips, labels).
-        single: out-of-fold scores of the chips as they are.
-        turned: the same, averaged over dihedral views.
-        fold: (chips,) the fold of each chip; its cuts are fitted on the other folds.
+        truth: (chips, labels) ground truth.
+        single: (chips, labels) out-of-fold scores of the chips as they are.
+        averaged: (chips, labels) the same, averaged over dihedral views.
+        fold: (chips,) the fold of each chip; its thresholds are fitted on the other folds.
         space: names of the labels.
-        tags: what the bundle's kind of decision gives the chips as they are, fitted on other chips.
+        tags: (chips, labels) by the bundle's kind of decision, fitted on other chips.
     """
-    decided = {
+    decisions = {  # by their names in the manifest, where thresholds are called cuts
         "as this bundle decides": tags,
         "flat, one view": apply_thresholds(single, FLAT_THRESHOLD),
         "cuts, one view": nested_thresholds(single, truth, fold),
-        "flat, all views": apply_thresholds(turned, FLAT_THRESHOLD),
-        "cuts, all views": nested_thresholds(turned, truth, fold),
+        "flat, all views": apply_thresholds(averaged, FLAT_THRESHOLD),
+        "cuts, all views": nested_thresholds(averaged, truth, fold),
         "constant answer": np.broadcast_to(frequent_tags(truth), truth.shape),
     }
-    roads = {}
-    for name, given in decided.items():
-        worth = score.per_chip(truth, given)
-        roads[name] = {"f2": float(worth.mean()), "interval": list(score.bootstrap_interval(worth))}
-    gain = score.per_chip(truth, decided["cuts, one view"]) - score.per_chip(truth, decided["flat, one view"])
-    return {
-        **measure_tags(truth, tags, space),
-        "roads": roads,
-        "gain_of_cuts": {"f2": float(gain.mean()), "interval": list(score.bootstrap_interval(gain))},
-        "mean_average_precision": score.mean_average_precision(truth, single),
-        "folds": [score.f2(truth[fold == number], tags[fold == number]) for number in np.unique(fold)],
-    }
+    gain = score.per_chip(truth, decisions["cuts, one view"]) - score.per_chip(truth, decisions["flat, one view"])
+    report = measure_tags(truth, tags, space)
+    low, high = report["interval"]
+    return MeasuredScores(
+        report["f2"],
+        (low, high),
+        report["chips"],
+        report["micro_f1"],
+        report["macro_f1"],
+        labels={name: LabelReport.from_json(values) for name, values in report["labels"].items()},
+        decisions={name: _mean_f2(score.per_chip(truth, answers)) for name, answers in decisions.items()},
+        gain_of_thresholds=_mean_f2(gain),
+        mean_average_precision=score.mean_average_precision(truth, single),
+        folds=tuple(score.f2(truth[fold == number], tags[fold == number]) for number in np.unique(fold)),
+    )
 
 
-def card_text(space: LabelSpace, story: dict[str, Any]) -> str:
-    """The card, in Markdown."""
-    measured, recipe, data = story["scores"], story["recipe"], story["data"]
-    members = "\n".join(
-        f"- {_describe(member, story['started_from'])}{'' if member['name'] in story['shipped'] else ' Not in here.'}"
-        for member in recipe["members"]
-    )
-    roads = "\n".join(
-        f"| {name} | {road['f2']:.4f} | {road['interval'][0]:.4f} to {road['interval'][1]:.4f} |"
-        for name, road in measured["roads"].items()
-    )
-    rows = "\n".join(
-        f"| {name} | {row['support']} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f2']:.3f} "
-        f"| {row['interval'][0]:.3f} to {row['interval'][1]:.3f} |"
-        for name, row in measured["labels"].items()
-    )
-    rare = [name for name, row in measured["labels"].items() if row["support"] < 20]
-    gain = measured["gain_of_cuts"]
-    return f"""# Tags of the label space {space.name}
+def _mean_f2(values: Floats) -> F2Interval:
+    """The mean of F2, or of differences of it, over chips (chips,)."""
+    return F2Interval(float(values.mean()), score.bootstrap_interval(values))
 
-Reads a satellite chip, made {recipe["side"]} x {recipe["side"]} pixels, and gives each of {len(space.names)} labels a \
-score in [0, 1] and a verdict. Made to be scored by F2 averaged over chips: recall weighs four times precision.
+
+def card_text(manifest: Manifest) -> str:
+    """Return the card in Markdown.
+
+    Raises:
+        ValueError: the manifest has no measured scores or no summary of its data.
+    """
+    scores, data, recipe = manifest.scores, manifest.data, manifest.read_recipe()
+    if scores is None or data is None:
+        raise ValueError("a card needs a manifest with measured scores and a summary of the data.")
+    return f"""# Tags of the label space {manifest.space.name}
+
+Reads a satellite chip, resized to {recipe.side} x {recipe.side} pixels, gives each of {len(manifest.space.names)} \
+labels a score in [0, 1], and decides which tags the chip gets. Made for F2 averaged over chips, which weighs recall \
+four times as much as precision.
 
 ## Members
 
-{members}
+{_members(manifest, recipe.members)}
 
-{_joined(story)}
+{_combination(manifest)}
 
-Trained on {data["chips"]} labelled chips{_grouped(data)}{_unlabelled(data)} (fingerprint \
-{data["fingerprint"][:16]}), seed {recipe["seed"]}.
+Trained on {_data(data)}, seed {recipe.seed}.
 
 ## Measured
 
-Out of fold, {recipe["folds"]} folds stratified by label; no network and no cut has seen the chips that it is measured \
-on. Intervals are 95 % bootstraps over chips. "All views" is the {VIEW_MEANS[story["view_mean"]]} of {story["views"]} \
-dihedral views. This bundle decides by {DECODERS[story["decoder"]]}.
+Out of fold, {recipe.folds} folds stratified by label: no network and no threshold was fitted on the chips that it is \
+measured on. Intervals are 95 % bootstrap intervals over chips. "All views" is the {VIEW_MEANS[manifest.view_mean]} of \
+{manifest.views} dihedral views. This bundle decides by {DECODERS[manifest.decoder]}.
 
-| scores to tags | F2 | 95 % interval |
-|---|---|---|
-{roads}
+{_decisions(scores)}
 
-Fitted cuts against one flat cut of {FLAT_THRESHOLD}: {gain["f2"]:+.4f} ({gain["interval"][0]:+.4f} to \
-{gain["interval"][1]:+.4f}). Mean average precision {measured["mean_average_precision"]:.3f}.
-
-| label | support | precision | recall | F2 | 95 % interval |
-|---|---|---|---|---|---|
-{rows}
+{_labels(scores)}
 
 ## Precision
 
-What computing in fewer bits costs in F2, on the same held-out chips, and its time on one core of the machine that \
-trained it. `--precision auto` takes the fastest that costs at most {story["precision"]["limit"]} and that the \
-processor knows; here that was {story["precision"]["auto"]}.
+How much F2 each precision loses against f32 on the same held-out chips, and its time on one core of the machine that \
+trained the model. `--precision auto` takes the fastest that the processor supports and that loses at most \
+{manifest.precision.limit}; here that was {manifest.precision.auto}.
 
-| precision | F2 lost | 95 % interval | ms a chip |
-|---|---|---|---|
-{_prices(story["precision"])}
+{_precisions(manifest.precision)}
 
 ## Limits
 
-{_limits(rare)} Chips from another sensor, another resolution or another part of the world were not measured. A score \
-is no probability until somebody has calibrated it.
+{_rare_labels(scores)} Chips from another sensor, at another resolution or from another part of the world were not \
+measured. A score is not a probability unless the decision was calibrated.
 
 ## Data and licence
 
-{data["note"] or "Nothing was said of where the chips are from and on which terms; ask whoever trained this."}
+{data.note or "No note was given on the chips' origin and terms of use; ask the people who trained this model."}
 """
 
 
-def _describe(member: dict[str, Any], starts: dict[str, str]) -> str:
-    origin = "random weights" if member["weights"] == "none" else "Keras' ImageNet weights"
-    if member["backbone"] in starts:
-        origin = f"a weight file of SHA-256 {starts[member['backbone']][:16]}"
-    if member["kind"] == "frozen":
-        return (
-            f"`{member['name']}`: {member['backbone']} with {origin}, not trained further, and a {member['head']} head."
-        )
-    layers = f"all but the first {member['freeze']:.0%} of its layers" if member["freeze"] else "every layer"
-    length = f"for {member['epochs']} epochs" if member["schedule"] == "cosine" else "by BiT-HyperRule"
-    taught = f", with {', '.join(member['teachers'])} for teachers" if member["teachers"] else ""
-    return f"`{member['name']}`: {member['backbone']}, {layers} trained {length} from {origin}{taught}."
+def _table(header: str, rows: list[str]) -> str:
+    columns = header.count("|") - 1
+    return "\n".join([header, "|" + columns * "---|", *rows])
 
 
-def _joined(story: dict[str, Any]) -> str:
-    """How the members become one, what else was tried, and the front that a budget was held against."""
-    told, front = story["second"], story["front"]
-    lines = [SECOND_LEVEL_SENTENCES[told["chosen"]]] if len(story["shipped"]) > 1 else []
-    if len(told["trials"]) > 1:
-        lines += ["", "| second level | F2 | gain over the mean | 95 % interval |", "|---|---|---|---|"]
-        lines += [
-            f"| {name} | {trial['f2']:.4f} | {trial['gain']:+.4f} | {_interval(trial['interval'], '+')} |"
-            for name, trial in told["trials"].items()
-        ]
-    if front:
-        lines += ["", "| members | ms a chip | MiB | F2 | |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {', '.join(entry['members'])} | {entry['ms']:.2f} | {entry['mb']:.1f} | {entry['f2']:.4f} "
-            f"| {'taken' if entry['taken'] else ''} |"
-            for entry in front
-        ]
-        lines += ["", "The members were picked by F2 on the very chips of the figures below, which flatters them."]
+def _members(manifest: Manifest, members: tuple[MemberSettings, ...]) -> str:
+    lines = []
+    for settings in members:
+        remark = "" if settings.name in manifest.shipped else " Not in this bundle."
+        lines.append(f"- {_member(settings, manifest)}{remark}")
     return "\n".join(lines)
 
 
-def _prices(told: dict[str, Any]) -> str:
-    return "\n".join(
-        f"| {name} | {price['loss']:+.4f} | {_interval(price['interval'], '+')} | {price['ms']:.2f} |"
-        for name, price in told["prices"].items()
-    )
+def _member(settings: MemberSettings, manifest: Manifest) -> str:
+    origin = "random weights" if settings.weights == "none" else "Keras' ImageNet weights"
+    if settings.backbone in manifest.started_from:
+        origin = f"a weight file of SHA-256 {manifest.started_from[settings.backbone][:16]}"
+    start = f"`{settings.name}`: {settings.backbone}"
+    if isinstance(settings, FrozenMember):
+        return f"{start} with {origin}, not trained further, and a {settings.head} head."
+    layers = f"all but the first {settings.freeze:.0%} of its layers" if settings.freeze else "every layer"
+    length = f"for {settings.epochs} epochs" if settings.schedule == "cosine" else "by BiT-HyperRule"
+    teachers = f", with {', '.join(settings.teachers)} as teachers" if settings.teachers else ""
+    return f"{start}, {layers} trained {length} from {origin}{teachers}."
 
 
-def _grouped(data: dict[str, Any]) -> str:
-    return f" in {data['groups']} groups, none of which a fold tears apart," if data.get("groups") else ""
+def _combination(manifest: Manifest) -> str:
+    """How the members' scores are combined, what else was tried, and the choices under a budget."""
+    lines = [SECOND_LEVEL_SENTENCES[manifest.second.chosen]] if len(manifest.shipped) > 1 else []
+    if len(manifest.second.trials) > 1:
+        rows = [
+            f"| {name} | {trial.f2:.4f} | {trial.gain:+.4f} | {_interval(trial.interval, '+')} |"
+            for name, trial in manifest.second.trials.items()
+        ]
+        lines += ["", _table("| second level | F2 | gain over the mean | 95 % interval |", rows)]
+    if manifest.front:
+        rows = [
+            f"| {', '.join(entry.members)} | {entry.milliseconds:.2f} | {entry.mebibytes:.1f} | {entry.f2:.4f} "
+            f"| {'chosen' if entry.chosen else ''} |"
+            for entry in manifest.front
+        ]
+        lines += ["", _table("| members | ms a chip | MiB | F2 | |", rows)]
+        lines += ["", "The members were chosen by F2 on the same chips as the figures below, so these are optimistic."]
+    return "\n".join(lines)
 
 
-def _unlabelled(data: dict[str, Any]) -> str:
-    return f" and {data['unlabelled']} without labels" if data["unlabelled"] else ""
+def _data(data: DataSummary) -> str:
+    groups = f" in {data.groups} groups, each within one fold," if data.groups else ""
+    unlabelled = f" and {data.unlabelled} without labels" if data.unlabelled else ""
+    return f"{data.chips} labelled chips{groups}{unlabelled} (fingerprint {data.fingerprint[:16]})"
 
 
-def _interval(ends: list[float], sign: str = "") -> str:
-    return f"{ends[0]:{sign}.4f} to {ends[1]:{sign}.4f}"
+def _decisions(scores: MeasuredScores) -> str:
+    rows = [
+        f"| {name.replace('cuts', 'thresholds')} | {entry.f2:.4f} | {_interval(entry.interval)} |"
+        for name, entry in scores.decisions.items()
+    ]
+    gain = scores.gain_of_thresholds
+    return f"""{_table("| scores to tags | F2 | 95 % interval |", rows)}
+
+Fitted thresholds against one flat threshold of {FLAT_THRESHOLD}: {gain.f2:+.4f} ({_interval(gain.interval, "+")}). \
+Mean average precision {scores.mean_average_precision:.3f}."""
 
 
-def _limits(rare: list[str]) -> str:
-    if not rare:
-        return "Every label was measured on 20 chips or more."
-    return f"Fewer than 20 chips carry {', '.join(rare)}: what is said of these is close to a guess."
+def _labels(scores: MeasuredScores) -> str:
+    rows = [
+        f"| {name} | {report.support} | {report.precision:.3f} | {report.recall:.3f} | {report.f2:.3f} "
+        f"| {_interval(report.interval, digits=3)} |"
+        for name, report in scores.labels.items()
+    ]
+    return _table("| label | support | precision | recall | F2 | 95 % interval |", rows)
+
+
+def _precisions(report: PrecisionReport) -> str:
+    rows = [
+        f"| {name} | {cost.loss:+.4f} | {_interval(cost.interval, '+')} | {cost.milliseconds:.2f} |"
+        for name, cost in report.costs.items()
+    ]
+    return _table("| precision | F2 lost | 95 % interval | ms a chip |", rows)
+
+
+def _rare_labels(scores: MeasuredScores) -> str:
+    names = [name for name, report in scores.labels.items() if report.support < RARE_SUPPORT]
+    if not names:
+        return f"Every label was measured on {RARE_SUPPORT} chips or more."
+    return f"Fewer than {RARE_SUPPORT} chips carry {', '.join(names)}: the figures of these labels are unreliable."
+
+
+def _interval(ends: Interval, sign: str = "", *, digits: int = 4) -> str:
+    low, high = ends
+    return f"{low:{sign}.{digits}f} to {high:{sign}.{digits}f}"

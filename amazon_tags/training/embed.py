@@ -1,4 +1,4 @@
-"""What `amazon_tags embed` does: chips in, a feature bank out, unless it is there already."""
+"""The call behind `amazon_tags embed`: chips in, a feature bank out, unless it exists already."""
 
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +19,14 @@ from features.networks import backbones, openvino_export, openvino_runtime
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """A backbone up to a cut, with its weights (`imagenet`, `none` or a file) and its side (0: the backbone's own)."""
+    """A frozen backbone.
+
+    Attributes:
+        backbone: a name of `BACKBONES`.
+        layer: where the backbone ends, `top` or the name of a layer.
+        weights: `imagenet`, `none` (random) or a weight file.
+        side: the chips' side in pixels; 0 for the backbone's own.
+    """
 
     backbone: str
     layer: str = "top"
@@ -27,14 +34,21 @@ class FeatureExtractor:
     side: int = 0
 
 
-def embed(inputs: Sequence[Path], out: Path, trunk: FeatureExtractor, *, views: int = 1, jobs: int = 2) -> str:
-    """Write the bank of the chips' vectors; returns a sentence on what was done.
+def embed(inputs: Sequence[Path], output: Path, extractor: FeatureExtractor, *, views: int = 1, jobs: int = 2) -> str:
+    """Write the feature bank of the chips' vectors; return a sentence on what was done.
+
+    Args:
+        inputs: chips, folders or archives of chips.
+        output: the bank's folder.
+        extractor: what makes the vectors.
+        views: the number of dihedral views that a vector is averaged over.
+        jobs: threads.
 
     Raises:
-        ValueError: for an unknown backbone or cut, or weights that do not fit.
-        FileExistsError: if `out` is anything but this very bank.
+        ValueError: the backbone or the layer is unknown, or the weights do not fit.
+        FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
-    name, layer, weights = trunk.backbone, trunk.layer, trunk.weights
+    name, layer, weights = extractor.backbone, extractor.layer, extractor.weights
     if name not in backbones.BACKBONES:
         raise ValueError(
             f"there is no backbone {name}{did_you_mean(name, backbones.BACKBONES)}; "
@@ -43,17 +57,19 @@ def embed(inputs: Sequence[Path], out: Path, trunk: FeatureExtractor, *, views: 
     paths = listing.chips(inputs)
     hashes = hash_chips(paths, jobs=jobs)
     origin = sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
-    spec = ChipSpec(side=trunk.side or backbones.BACKBONES[name].side)
+    spec = ChipSpec(side=extractor.side or backbones.BACKBONES[name].side)
     key = BankKey(combine_hashes(hashes), origin, name, layer, spec.side, views)
-    if out.exists():
-        if read_bank(out).key == key:
+    if output.exists():
+        if read_bank(output).key == key:
             return f"holds these {len(paths)} chips already, nothing to do"
-        raise FileExistsError(f"{out} is a feature bank of other chips, weights, cut or views; name another folder.")
-    keras.utils.set_random_seed(0)  # of `none`
+        raise FileExistsError(
+            f"{output} is a feature bank of other chips, weights, layer or views; name another folder."
+        )
+    keras.utils.set_random_seed(0)  # for random weights
     with tempfile.TemporaryDirectory() as folder:
         openvino_export.export(backbones.build(name, spec, layer=layer, weights=weights), Path(folder))
         xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
     network = openvino_runtime.load(xml, values, jobs=jobs)
     with progress.bar("embedding", len(paths)) as advance:
-        write_bank(out, hashes, network, key, jobs=jobs, advance=advance)
+        write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
     return f"{len(paths)} vectors of width {network.dim}"

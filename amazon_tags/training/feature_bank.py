@@ -1,7 +1,7 @@
 """The feature bank: vectors of chips on disk, complete or absent.
 
 A bank is a folder of `vectors.npy` (chips, dim) float32, `chips.csv` (image_name, sha256; the rows' order) and
-`bank.json` (its key). The key tells by content what the vectors were made of, so equal keys mean equal vectors.
+`bank.json` (its key). The key identifies by content what the vectors were computed from: equal keys, equal vectors.
 """
 
 import csv
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from amazon_tags.files import atomic, folders
+from amazon_tags.model.damage import refusing_damage
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from ensemble.arrays import Vectors
 from features.images import listing
@@ -28,9 +29,23 @@ from features.networks.openvino_runtime import OpenvinoNetwork
 FORMAT = 1
 
 
+class BankError(ValueError):
+    """A folder that is not a feature bank, or one of another format."""
+
+
 @dataclass(frozen=True)
 class BankKey:
-    """What decides the vectors: the chips' bytes in order, the weights, where the network was cut, the views."""
+    """Everything that the vectors depend on.
+
+    Attributes:
+        chips: one hash of the chips in order, by name and content.
+        weights: `imagenet`, `none` or the hash of a weight file.
+        backbone: its name.
+        layer: where the backbone ends, `top` or a layer's name; in JSON `cut`.
+        side: the chips' side in pixels.
+        views: the number of dihedral views that a vector is averaged over.
+        format: of the bank's files.
+    """
 
     chips: str
     weights: str
@@ -43,7 +58,7 @@ class BankKey:
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """A bank that was read: row i of `vectors` (a memory map) is the chip `ids[i]`."""
+    """A bank in memory: row i of `vectors` (chips, dim), a memory map, belongs to the chip `ids[i]`."""
 
     ids: list[str]
     vectors: Vectors
@@ -59,20 +74,20 @@ def write_bank(
     jobs: int = 1,
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Stream the vectors of chips, each the mean over its views, into a new folder.
+    """Write the vectors of chips, each the mean over its views, into a new folder.
 
     Args:
-        folder: the bank to be.
-        hashes: the chips, as `fingerprints` gives them.
-        network: what makes the vectors.
-        key: what tells them from others; its `side` and `views` are used.
-        jobs: threads that decode.
-        advance: told how many chips more are done.
+        folder: the bank's folder, which must not exist.
+        hashes: the chips with their hashes, from `hash_chips`.
+        network: the network that computes the vectors.
+        key: the bank's key, whose `side` and `views` are used.
+        jobs: threads that decode chips.
+        advance: called with the number of chips that were done since its last call.
 
     Raises:
-        FileExistsError: something stands at `folder`.
-        chips.ChipError: a chip cannot be used; then there is no bank.
-        ValueError: chips were changed in the meantime; neither is there then.
+        FileExistsError: `folder` exists.
+        chips.ChipError: a chip cannot be used; no bank is written.
+        ValueError: chips were changed in the meantime; no bank is written.
     """
     paths = list(hashes)
     spec = ChipSpec(side=key.side)
@@ -88,21 +103,19 @@ def write_bank(
         rows.writerow(("image_name", "sha256"))
         rows.writerows((listing.name(path), digest) for path, digest in hashes.items())
         atomic.write_text(part / "chips.csv", table.getvalue())
-        atomic.write_json(part / "bank.json", _stored(key))
-
-
-def _stored(key: BankKey) -> dict[str, Any]:
-    """The values of `bank.json`, in which the layer is called `cut`."""
-    return {"cut" if name == "layer" else name: value for name, value in asdict(key).items()}
+        atomic.write_json(part / "bank.json", _key_values(key))
 
 
 def read_bank(folder: Path) -> FeatureBank:
-    """A bank as it was written, its vectors left on disk until they are used.
+    """Read a bank; its vectors stay on disk until they are used.
 
     Raises:
-        ValueError: if the folder is no bank, or one of another format.
+        BankError: the folder is not a bank, or one of another format.
     """
-    try:
+    advice = "create one with amazon_tags embed"
+    with refusing_damage(
+        BankError, f"{folder} is no feature bank", advice, also=(FileNotFoundError, NotADirectoryError)
+    ):
         values: dict[str, Any] = json.loads((folder / "bank.json").read_text())
         if values.get("format") != FORMAT:
             raise ValueError(f"format {values.get('format')}, but this version reads {FORMAT}")
@@ -112,38 +125,46 @@ def read_bank(folder: Path) -> FeatureBank:
         vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} names for {len(vectors)} vectors")
-    except (AttributeError, EOFError, FileNotFoundError, KeyError, NotADirectoryError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder} is no feature bank ({error}); make one by amazon_tags embed.") from error
     return FeatureBank(ids, vectors, key)
 
 
-def banked_vectors(path: Path, hashes: Sequence[str], make: Callable[[Sequence[int]], Vectors]) -> Vectors:
-    """Vectors (chips, dim) by content: those that a file holds, and the others made, which the file then holds too.
+def banked_vectors(path: Path, hashes: Sequence[str], compute: Callable[[Sequence[int]], Vectors]) -> Vectors:
+    """Return vectors (chips, dim) by content: from a file where it has them, else computed and added to the file.
 
     Args:
-        path: a file of one network's vectors; a damaged one is made anew.
+        path: a file of one network's vectors; a damaged one is replaced.
         hashes: the SHA-256 of each chip.
-        make: vectors of some rows.
+        compute: returns the vectors of some rows.
     """
+    rows, vectors = _read_vectors(path)
+    missing = [row for row, digest in enumerate(hashes) if digest not in rows]
+    if missing or vectors is None:
+        new = compute(missing)
+        vectors = new if vectors is None else np.concatenate([vectors, new])
+        rows |= {hashes[row]: len(vectors) - len(new) + place for place, row in enumerate(missing)}
+        _write_vectors(path, rows, vectors)
+    result: Vectors = vectors[[rows[digest] for digest in hashes]]
+    return result
+
+
+def _read_vectors(path: Path) -> tuple[dict[str, int], Vectors | None]:
+    """The row of each hash, and the vectors; None if there is no sound file."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            known = {bytes(digest).hex(): row for row, digest in enumerate(archive["sha256"])}
-            held: Vectors | None = archive["vectors"]
+            return {bytes(digest).hex(): row for row, digest in enumerate(archive["sha256"])}, archive["vectors"]
     except (BadZipFile, EOFError, KeyError, OSError, ValueError):
-        known, held = {}, None
-    missing = [row for row, digest in enumerate(hashes) if digest not in known]
-    if not missing and held is not None:
-        found: Vectors = held[[known[digest] for digest in hashes]]
-        return found
-    made = make(missing)
-    both = made if held is None else np.concatenate([held, made])
-    known |= {hashes[row]: len(both) - len(made) + place for place, row in enumerate(missing)}
+        return {}, None
+
+
+def _write_vectors(path: Path, rows: Mapping[str, int], vectors: Vectors) -> None:
+    hashes = sorted(rows, key=lambda digest: rows[digest])
+    digests = np.array([list(bytes.fromhex(digest)) for digest in hashes], np.uint8)
     stream = io.BytesIO()
-    digests = np.array(
-        [list(bytes.fromhex(digest)) for digest in sorted(known, key=lambda name: known[name])], np.uint8
-    )
-    np.savez(stream, sha256=digests, vectors=both)
+    np.savez(stream, sha256=digests, vectors=vectors)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(path, stream.getvalue())
-    vectors: Vectors = both[[known[digest] for digest in hashes]]
-    return vectors
+
+
+def _key_values(key: BankKey) -> dict[str, Any]:
+    """The values of `bank.json`, in which the layer is called `cut`."""
+    return {"cut" if name == "layer" else name: value for name, value in asdict(key).items()}

@@ -1,8 +1,4 @@
-"""The feature bank: vectors of chips on disk, complete or absent.
-
-A bank is a folder of `vectors.npy` (chips, dim) float32, `chips.csv` (image_name, sha256; the rows' order) and
-`bank.json` (its key). The key tells by content what the vectors were made of, so equal keys mean equal vectors.
-"""
+"""Fingerprints of chips: SHA-256 of their files, and of many chips together."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,23 +10,23 @@ from features.images.listing import ChipPath
 
 
 def hash_chips(paths: Sequence[ChipPath], *, jobs: int = 1) -> dict[ChipPath, str]:
-    """SHA-256 of each chip file's bytes, in the order of `paths`."""
+    """Return the SHA-256 of each chip file's bytes, in the order of `paths`."""
     with ThreadPoolExecutor(jobs) as pool:
         return dict(zip(paths, pool.map(lambda path: sha256_bytes(chips.bytes_of(path)), paths), strict=True))
 
 
 def combine_hashes(hashes: Mapping[ChipPath, str]) -> str:
-    """One fingerprint of chips in order, by name and content."""
+    """Return one SHA-256 of chips in order, by name and content."""
     lines = "".join(f"{listing.name(path)} {digest}\n" for path, digest in hashes.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def refuse_changed_chips(hashes: Mapping[ChipPath, str], *, jobs: int = 1) -> None:
-    """Raises ValueError if chips no longer have the content that `fingerprints` found."""
+    """Raise ValueError if the content of chips is no longer that of `hashes`."""
     now = hash_chips(list(hashes), jobs=jobs)
     changed = [path for path, digest in hashes.items() if now[path] != digest]
     if changed:
         raise ValueError(
-            f"{len(changed)} of {len(hashes)} chips were changed while the run went on (first: {changed[0]}); "
-            "start it again when nobody writes to them."
+            f"{len(changed)} of {len(hashes)} chips were changed during the run (first: {changed[0]}); "
+            "start it again when no program writes to them."
         )

@@ -1,221 +1,182 @@
-"""One member fitted: its out-of-fold scores and its files, in units that are done once.
+"""Members of an ensemble, fitted in units: one for each fold, on the other folds' chips, and one on all chips.
 
-A unit is what saw one fold's complement, or all chips. A finished unit stays in the work folder; an unfinished
-network goes on from the last epoch that it saved.
+A finished unit stays in the work folder and is not fitted again; an unfinished network resumes from its last epoch.
 """
 
 import io
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags import progress
-from amazon_tags.files import atomic, folders, preflight
+from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
+from amazon_tags.training.examples import Examples
 from amazon_tags.training.feature_bank import banked_vectors
 from amazon_tags.training.fingerprints import refuse_changed_chips
-from ensemble.heads.fitted import HEAD_FILES, LinearHead
+from amazon_tags.training.member_files import (
+    ViewOutputs,
+    cached_array,
+    copy_files,
+    member_network,
+    member_scores,
+    milliseconds_a_chip,
+    network_outputs,
+    refusing_damaged_work,
+    write_network,
+)
+from ensemble.arrays import Scores, Vectors
 from ensemble.heads.head_files import load_head, save_head
 from ensemble.heads.table import HEADS
 from ensemble.networks.batches import BatchSource
-from ensemble.networks.losses import Groups
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import TrainingState, constant_answer_loss, epoch_count, fit_network
 from ensemble.second_level.pareto import MemberCost
-from features.images.chips import ChipSpec
-from features.images.listing import ChipPath
-from features.networks import backbones, devices, extract, openvino_export, openvino_runtime
+from features.networks import backbones, devices
 from features.networks.backbones import BackboneOptions
-from features.networks.openvino_runtime import OutputLayer
 
-Values = NDArray[np.float32]  # (views, chips, labels or dim)
-Targets = NDArray[np.float32]  # (chips, labels)
-TIMED_BATCHES = 5  # batches
-ALL_CHIPS = -1  # the number of the unit that sees every chip
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Labelled chips as training needs them: files, tags, spec, each chip's fold, and the views of held-out scores.
-
-    `groups` are columns of which one holds, `others` chips that nobody has labelled, `doubts` (chips, labels) tags
-    that nobody knows: to a network they are no target, to a classical head they do not hold. In the folder `bank`, if
-    there is one, vectors of frozen members are kept for later runs, by the chips' `hashes`.
-    """
-
-    paths: Sequence[ChipPath]
-    truth: NDArray[np.bool_]
-    spec: ChipSpec
-    fold: NDArray[np.int64]
-    views: int
-    seed: int
-    jobs: int
-    groups: Groups = ()
-    unlabelled: Sequence[ChipPath] = ()
-    unknown: NDArray[np.bool_] | None = None
-    bank: Path | None = None
-    hashes: Sequence[str] = ()
-
-    @property
-    def folds(self) -> int:
-        """How many folds there are."""
-        return int(self.fold.max()) + 1
+ALL_CHIPS = -1  # the number of the unit that is fitted on all chips
 
 
 @dataclass(frozen=True)
 class FittedMember:
-    """A member whose units stand in `folder`, its out-of-fold scores (views, chips, labels), and who taught it."""
+    """A member whose units are in `folder`, its out-of-fold scores (views, chips, labels), and its teachers."""
 
     settings: FrozenMember | TunedMember
     folder: Path
-    scores: Values
+    scores: ViewOutputs
     teachers: Sequence["FittedMember"] = ()
 
 
 def fit_member(
     settings: FrozenMember | TunedMember, examples: Examples, work: Path, teachers: Sequence[FittedMember] = ()
 ) -> FittedMember:
-    """Fit a member on each fold's complement, and score each fold, inside the work folder."""
+    """Fit a member on the complement of each fold and score the fold, in a folder inside the work folder."""
     folder = work / settings.name
     folder.mkdir(exist_ok=True)
-    given = np.zeros((examples.views, *examples.truth.shape), np.float32)
+    scores = np.zeros((examples.views, *examples.truth.shape), np.float32)
     for number in range(examples.folds):
-        held = np.flatnonzero(examples.fold == number)
-        unit = _unit(settings, examples, folder, number, teachers)
-        given[:, held] = _kept(unit.with_suffix(".scores.npy"), partial(member_scores, unit, examples, held))
-    return FittedMember(settings, folder, given, teachers)
+        held_out = np.flatnonzero(examples.fold == number)
+        unit = fit_unit(settings, examples, folder, number, teachers)
+        make = partial(member_scores, unit, examples, held_out)
+        scores[:, held_out] = cached_array(unit.with_suffix(".scores.npy"), make)
+    return FittedMember(settings, folder, scores, teachers)
 
 
-def train_on_all(entry: FittedMember, examples: Examples) -> Path:
-    """The folder of the member fitted on all chips: what goes into a bundle."""
-    return _unit(entry.settings, examples, entry.folder, ALL_CHIPS, entry.teachers)
+def train_on_all(member: FittedMember, examples: Examples) -> Path:
+    """Fit the member on all chips; return the folder of what goes into a bundle."""
+    return fit_unit(member.settings, examples, member.folder, ALL_CHIPS, member.teachers)
 
 
-def unit_folder(entry: FittedMember, number: int) -> Path:
-    """The folder of what was fitted on all chips but those of fold `number`."""
-    return entry.folder / _name(number)
+def unit_folder(member: FittedMember, number: int) -> Path:
+    """Return the folder of the unit that was fitted on all chips but those of fold `number`."""
+    return member.folder / _unit_name(number)
 
 
-def member_cost(entry: FittedMember) -> MemberCost:
-    """What the member takes: one core's time for a chip, and its files' size."""
-    unit = unit_folder(entry, 0)
+def member_cost(member: FittedMember) -> MemberCost:
+    """Measure one core's time for a chip, and the size of the member's files."""
+    unit = unit_folder(member, 0)
     return MemberCost(milliseconds_a_chip(unit), sum(path.stat().st_size for path in unit.iterdir()))
 
 
-def milliseconds_a_chip(folder: Path, hint: str = "f32") -> float:
-    """One core's time for a chip by the network in a folder, the best of some batches."""
-    network = openvino_runtime.load(*member_network(folder), hint=hint)
-    batch = np.zeros((openvino_runtime.BATCH, *network.chip_shape), network.dtype)
-    times = []
-    for _ in range(TIMED_BATCHES):
-        start = time.perf_counter()
-        network(batch)
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times) / openvino_runtime.BATCH
-
-
-def member_network(folder: Path) -> tuple[bytes, bytes]:
-    """The bytes of the network in a folder."""
-    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
-
-
-def teacher_targets(entry: FittedMember, examples: Examples, number: int) -> tuple[Targets, Targets]:
-    """What one fold's unit says of the labelled chips and of the others: targets for a student of the same fold."""
-    unit = _unit(entry.settings, examples, entry.folder, number, entry.teachers)
-    paths = [*examples.paths, *examples.unlabelled]
-    if isinstance(entry.settings, FrozenMember):  # whose network is the same for all units
-        network = entry.folder / "network"
-        unlabelled = _kept(entry.folder / "others.npy", lambda: _outputs(network, examples, examples.unlabelled, 1))
-        vectors = np.concatenate([_vectors(entry.settings, examples, entry.folder), unlabelled], axis=1)
-        said = load_head(unit).scores(vectors[0])
+def teacher_targets(member: FittedMember, examples: Examples, number: int) -> tuple[Scores, Scores]:
+    """Return a unit's scores of the labelled and of the unlabelled chips: targets for a student of the same fold."""
+    unit = fit_unit(member.settings, examples, member.folder, number, member.teachers)
+    if isinstance(member.settings, FrozenMember):  # all units have the same network
+        network, cache = member.folder / "network", member.folder / "others.npy"
+        unlabelled = cached_array(cache, lambda: network_outputs(network, examples, examples.unlabelled, 1))
+        vectors = np.concatenate([_frozen_vectors(member.settings, examples, member.folder), unlabelled[0]])
+        scores = load_head(unit).scores(vectors)
     else:
-        said = _kept(unit.with_suffix(".lesson.npy"), lambda: _outputs(unit, examples, paths, 1))[0]
-    return said[: len(examples.paths)], said[len(examples.paths) :]
+        paths = [*examples.paths, *examples.unlabelled]
+        cache = unit.with_suffix(".lesson.npy")
+        scores = cached_array(cache, lambda: network_outputs(unit, examples, paths, 1))[0]
+    return scores[: len(examples.paths)], scores[len(examples.paths) :]
 
 
-def _unit(
+def fit_unit(
     settings: FrozenMember | TunedMember,
     examples: Examples,
     folder: Path,
     number: int,
-    teachers: Sequence[FittedMember],
+    teachers: Sequence[FittedMember] = (),
 ) -> Path:
-    """The folder of what was fitted on all chips but those of fold `number`, in this run or a former one."""
-    unit = folder / _name(number)
+    """Fit a unit on all chips but those of fold `number`, unless an earlier run has; return its folder."""
+    unit = folder / _unit_name(number)
     if unit.exists():
         return unit
     rows = [int(row) for row in np.flatnonzero(examples.fold != number)]
     if isinstance(settings, FrozenMember):
-        vectors = _vectors(settings, examples, folder)[0]
-        head = HEADS[settings.head](vectors[rows], examples.truth[rows], examples.seed)
-        with folders.atomic_folder(unit) as part:
-            _copy(folder / "network", part)
-            save_head(head, part)
-        progress.say(f"{settings.name} {unit.name}: {settings.head} head")
-        return unit
+        _fit_head(settings, examples, rows, unit)
+    else:
+        lessons = [teacher_targets(teacher, examples, number) for teacher in teachers]
+        _fit_network(settings, examples, _batch_source(settings, examples, rows, lessons), unit)
+    return unit
+
+
+def _fit_head(settings: FrozenMember, examples: Examples, rows: Sequence[int], unit: Path) -> None:
+    vectors = _frozen_vectors(settings, examples, unit.parent)
+    head = HEADS[settings.head](vectors[rows], examples.truth[rows], examples.seed)
+    with folders.atomic_folder(unit) as part:
+        copy_files(unit.parent / "network", part)
+        save_head(head, part)
+    progress.say(f"{settings.name} {unit.name}: {settings.head} head")
+
+
+def _fit_network(settings: TunedMember, examples: Examples, source: BatchSource, unit: Path) -> None:
+    keras.utils.clear_session()  # or layers would be named by what was built before
+    model = _train(settings, source, examples, unit)
+    with folders.atomic_folder(unit) as part:
+        write_network(model, part)
+    unit.with_suffix(".npz").unlink(missing_ok=True)
+
+
+def _batch_source(
+    settings: TunedMember, examples: Examples, rows: Sequence[int], lessons: Sequence[tuple[Scores, Scores]]
+) -> BatchSource:
+    """The chips of some rows with their targets; with lessons, mixed with the mean of the teachers' scores.
+
+    An unknown tag is NaN, or the teachers' score.
+    """
     targets = examples.truth[rows].astype(np.float32)
     if examples.unknown is not None:
         targets[examples.unknown[rows]] = np.nan
     paths = [examples.paths[row] for row in rows]
     source = BatchSource(paths, targets, examples.spec, workers=max(2, examples.jobs))
-    if teachers:
-        source = _taught(
-            source, settings, examples, rows, [teacher_targets(entry, examples, number) for entry in teachers]
-        )
-    keras.utils.clear_session()  # or layers would be named by what was built before
-    model = _train(settings, source, examples, unit)
-    with folders.atomic_folder(unit) as part:
-        _write_network(model, part)
-    unit.with_suffix(".npz").unlink(missing_ok=True)
-    return unit
-
-
-def _taught(
-    source: BatchSource,
-    settings: TunedMember,
-    examples: Examples,
-    rows: Sequence[int],
-    lessons: Sequence[tuple[Targets, Targets]],
-) -> BatchSource:
-    """The source with its teachers' mean mixed into the targets, and the chips that only they have looked at."""
+    if not lessons:
+        return source
     labelled, unlabelled = (np.stack(part).mean(axis=0) for part in zip(*lessons, strict=True))
-    mixed = (1 - settings.trust) * source.targets + settings.trust * labelled[rows]
-    targets = np.where(np.isnan(mixed), labelled[rows], mixed).astype(
-        np.float32
-    )  # where there is doubt, they know best
+    mixed = (1 - settings.trust) * targets + settings.trust * labelled[rows]
+    targets = np.where(np.isnan(mixed), labelled[rows], mixed).astype(np.float32)
     return replace(source, targets=targets, unlabelled=examples.unlabelled, unlabelled_targets=unlabelled)
 
 
 def _train(settings: TunedMember, source: BatchSource, examples: Examples, unit: Path) -> keras.Model:
+    """Train a network, from the state that an earlier run saved, if there is one.
+
+    Batches that the device cannot hold are halved.
+    """
     title = f"{settings.name} {unit.name}"
-    kept = unit.with_suffix(".npz")
+    saved = unit.with_suffix(".npz")
     state = None
-    if kept.exists():
-        with _sound(kept), np.load(kept, allow_pickle=False) as archive:
-            state = dict(archive)
-            batch, accumulate = (int(number) for number in state.pop("pace"))  # smaller where a device was full
-            done = int(state["epochs"])
-        settings = replace(settings, batch=batch, accumulate=accumulate)
-        progress.say(f"{title}: going on after epoch {done}")
+    if saved.exists():
+        settings, state = _saved_state(settings, saved)
+        progress.say(f"{title}: resuming after epoch {int(state['epochs'])}")
 
     def after_epoch(epochs: int, loss: float, state: TrainingState) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, pace=np.array([settings.batch, settings.accumulate]), **state)  # type: ignore[arg-type]
-        atomic.write_bytes(kept, buffer.getvalue())
+        atomic.write_bytes(saved, buffer.getvalue())
         last = epoch_count(settings, source)
         progress.say(f"{title}: epoch {epochs} of {last}, loss {loss:.4f}")
-        if epochs == last and loss >= (ignorance := constant_answer_loss(settings, source, examples.groups)):
+        if epochs == last and loss >= (baseline := constant_answer_loss(settings, source, examples.groups)):
             progress.say(
-                f"{title}: WARNING: it has learnt nothing; one answer for all chips has the loss {ignorance:.4f}. "
-                f"Lower its rate ({settings.rate:g})"
+                f"{title}: WARNING: the network learnt nothing: its loss is no lower than {baseline:.4f}, that of one "
+                f"constant answer for all chips. Lower its rate ({settings.rate:g})"
             )
 
     try:
@@ -225,105 +186,53 @@ def _train(settings: TunedMember, source: BatchSource, examples: Examples, unit:
             raise
     smaller = replace(settings, batch=settings.batch // 2, accumulate=2 * settings.accumulate)
     progress.say(
-        f"{title}: the device's memory is full; starting anew with batches of {smaller.batch}, "
+        f"{title}: the device's memory is full; starting again with batches of {smaller.batch}, "
         f"{smaller.accumulate} to a step"
     )
-    kept.unlink(missing_ok=True)
+    saved.unlink(missing_ok=True)
     keras.utils.clear_session()
     return _train(smaller, source, examples, unit)
 
 
-def member_scores(
-    unit: Path, examples: Examples, rows: NDArray[np.intp], *, network: Path | None = None, hint: str = "f32"
-) -> Values:
-    """What a unit's exported network and head, not those in memory, say of chips: that is what users will run.
-
-    `network` is a folder with another network in place of the unit's; `hint` is that of `runtime.load`.
-    """
-    paths = [examples.paths[row] for row in rows]
-    head = load_head(unit) if any((unit / name).exists() for name in HEAD_FILES) else None
-    last, rest = (head.layer(), None) if isinstance(head, LinearHead) else (None, head)
-    values = _outputs(network or unit, examples, paths, examples.views, hint=hint, last=last)
-    return values if rest is None else np.stack([rest.scores(view) for view in values])
+def _saved_state(settings: TunedMember, saved: Path) -> tuple[TunedMember, TrainingState]:
+    """The state that an earlier run saved, and the settings with its batches, which a full device may have halved."""
+    with refusing_damaged_work(saved), np.load(saved, allow_pickle=False) as archive:
+        state = dict(archive)
+        batch, accumulate = (int(number) for number in state.pop("pace"))
+        int(state["epochs"])  # raises for damage
+    return replace(settings, batch=batch, accumulate=accumulate), state
 
 
-def _vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Values:
+def _frozen_vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Vectors:
+    """The vectors of all chips by the backbone that the member's folder holds, which is built first if need be."""
     network = folder / "network"
     if not network.exists():
         keras.utils.clear_session()
         keras.utils.set_random_seed(examples.seed)
-        frame = BackboneOptions(settings.sees, settings.shrink, settings.pool)
+        options = BackboneOptions(settings.sees, settings.shrink, settings.pool)
         model = backbones.build(
-            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, options=frame
+            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, options=options
         )
         with folders.atomic_folder(network) as part:
-            _write_network(model, part)
-    return _kept(folder / "vectors.npy", lambda: _embedded(network, examples))
+            write_network(model, part)
+    vectors: Vectors = cached_array(folder / "vectors.npy", lambda: _embed(network, examples)[np.newaxis])[0]
+    return vectors
 
 
-def _embedded(network: Path, examples: Examples) -> Values:
-    def make(rows: Sequence[int]) -> Targets:
+def _embed(network: Path, examples: Examples) -> Vectors:
+    def make(rows: Sequence[int]) -> Vectors:
         paths = [examples.paths[row] for row in rows]
-        vectors: Targets = _outputs(network, examples, paths, 1)[0]
-        if examples.bank is not None:  # which later runs trust to hold vectors of these contents
+        vectors: Vectors = network_outputs(network, examples, paths, 1)[0]
+        if examples.bank is not None:  # later runs rely on its vectors being those of these contents
             hashes = [examples.hashes[row] for row in rows]
             refuse_changed_chips(dict(zip(paths, hashes, strict=True)), jobs=examples.jobs)
         return vectors
 
     if examples.bank is None:
-        return make(range(len(examples.paths)))[np.newaxis]
-    mark = sha256_bytes(b"".join(member_network(network)))
-    return banked_vectors(examples.bank / f"{mark[:16]}.npz", examples.hashes, make)[np.newaxis]
+        return make(range(len(examples.paths)))
+    network_hash = sha256_bytes(b"".join(member_network(network)))
+    return banked_vectors(examples.bank / f"{network_hash[:16]}.npz", examples.hashes, make)
 
 
-def _kept(path: Path, make: Callable[[], Values]) -> Values:
-    """An array from its file, made first if there is none."""
-    if not path.exists():
-        buffer = io.BytesIO()
-        np.save(buffer, make())
-        atomic.write_bytes(path, buffer.getvalue())
-    with _sound(path):
-        known: Values = np.load(path, allow_pickle=False)
-    return known
-
-
-@contextmanager
-def _sound(path: Path) -> Iterator[None]:
-    """What a former run left unfinished may be damaged; says which file, and what to do."""
-    try:
-        yield
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{path}, of a former run, is damaged; delete {path.parent} and start again.") from error
-
-
-def _name(number: int) -> str:
+def _unit_name(number: int) -> str:
     return "all" if number == ALL_CHIPS else f"fold_{number}"
-
-
-def _copy(source: Path, target: Path) -> None:
-    for path in source.iterdir():
-        atomic.write_bytes(target / path.name, path.read_bytes())
-
-
-def _write_network(model: keras.Model, folder: Path) -> None:
-    preflight.refuse_full(folder, 3 * 4 * model.count_params())  # HDF5 crashes on a full disk
-    openvino_export.export(model, folder)
-    model.save_weights(folder / "network.weights.h5")
-
-
-def _outputs(
-    folder: Path,
-    examples: Examples,
-    paths: Sequence[ChipPath],
-    views: int,
-    *,
-    hint: str = "f32",
-    last: OutputLayer | None = None,
-) -> Values:
-    network = openvino_runtime.load(*member_network(folder), jobs=examples.jobs, hint=hint, last=last)
-    values = np.zeros((views, len(paths), network.dim), np.float32)
-    with progress.bar(folder.parent.name, len(paths)) as advance:
-        for outputs in extract.stream_outputs(paths, [network], examples.spec, turns=views, jobs=examples.jobs):
-            values[:, outputs.rows] = outputs.values[0]
-            advance(len(outputs.rows))
-    return values

@@ -1,8 +1,8 @@
-"""What computing in fewer bits costs in F2, out of fold, and which precision `auto` therefore means.
+"""The F2 that each precision loses out of fold, and the precision that `auto` therefore chooses.
 
 f32   as trained
-bf16  the same networks in floats of 16 bits, where the processor has them
-int8  networks quantised after training, the scales set by some of the chips that each fold was trained on
+bf16  the same networks in floats of 16 bits, where the processor supports them
+int8  networks quantised after training; the scales are set with some of the training chips of each fold
 """
 
 from collections.abc import Callable, Sequence
@@ -16,85 +16,81 @@ from numpy.typing import NDArray
 from amazon_tags import progress
 from amazon_tags.files import atomic, folders
 from amazon_tags.model import engine
-from amazon_tags.training.members import (
-    ALL_CHIPS,
-    Examples,
-    FittedMember,
-    member_network,
-    member_scores,
-    milliseconds_a_chip,
-    unit_folder,
-)
+from amazon_tags.model.manifest import PrecisionCost, PrecisionReport
+from amazon_tags.training.examples import Examples
+from amazon_tags.training.member_files import member_network, member_scores, milliseconds_a_chip
+from amazon_tags.training.members import ALL_CHIPS, FittedMember, unit_folder
 from ensemble.arrays import Scores, Tags
 from ensemble.metrics import score
 from features.images import chips
 from features.networks import openvino_runtime, quantise
 
-LIMIT = 0.001  # of the F2 that `auto` may cost
+MAX_F2_LOSS = 0.001  # that `auto` accepts: far inside the width of any F2's interval
 
 
 def measure_precisions(
-    entries: Sequence[FittedMember], examples: Examples, give: Callable[[list[Scores]], Tags]
-) -> dict[str, Any]:
-    """The price of each precision that this processor computes in, and the fastest whose price is within the limit.
+    members: Sequence[FittedMember], examples: Examples, decide: Callable[[list[Scores]], Tags]
+) -> PrecisionReport:
+    """Measure each precision that this processor supports, and choose the fastest whose loss is within the limit.
 
     Args:
-        entries: the members of the bundle.
+        members: the members of the bundle.
         examples: the chips that they were fitted on.
-        give: the bundle's tags for the members' scores.
+        decide: returns the bundle's tags for the members' scores.
     """
-    plain = score.per_chip(examples.truth, give([entry.scores[0] for entry in entries]))
-    prices: dict[str, dict[str, Any]] = {}
+    plain = score.per_chip(examples.truth, decide([member.scores[0] for member in members]))
+    costs: dict[str, PrecisionCost] = {}
     for name, hint in engine.HINTS.items():
         if not openvino_runtime.supports(hint):
             continue
-        matrices = [entry.scores[0] if name == "f32" else _out_of_fold(entry, examples, name) for entry in entries]
-        loss = plain - score.per_chip(examples.truth, give(matrices))
-        prices[name] = {
-            "loss": float(loss.mean()),
-            "interval": list(score.bootstrap_interval(loss)),
-            "ms": sum(milliseconds_a_chip(_network(entry, examples, 0, name), hint) for entry in entries),
-        }
-        progress.say(f"{name}: costs {prices[name]['loss']:+.4f} of F2, takes {prices[name]['ms']:.2f} ms a chip")
-    within = [name for name in prices if prices[name]["loss"] <= LIMIT]
-    return {"auto": min(within, key=lambda name: prices[name]["ms"]), "limit": LIMIT, "prices": prices}
+        matrices = [member.scores[0] if name == "f32" else _out_of_fold(member, examples, name) for member in members]
+        loss = plain - score.per_chip(examples.truth, decide(matrices))
+        milliseconds = sum(milliseconds_a_chip(_network(member, examples, 0, name), hint) for member in members)
+        cost = PrecisionCost(float(loss.mean()), score.bootstrap_interval(loss), milliseconds)
+        progress.say(f"{name}: loses {cost.loss:+.4f} of F2, takes {cost.milliseconds:.2f} ms a chip")
+        costs[name] = cost
+    affordable = [name for name, cost in costs.items() if cost.loss <= MAX_F2_LOSS]
+    return PrecisionReport(min(affordable, key=lambda name: costs[name].milliseconds), MAX_F2_LOSS, costs)
 
 
-def add_int8(entry: FittedMember, examples: Examples, folder: Path) -> None:
+def add_int8(member: FittedMember, examples: Examples, folder: Path) -> None:
     """Put the quantised network of the member fitted on all chips into its folder of a bundle."""
-    made = _network(entry, examples, ALL_CHIPS, "int8")
+    quantised = _network(member, examples, ALL_CHIPS, "int8")
     for source, target in zip(engine.NETWORK["f32"], engine.NETWORK["int8"], strict=True):
-        atomic.write_bytes(folder / target, (made / source).read_bytes())
+        atomic.write_bytes(folder / target, (quantised / source).read_bytes())
 
 
-def _out_of_fold(entry: FittedMember, examples: Examples, name: str) -> Scores:
-    given = np.zeros(examples.truth.shape, np.float32)
+def _out_of_fold(member: FittedMember, examples: Examples, name: str) -> Scores:
+    scores = np.zeros(examples.truth.shape, np.float32)
     one_view = replace(examples, views=1)
     for number in range(examples.folds):
-        held = np.flatnonzero(examples.fold == number)
-        unit, network = unit_folder(entry, number), _network(entry, examples, number, name)
-        given[held] = member_scores(unit, one_view, held, network=network, hint=engine.HINTS[name])[0]
-    return given
+        held_out = np.flatnonzero(examples.fold == number)
+        unit, network = unit_folder(member, number), _network(member, examples, number, name)
+        scores[held_out] = member_scores(unit, one_view, held_out, network=network, hint=engine.HINTS[name])[0]
+    return scores
 
 
-def _network(entry: FittedMember, examples: Examples, number: int, name: str) -> Path:
-    """The folder that holds one unit's network for a precision; quantised first, if need be."""
-    unit = unit_folder(entry, number)
+def _network(member: FittedMember, examples: Examples, number: int, name: str) -> Path:
+    """The folder of one unit's network in a precision, which is quantised first if need be."""
+    unit = unit_folder(member, number)
     if name != "int8":
         return unit
-    made = unit.with_suffix(".int8")
-    if made.exists():
-        return made
+    quantised = unit.with_suffix(".int8")
+    if quantised.exists():
+        return quantised
+
     xml, weights = member_network(unit)
     rows = np.flatnonzero(examples.fold != number)
-    picked = rows[np.linspace(0, len(rows) - 1, min(quantise.MAX_CALIBRATION_CHIPS, len(rows))).astype(int)]
-    shown: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in picked])
-    ladder = entry.folder / "kept.npy"  # found once, on the first unit
-    if not ladder.exists():
-        np.save(ladder, quantise.choose_float_convolutions(xml, weights, shown))
-    content = quantise.quantise_to_int8(xml, weights, shown, keep=int(np.load(ladder)))
-    with folders.atomic_folder(made) as part:
-        for target, written in zip(engine.NETWORK["f32"], content, strict=True):
-            atomic.write_bytes(part / target, written)
-    progress.say(f"{entry.settings.name} {unit.name}: quantised but for the first {int(np.load(ladder))} convolutions")
-    return made
+    rows = rows[np.linspace(0, len(rows) - 1, min(quantise.MAX_CALIBRATION_CHIPS, len(rows))).astype(int)]
+    pixels: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in rows])
+    count_file = member.folder / "kept.npy"  # how many convolutions stay in f32, measured once, on the first unit
+    if not count_file.exists():
+        np.save(count_file, quantise.choose_float_convolutions(xml, weights, pixels))
+    count = int(np.load(count_file))
+    content = quantise.quantise_to_int8(xml, weights, pixels, keep=count)
+
+    with folders.atomic_folder(quantised) as part:
+        for target, data in zip(engine.NETWORK["f32"], content, strict=True):
+            atomic.write_bytes(part / target, data)
+    progress.say(f"{member.settings.name} {unit.name}: quantised, but for the first {count} convolutions")
+    return quantised

@@ -21,7 +21,9 @@ from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
 from amazon_tags.tables import label_tables, labels
 from amazon_tags.tables.columns import select
-from amazon_tags.training.members import Examples, FittedMember, fit_member, member_cost, member_scores
+from amazon_tags.training.examples import Examples
+from amazon_tags.training.member_files import member_scores
+from amazon_tags.training.members import FittedMember, fit_member, member_cost
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, nested_thresholds
 from ensemble.metrics import folds, score
 from ensemble.second_level import blend

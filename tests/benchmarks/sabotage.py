@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags.model import bundle, training_record
+from amazon_tags.model import bundle, bundle_writer, training_record
 from amazon_tags.retraining import job_data, model_checks
 from amazon_tags.retraining.job import Job, read_job
 from amazon_tags.retraining.job_data import JobData
@@ -38,17 +38,14 @@ def resealed(source: Path, out: Path, change: Callable[[Path], None]) -> Path:
     if out.exists():
         shutil.rmtree(out)
     shutil.copytree(source, out)
-    story = bundle.read_manifest(source)
+    manifest = bundle.read_manifest(source)
     with np.load(io.BytesIO((out / "golden.npz").read_bytes())) as archive:
         golden = archive["chips"]
     (out / "manifest.json").unlink()
     (out / "golden.npz").unlink()
     change(out)
-    loaded = bundle.load(source)
-    rest = {"format", "version", "labels", "chips", "members", "files", "sha256"}
-    told = {key: value for key, value in story.items() if key not in rest}
-    told["precision"] = {**told["precision"], "prices": {"f32": told["precision"]["prices"]["f32"]}}
-    bundle.seal(out, loaded.space, loaded.spec, golden, told)
+    precision = replace(manifest.precision, costs={"f32": manifest.precision.costs["f32"]})
+    bundle_writer.seal(out, replace(manifest, precision=precision), golden)
     return out
 
 
@@ -102,7 +99,7 @@ def swapped(folder: Path) -> None:
     flat = flat_decision(known.scores.shape[1], rules=bundle.load(bundle.DEFAULT).decision.rules)
     made = fit_decision("cuts", flat.calibration, known.scores, known.truth, flat)
     turned = replace(made, thresholds=np.roll(made.thresholds, len(made.thresholds) // 2))
-    bundle.write_decision(folder, labels.PLANET, turned, known.truth.mean(axis=0) > 0.2)
+    bundle_writer.write_decision(folder, labels.PLANET, turned, known.truth.mean(axis=0) > 0.2)
 
 
 def leaked(folder: Path) -> None:

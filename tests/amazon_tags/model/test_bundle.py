@@ -6,7 +6,7 @@ import pytest
 
 from amazon_tags.files import atomic
 from amazon_tags.files.hashes import sha256, sha256_bytes
-from amazon_tags.model import bundle, engine
+from amazon_tags.model import bundle, engine, manifest
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.tables import labels
 from ensemble.heads.head_files import load_head
@@ -23,8 +23,8 @@ def copy(model, tmp_path):
 
 def rewrite(folder, **values):
     """What somebody would do who knows how the manifest is sealed."""
-    manifest = {**json.loads((folder / "manifest.json").read_text()), **values}
-    atomic.write_json(folder / "manifest.json", {**manifest, "sha256": bundle._digest(manifest)})
+    content = {**json.loads((folder / "manifest.json").read_text()), **values}
+    atomic.write_json(folder / "manifest.json", {**content, "sha256": manifest.digest(content)})
 
 
 def reseal(folder, name):
@@ -33,13 +33,39 @@ def reseal(folder, name):
     rewrite(folder, files={**held, name: {"size": path.stat().st_size, "sha256": sha256(path)}})
 
 
-def test_a_trained_bundle_verifies(model):
-    held = [path for path in model.rglob("*") if path.is_file()]
-    assert bundle.verify(model) == len(held) - 1  # all but the manifest
+def test_a_trained_bundle_verifies_in_every_supported_precision(model):
+    paths = [path for path in model.rglob("*") if path.is_file()]
+    verified = bundle.verify(model)
+    assert verified.files == len(paths) - 1  # all but the manifest
+    assert list(verified.bundles) == [name for name, hint in engine.HINTS.items() if openvino_runtime.supports(hint)]
+    assert [opened.engine.precision for opened in verified.bundles.values()] == list(verified.bundles)
+    assert verified.bundle is verified.bundles["f32"]
+
+
+def test_a_bundle_knows_its_folder_its_manifest_and_its_golden_distance(model, copy):
+    opened = bundle.load(model)
+    assert (opened.folder, opened.manifest) == (model, bundle.read_manifest(model))
+    assert (opened.space, opened.spec) == (opened.manifest.space, opened.manifest.spec)
+    assert 0 <= opened.golden_distance < 1e-6
+    with np.load(copy / "golden.npz") as archive:
+        chips, scores = archive["chips"], archive["scores"]
+    np.savez(copy / "golden.npz", chips=chips, scores=scores + np.float32(1 / 2048))
+    reseal(copy, "golden.npz")
+    assert bundle.load(copy).golden_distance == pytest.approx(1 / 2048, abs=1e-6)
+
+
+def test_files_are_checked_without_loading_the_bundle(model, copy, monkeypatch):
+    monkeypatch.setattr(bundle, "load", None)
+    assert bundle.check_files(copy) == len(bundle.read_manifest(model).files)
+    (copy / "card.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes, but the manifest says"):
+        bundle.check_files(copy)
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes"):
+        bundle.read_card(copy)
 
 
 def test_the_bundled_model_verifies():
-    assert bundle.verify(bundle.DEFAULT) >= 6
+    assert bundle.verify(bundle.DEFAULT).files >= 6
 
 
 def test_every_file_with_one_byte_changed_is_refused(model, copy):
@@ -69,8 +95,8 @@ def test_a_file_that_the_manifest_does_not_name_is_refused_when_verified(copy):
 
 
 def test_another_format_names_the_version_that_reads_it(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    atomic.write_json(copy / "manifest.json", {**manifest, "format": 3, "version": "9.1"})
+    content = json.loads((copy / "manifest.json").read_text())
+    atomic.write_json(copy / "manifest.json", {**content, "format": 3, "version": "9.1"})
     with pytest.raises(BundleError, match=r"bundle format 3, .*reads formats 1 to 2; install amazon_tags 9\.1"):
         bundle.load(copy)
 
@@ -105,14 +131,14 @@ def test_a_chip_spec_that_is_not_the_networks_is_refused(copy, change):
 
 
 def test_any_value_of_the_manifest_that_is_changed_is_noticed(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for key in manifest:
-        changed = {**manifest, key: [] if key in ("format", "version") else None}
+    content = json.loads((copy / "manifest.json").read_text())
+    for key in content:
+        changed = {**content, key: [] if key in ("format", "version") else None}
         atomic.write_json(copy / "manifest.json", changed)
         with pytest.raises(BundleError):
             bundle.load(copy)
-    names = manifest["labels"]["labels"]
-    atomic.write_json(copy / "manifest.json", {**manifest, "labels": {**manifest["labels"], "labels": names[::-1]}})
+    names = content["labels"]["labels"]
+    atomic.write_json(copy / "manifest.json", {**content, "labels": {**content["labels"], "labels": names[::-1]}})
     with pytest.raises(BundleError, match="does not fit its own hash"):
         bundle.load(copy)
 
@@ -183,9 +209,9 @@ def test_a_linear_head_is_the_last_layer_of_its_network_and_trees_are_not(model,
 
 
 def test_a_bundle_of_the_first_format_averages_its_members(model, copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
+    content = json.loads((copy / "manifest.json").read_text())
     (copy / "second.npz").unlink()
-    held = {name: value for name, value in manifest["files"].items() if name != "second.npz"}
+    held = {name: value for name, value in content["files"].items() if name != "second.npz"}
     rewrite(copy, format=1, files=held)
     old, new = bundle.load(copy), bundle.load(model)
     values = [network(np.zeros((2, *network.chip_shape), np.uint8))[np.newaxis] for network in new.networks]

@@ -67,7 +67,7 @@ def test_what_is_no_decision_is_refused(scored, change, tmp_path):
     path = tmp_path / "decision.json"
     values = decision_file.to_json(labels.PLANET, made(scored, "cuts", "isotonic"))
     path.write_text(json.dumps({**values, **change}))
-    with pytest.raises(ValueError, match=r"decision\.json: no decision: .*; make one by amazon_tags tune"):
+    with pytest.raises(ValueError, match=r"decision\.json is not a decision .*; create one with amazon_tags tune"):
         decision_file.read(path)
 
 
@@ -75,7 +75,7 @@ def test_what_is_no_decision_is_refused(scored, change, tmp_path):
 def test_a_file_that_is_none_is_refused(content, tmp_path):
     path = tmp_path / "decision.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="make one by amazon_tags tune"):
+    with pytest.raises(ValueError, match="create one with amazon_tags tune"):
         decision_file.read(path)
 
 
@@ -83,5 +83,5 @@ def test_a_file_that_is_none_is_refused(content, tmp_path):
 def test_knots_that_are_no_curve_are_refused(scored, knots):
     values = decision_file.to_json(labels.PLANET, made(scored, "flat", "isotonic"))
     values["calibration"]["knots"]["water"] = knots
-    with pytest.raises(ValueError, match="no decision"):
+    with pytest.raises(ValueError, match="not a decision"):
         decision_file.from_json(values)

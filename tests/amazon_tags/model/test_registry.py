@@ -14,7 +14,9 @@ from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.manifest import digest
 from amazon_tags.model.registry import RegistryError
+from amazon_tags.model.registry_list import list_models
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def two(model, tmp_path):
     (other / "card.md").write_text("another card\n")
     manifest = json.loads((other / "manifest.json").read_text())
     manifest["files"]["card.md"] = {"size": 13, "sha256": sha256(other / "card.md")}
-    manifest["sha256"] = bundle._digest(manifest)
+    manifest["sha256"] = digest(manifest)
     (other / "manifest.json").write_text(json.dumps(manifest))
     home = tmp_path / "models"
     return home, registry.add(home, model), registry.add(home, other)
@@ -36,7 +38,18 @@ def test_a_model_is_named_by_its_content_and_copied_once(two, model):
     assert first != second
     assert registry.add(home, model) == first
     assert sorted(registry.model_names(home)) == sorted([first, second])
-    assert bundle.verify(home / first) == bundle.verify(model)
+    assert bundle.verify(home / first).files == bundle.verify(model).files
+
+
+def test_a_bundle_that_was_just_verified_is_copied_by_its_hashes_alone(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "load", None)
+    name = registry.add(tmp_path / "models", model, verified=True)
+    assert bundle.check_files(tmp_path / "models" / name) == bundle.check_files(model)
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "card.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"card\.md has 7 bytes"):
+        registry.add(tmp_path / "others", damaged, verified=True)
+    assert registry.model_names(tmp_path / "others") == []
 
 
 def test_pointers_move_together_and_are_logged(two):
@@ -47,7 +60,7 @@ def test_pointers_move_together_and_are_logged(two):
     assert registry.rollback(home, why="worse").current == first
     after = registry.pointers(home)
     assert (after.current, after.previous) == (first, second)
-    assert [(entry["what"], entry["from"], entry["to"], entry["why"]) for entry in after.log] == [
+    assert [(move.action, move.before, move.after, move.why) for move in after.log] == [
         ("promote", None, first, "the first"),
         ("promote", first, second, "better"),
         ("rollback", second, first, "worse"),
@@ -70,7 +83,7 @@ def test_what_cannot_be_promoted_is_refused_and_nothing_moves(two):
     assert (home / registry.POINTERS).read_bytes() == before
 
 
-@pytest.mark.parametrize("asked", [registry.list_models, lambda folder: registry.rollback(folder, why="")])
+@pytest.mark.parametrize("asked", [list_models, lambda folder: registry.rollback(folder, why="")])
 def test_a_folder_without_models_is_no_registry_and_stays_as_it_is(tmp_path, asked):
     with pytest.raises(RegistryError, match="is no registry: it holds no models"):
         asked(tmp_path)
@@ -118,8 +131,8 @@ def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
     registry.promote(home, first, why="")
     (home / first / "decision.json").write_text("{}")
     (home / second / "manifest.json").write_text("{}")
-    listed = {entry["name"]: entry for entry in registry.list_models(home)["models"]}
-    assert "manifest.json is damaged" in listed[second]["damage"]
+    damage = {entry.name: entry.damage for entry in list_models(home).models}
+    assert "manifest.json is damaged" in damage[second]
     assert run("models", "list", home).stdout.count("is damaged") == 1
     done = run("models", "promote", home, model)
     assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
@@ -131,8 +144,8 @@ def test_another_model_under_a_name_is_damage(two, model):
     registry.promote(home, second, why="")
     shutil.rmtree(home / first)
     shutil.copytree(home / second, home / first)
-    listed = {entry["name"]: entry["damage"] for entry in registry.list_models(home)["models"]}
-    assert listed == {first: f"holds another model, {second}", second: None}
+    damage = {entry.name: entry.damage for entry in list_models(home).models}
+    assert damage == {first: f"holds another model, {second}", second: None}
     with pytest.raises(BundleError, match="holds another model"):
         registry.promote(home, first, why="")
     registry.add(home, model)
@@ -210,7 +223,7 @@ def test_readers_see_one_whole_model_while_pointers_move(two):
     def read():
         while not stop.is_set():
             with registry.hold_model(home) as folder:
-                seen.append(str(bundle.read_manifest(folder)["sha256"])[:12] == folder.name)
+                seen.append(bundle.read_manifest(folder).name == folder.name)
 
     readers = [threading.Thread(target=read) for _ in range(4)]
     for reader in readers:

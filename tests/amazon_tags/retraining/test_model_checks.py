@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amazon_tags.model import bundle, engine, training_record
+from amazon_tags.model import bundle, bundle_writer, engine, training_record
 from amazon_tags.retraining import model_checks
 from amazon_tags.retraining.job import GateLimits
 from amazon_tags.retraining.model_checks import ModelAnswers
@@ -127,7 +127,7 @@ def test_a_larger_model_is_rejected(compare, model, tmp_path):
 def test_what_a_bundle_was_trained_on_is_held_against_the_run(model, world):
     held = training_record.read(model)
     paths = list(listing.chips([world.train_jpg]))
-    mark = bundle.read_manifest(model)["data"]["fingerprint"]
+    mark = bundle.read_manifest(model).data.fingerprint
     trained = TrainingData(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, mark, [])
     assert model_checks.reasons(model_checks.check_bundle(model, trained)) == ""
     for other in (replace(trained, fingerprint="0"), replace(trained, truth=~trained.truth)):
@@ -173,7 +173,7 @@ def test_a_packaged_model_that_does_worse_than_its_folds_is_rejected(model, trai
 def test_a_precision_that_auto_may_choose_is_looked_at_by_itself(model, trained, tmp_path):
     spoilt = tmp_path / "spoilt"
     shutil.copytree(model, spoilt)
-    story, sound = bundle.read_manifest(model), bundle.load(model)
+    manifest = bundle.read_manifest(model)
     for folder in (spoilt / "members").iterdir():
         network = openvino.Core().read_model(folder / "network.xml")
         end = network.get_results()[0]
@@ -183,10 +183,10 @@ def test_a_precision_that_auto_may_choose_is_looked_at_by_itself(model, trained,
         golden = archive["chips"]
     for name in ("manifest.json", "golden.npz"):
         (spoilt / name).unlink()
-    for name in ("format", "version", "labels", "chips", "members", "files", "sha256"):
-        story.pop(name)
-    story["precision"]["prices"]["int8"]["loss"] = 0.0  # or nobody would get it without asking
-    bundle.seal(spoilt, sound.space, sound.spec, golden, story)
+    costs = manifest.precision.costs
+    affordable = replace(costs["int8"], loss=0.0)  # or nobody would get it without asking
+    precision = replace(manifest.precision, costs={**costs, "int8": affordable})
+    bundle_writer.seal(spoilt, replace(manifest, precision=precision), golden)
     bundle.verify(spoilt)
     asked = model_checks.check_packaged(trained, model_checks.answer_chips(spoilt, trained, 2), 2)
     assert [check.name for check in asked if not check.passed] == ["packaged in int8"]

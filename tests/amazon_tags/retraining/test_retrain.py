@@ -17,6 +17,7 @@ from PIL import Image
 from amazon_tags.datasets import sample, sample_competition
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.manifest import digest
 from amazon_tags.model.registry import RegistryError
 from amazon_tags.retraining import data_checks, job_data, ledger, model_checks, tracking
 from amazon_tags.retraining import retrain as retraining
@@ -266,7 +267,7 @@ STAGES = (  # in the order in which a run comes by; the flag says whether the st
     ("retraining.train_on", False),
     ("training.fit_member", True),
     ("training.measure_precisions", True),
-    ("bundle.seal", False),
+    ("training.bundle_writer.seal", False),
     ("retraining.train_on", True),
     ("model_checks.check_bundle", True),
     ("model_checks.check_packaged", True),
@@ -395,7 +396,7 @@ def test_chips_that_change_while_a_run_goes_on_make_no_model(home, monkeypatch):
         return true(*arguments, **options)
 
     monkeypatch.setattr(retraining, "train_on", fit)
-    with pytest.raises(ValueError, match=r"1 of \d+ chips were changed while the run went on .*chip_3\.jpg"):
+    with pytest.raises(ValueError, match=r"1 of \d+ chips were changed during the run .*chip_3\.jpg"):
         retrain(home / "job.toml")
     assert not (home / "runs" / "bank").exists()
     assert not (home / "models" / registry.POINTERS).exists()
@@ -426,11 +427,11 @@ def test_a_champion_that_does_not_say_what_it_learnt_from_is_no_measure(home, tm
     (old / training_record.FILE).unlink()
     manifest = json.loads((old / "manifest.json").read_text())
     del manifest["files"][training_record.FILE]
-    manifest["sha256"] = bundle._digest(manifest)
+    manifest["sha256"] = digest(manifest)
     (old / "manifest.json").write_text(json.dumps(manifest))
     registry.promote(home / "models", registry.add(home / "models", old), why="")
     render(home / "chips", home / "labels.csv", 60, 5)
-    with pytest.raises(ValueError, match=r"does not hold what it was trained on, .* train anew"):
+    with pytest.raises(ValueError, match=r"has no record of its training chips .* train the model again"):
         retrain(home / "job.toml")
 
 

@@ -87,7 +87,7 @@ def test_chips_that_change_while_they_are_read_make_no_bank(folder, tmp_path, mo
         held[3].write_bytes(held[4].read_bytes())
 
     monkeypatch.setattr(extract, "stream_outputs", stream)
-    with pytest.raises(ValueError, match=f"1 of 10 chips were changed while the run went on .*{held[3].name}"):
+    with pytest.raises(ValueError, match=f"1 of 10 chips were changed during the run .*{held[3].name}"):
         embed([folder], tmp_path / "bank", TRUNK)
     assert not (tmp_path / "bank").exists()
 

@@ -7,15 +7,9 @@ import pytest
 from PIL import Image
 
 from amazon_tags.training import members
-from amazon_tags.training.members import (
-    Examples,
-    _unit,
-    fit_member,
-    member_cost,
-    member_scores,
-    teacher_targets,
-    train_on_all,
-)
+from amazon_tags.training.examples import Examples
+from amazon_tags.training.member_files import member_scores
+from amazon_tags.training.members import fit_member, fit_unit, member_cost, teacher_targets, train_on_all
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import fit_network
@@ -111,9 +105,9 @@ def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_p
         return fit(settings, *rest, **options)
 
     monkeypatch.setattr(members, "fit_network", small)
-    _unit(TUNED, examples, tmp_path, 0, ())
+    fit_unit(TUNED, examples, tmp_path, 0)
     assert tried == [(8, 1), (4, 2), (2, 4)]
-    assert "net fold_0: the device's memory is full; starting anew with batches of 2, 4 to a step" in (
+    assert "net fold_0: the device's memory is full; starting again with batches of 2, 4 to a step" in (
         capsys.readouterr().err
     )
 
@@ -138,21 +132,21 @@ def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, 
 
     monkeypatch.setattr(members, "fit_network", small)
     with pytest.raises(KeyboardInterrupt):
-        _unit(settings, examples, tmp_path, 0, ())
-    unit = _unit(settings, examples, tmp_path, 0, ())
+        fit_unit(settings, examples, tmp_path, 0)
+    unit = fit_unit(settings, examples, tmp_path, 0)
     assert tried == [8, 4, 4]
     (tmp_path / "whole").mkdir()
     monkeypatch.setattr(members, "fit_network", fit)
-    whole = _unit(replace(settings, batch=4, accumulate=2), examples, tmp_path / "whole", 0, ())
+    whole = fit_unit(replace(settings, batch=4, accumulate=2), examples, tmp_path / "whole", 0)
     assert (unit / "network.bin").read_bytes() == (whole / "network.bin").read_bytes()
 
 
 def test_a_network_that_learnt_nothing_is_told(examples, tmp_path, capsys):
-    _unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0, ())
-    _unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0, ())
+    fit_unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0)
+    fit_unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0)
     told = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
     assert len(told) == 1
-    assert "asleep fold_0: WARNING: it has learnt nothing; one answer for all chips has the loss 0.69" in told[0]
+    assert "asleep fold_0: WARNING: the network learnt nothing: its loss is no lower than 0.69" in told[0]
     assert "Lower its rate (1e-08)" in told[0]
 
 
@@ -162,7 +156,7 @@ def test_another_error_is_handed_on(examples, monkeypatch, tmp_path):
 
     monkeypatch.setattr(members, "fit_network", fail)
     with pytest.raises(RuntimeError, match="cable"):
-        _unit(TUNED, examples, tmp_path, 0, ())
+        fit_unit(TUNED, examples, tmp_path, 0)
 
 
 def test_finished_units_are_not_done_again(examples, watched, tmp_path):
@@ -182,7 +176,7 @@ def test_a_member_costs_time_and_space(examples, tmp_path):
 def test_tags_in_doubt_are_no_targets(examples, watched, tmp_path):
     unknown = np.zeros_like(examples.truth)
     unknown[3:9, 1] = True
-    _unit(TUNED, replace(examples, unknown=unknown), tmp_path, 0, ())
+    fit_unit(TUNED, replace(examples, unknown=unknown), tmp_path, 0)
     rows = examples.fold != 0
     np.testing.assert_array_equal(np.isnan(watched[0].targets), unknown[rows])
     np.testing.assert_array_equal(watched[0].targets[~unknown[rows]], examples.truth[rows][~unknown[rows]])

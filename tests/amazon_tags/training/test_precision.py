@@ -8,6 +8,7 @@ import pytest
 
 from amazon_tags.files import atomic
 from amazon_tags.model import bundle, engine
+from amazon_tags.model.manifest import digest
 from amazon_tags.tables import score_tables
 from features.networks import openvino_runtime
 from tests.amazon_tags.model.test_bundle import rewrite
@@ -73,7 +74,7 @@ def test_what_the_processor_lacks_is_left_by_auto_and_refused_by_name(copy, monk
 def test_a_bundle_that_was_measured_in_f32_alone_is_run_so(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     del manifest["precision"]
-    atomic.write_json(copy / "manifest.json", {**manifest, "sha256": bundle._digest(manifest)})
+    atomic.write_json(copy / "manifest.json", {**manifest, "sha256": digest(manifest)})
     assert bundle.load(copy, precision="auto").engine.precision == "f32"
     with pytest.raises(ValueError, match="was not measured in int8, only in f32; name one of these"):
         bundle.load(copy, precision="int8")

@@ -14,10 +14,11 @@ import pytest
 from amazon_tags.files import locks
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, decision_file
-from amazon_tags.model.recipe import Recipe, read_recipe, recipe_from_json
+from amazon_tags.model.recipe import Recipe, read_recipe
 from amazon_tags.tables import label_tables, score_tables
 from amazon_tags.tables.labels import PLANET
-from amazon_tags.training.train import TrainOptions, fit_decision_of, train
+from amazon_tags.training.combination import fit_recipe_decision
+from amazon_tags.training.train import TrainOptions, train
 from amazon_tags.training.training_data import TrainingSource, read_training_data
 from ensemble.decisions import tuning
 from ensemble.decisions.decision import flat_decision
@@ -46,18 +47,18 @@ def test_out_of_fold_scores_stand_beside_the_bundle_as_csv_and_parquet(model, tr
     np.testing.assert_array_equal(scores, again[1])
 
 
-def test_the_reported_f2_is_that_of_the_scores_with_cuts_from_the_other_folds(model, truth):
+def test_the_reported_f2_is_that_of_the_scores_with_thresholds_from_the_other_folds(model, truth):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     manifest = bundle.read_manifest(model)
     fold = folds.stratify(truth.truth, folds=2, seed=0)
     tags = nested_thresholds(scores, truth.truth, fold)
-    assert manifest["scores"]["f2"] == pytest.approx(score.f2(truth.truth, tags))
-    low, high = manifest["scores"]["interval"]
-    assert low < manifest["scores"]["f2"] < high
-    assert f"| cuts, one view | {score.f2(truth.truth, tags):.4f} |" in bundle.read_card(model)
+    assert manifest.scores.f2 == pytest.approx(score.f2(truth.truth, tags))
+    low, high = manifest.scores.interval
+    assert low < manifest.scores.f2 < high
+    assert f"| thresholds, one view | {score.f2(truth.truth, tags):.4f} |" in bundle.read_card(model)
 
 
-def test_the_cuts_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
+def test_the_thresholds_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, truth):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     expected = fit_thresholds(scores, truth.truth)
     np.testing.assert_array_equal(bundle.load(model).decision.thresholds, expected)
@@ -65,10 +66,10 @@ def test_the_cuts_of_the_bundle_are_fitted_on_all_out_of_fold_scores(model, trut
 
 def test_the_manifest_says_what_the_model_was_made_of(model, recipe_file):
     manifest = bundle.read_manifest(model)
-    assert recipe_from_json(manifest["recipe"]) == read_recipe(recipe_file)
-    assert manifest["data"]["chips"] == worlds.TRAIN
-    assert len(manifest["data"]["fingerprint"]) == 64
-    assert len(manifest["scores"]["folds"]) == 2
+    assert manifest.read_recipe() == read_recipe(recipe_file)
+    assert manifest.data.chips == worlds.TRAIN
+    assert len(manifest.data.fingerprint) == 64
+    assert len(manifest.scores.folds) == 2
 
 
 def test_the_card_tells_every_label_and_which_are_rare(model, truth):
@@ -98,7 +99,7 @@ def test_nothing_but_the_bundle_and_its_scores_is_left(model):
     assert {path.name for path in model.parent.iterdir()} == {"model", "model.scores.csv", "model.scores.parquet"}
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
+def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--views", 2]
     command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
@@ -110,10 +111,10 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(model, world
     assert not target.exists()
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
-    assert "net fold_1: going on after epoch" in done.stderr
+    assert "net fold_1: resuming after epoch" in done.stderr
     assert "net fold_0: epoch" not in done.stderr
     expected, got = (
-        {name: file for name, file in bundle.read_manifest(folder)["files"].items() if name != "card.md"}
+        {name: file for name, file in bundle.read_manifest(folder).files.items() if name != "card.md"}
         for folder in (model, target)
     )
     assert got == expected  # but for the times on the card, all files are the same to the byte
@@ -135,7 +136,7 @@ def test_a_second_run_on_the_same_bundle_leaves_at_once(world, run, recipe_file,
     [
         ('backbone = "toy"', 'backbone = "toi"', "no backbone named toi .did you mean toy"),
         ('head = "ridge"', 'head = "rigde"', "no head named rigde .did you mean ridge"),
-        ('head = "ridge"', 'cut = "edge"', "no cut of toy named edge .did you mean edges"),
+        ('head = "ridge"', 'cut = "edge"', "no layer of toy named edge .did you mean edges"),
         ("folds = 2", "folds = 49", "cannot make 49 folds"),
     ],
 )
@@ -218,7 +219,7 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
     arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file)
     done = run(*arguments, "--weights", f"toy={weights}", "--note", "Farms of my own, free to use.")
     assert done.returncode == 0, done.stderr
-    assert bundle.read_manifest(target)["started_from"] == {"toy": sha256(weights)}
+    assert bundle.read_manifest(target).started_from == {"toy": sha256(weights)}
     assert f"a weight file of SHA-256 {sha256(weights)[:16]}" in bundle.read_card(target)
     assert bundle.read_card(target).endswith("\nFarms of my own, free to use.\n")
     wrong = run("train", world.train_jpg, world.labels, "-o", tmp_path / "other", "--weights", "toy")
@@ -230,7 +231,7 @@ def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     given = read_training_data(source(world), 1)
     recipe = Recipe((), decision="chosen")
-    made, tags = fit_decision_of(recipe, given, scores, np.zeros(len(scores), np.int64))
+    made, tags = fit_recipe_decision(recipe, given, scores, np.zeros(len(scores), np.int64))
     start = flat_decision(17, rules=decision_file.rules(given.space))
     tuned = tuning.tune_decision(TuningProblem(scores, truth.truth, start, {}))
     assert decision_file.to_json(given.space, made) == decision_file.to_json(given.space, tuned.decision)
@@ -269,10 +270,10 @@ def test_a_student_is_shipped_without_its_teachers(world, run, tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{worlds.TRAIN} of {worlds.TRAIN + worlds.TEST} chips without labels have some" in done.stderr
     assert [path.name for path in (target / "members").iterdir()] == ["00-net"]
-    assert bundle.read_manifest(target)["data"]["unlabelled"] == worlds.TEST
+    assert bundle.read_manifest(target).data.unlabelled == worlds.TEST
     text = bundle.read_card(target)
-    assert "with vectors for teachers" in text
-    assert "a ridge head. Not in here." in text
+    assert "with vectors as teachers" in text
+    assert "a ridge head. Not in this bundle." in text
     weather = bundle.load(target).networks[0](np.zeros((2, 64, 64, 3), np.uint8))
     places = [PLANET.names.index(name) for name in PLANET.groups[0]]
     np.testing.assert_allclose(weather[:, places].sum(axis=1), 1, rtol=1e-5)
@@ -291,16 +292,16 @@ def test_a_budget_and_a_chosen_second_level_are_kept_to_and_shown(world, recipe_
     done = run("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe, "--views", 2)
     assert done.returncode == 0, done.stderr
     manifest = bundle.read_manifest(target)
-    taken = [entry for entry in manifest["front"] if entry["taken"]]
-    assert [entry["members"] for entry in taken] == [manifest["shipped"]]
-    assert taken[0]["f2"] == max(entry["f2"] for entry in manifest["front"])
+    chosen = [entry for entry in manifest.front if entry.chosen]
+    assert [entry.members for entry in chosen] == [manifest.shipped]
+    assert chosen[0].f2 == max(entry.f2 for entry in manifest.front)
     text = bundle.read_card(target)
     assert "is the geometric mean of 2 dihedral views" in text
     assert "| members | ms a chip | MiB | F2 | |" in text
-    if len(manifest["shipped"]) > 1:
+    if len(manifest.shipped) > 1:
         for name in (*SECOND_LEVELS, "the choice itself"):
             assert f"| {name} | 0." in text
-    assert bundle.verify(target) > 5
+    assert bundle.verify(target).files > 5
 
 
 def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_path):
@@ -321,7 +322,7 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     assert "3 bands of uint8, but the model expects uint16 blue, green, red, nir" in wrong.stderr
 
 
-def test_what_does_not_change_a_members_fit_does_not_train_it_anew(world, run, recipe_file, tmp_path):
+def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe"]
     (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
@@ -341,7 +342,9 @@ def test_a_damaged_file_of_a_former_run_is_named(world, recipe_file, tmp_path):
         train(source(world), tmp_path / "model", recipe=read_recipe(tmp_path / "wrong.toml"))
     kept = next((tmp_path / "model.work").glob("*/net/fold_0.scores.npy"))
     kept.write_bytes(kept.read_bytes()[:-9])
-    with pytest.raises(ValueError, match=r"fold_0\.scores\.npy, of a former run, is damaged; delete .*net and start"):
+    with pytest.raises(
+        ValueError, match=r"fold_0\.scores\.npy, of an earlier run, is damaged .*delete .*net and start"
+    ):
         train(source(world), tmp_path / "model", recipe=read_recipe(recipe_file))
 
 

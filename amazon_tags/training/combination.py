@@ -1,0 +1,112 @@
+"""What follows the members of a recipe: which of them the bundle holds, their second level, and the decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from amazon_tags.model import decision_file
+from amazon_tags.model.manifest import FrontEntry, SecondLevelReport, SecondLevelTrial
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.training.members import FittedMember, member_cost
+from amazon_tags.training.training_data import TrainingData
+from ensemble.arrays import Fold, Scores, Tags
+from ensemble.decisions import tuning
+from ensemble.decisions.decision import Decision, decide_tags, fit_decision, flat_decision
+from ensemble.decisions.thresholds import nested_thresholds
+from ensemble.decisions.tuning import TuningProblem
+from ensemble.second_level import blend
+from ensemble.second_level.candidates import (
+    BASELINE,
+    SECOND_LEVELS,
+    SecondLevelResult,
+    choose_second_level,
+    compare_second_levels,
+)
+from ensemble.second_level.models import SecondLevel
+from ensemble.second_level.pareto import best_within, pareto_front
+
+BYTES_A_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class FittedSecondLevel:
+    """A second level that was fitted on all chips.
+
+    Attributes:
+        model: the second level.
+        report: its name, and what was tried.
+        scores: (chips, labels) what it gives on single views, fitted without the chip.
+        averaged: (chips, labels) the same, on scores averaged over dihedral views.
+    """
+
+    model: SecondLevel
+    report: SecondLevelReport
+    scores: Scores
+    averaged: Scores
+
+
+def choose_members(
+    recipe: Recipe, truth: Tags, members: list[FittedMember]
+) -> tuple[list[FittedMember], tuple[FrontEntry, ...]]:
+    """Return the members that go into the bundle, and the front that a budget was applied to.
+
+    Raises:
+        ValueError: no choice of members fits the budget.
+    """
+    pool = [member for member in members if not recipe.ship or member.settings.name in recipe.ship]
+    if not recipe.budget_ms and not recipe.budget_mb:
+        return pool, ()
+    size = recipe.budget_mb * BYTES_A_MEBIBYTE if recipe.budget_mb else np.inf
+    front = pareto_front([member.scores[0] for member in pool], truth, [member_cost(member) for member in pool])
+    best = best_within(front, milliseconds=recipe.budget_ms or np.inf, size=size)
+    entries = tuple(
+        FrontEntry(
+            tuple(pool[place].settings.name for place in subset.places),
+            subset.cost.milliseconds,
+            subset.cost.size / BYTES_A_MEBIBYTE,
+            subset.f2,
+            subset == best,
+        )
+        for subset in front
+    )
+    return [pool[place] for place in best.places], entries
+
+
+def fit_second_level(recipe: Recipe, truth: Tags, members: Sequence[FittedMember], fold: Fold) -> FittedSecondLevel:
+    """Fit the recipe's second level, or the one that nested cross-validation chooses, on out-of-fold scores."""
+    single = [member.scores[0] for member in members]
+    name = recipe.second if len(members) > 1 else BASELINE
+    if name == "chosen":
+        choice = choose_second_level(single, truth, fold, seed=recipe.seed)
+        name, model, scores = choice.name, choice.second, choice.choice.scores
+        trials = {**choice.trials, "the choice itself": choice.choice}
+    else:
+        trials = compare_second_levels(single, truth, fold, names=[name], seed=recipe.seed)
+        model, scores = SECOND_LEVELS[name](single, truth, recipe.seed), trials[name].scores
+
+    views = [list(member.scores) for member in members]
+    means = [blend.equal(matrices, recipe.view_mean).scores(matrices) for matrices in views]
+    averaged = compare_second_levels(means, truth, fold, names=[name], seed=recipe.seed)[name].scores
+    report = SecondLevelReport(name, {key: _report_trial(trial) for key, trial in trials.items()})
+    return FittedSecondLevel(model, report, scores, averaged)
+
+
+def fit_recipe_decision(recipe: Recipe, data: TrainingData, scores: Scores, fold: Fold) -> tuple[Decision, Tags]:
+    """Fit the recipe's decision on out-of-fold scores.
+
+    Returns:
+        The decision, and the tags (chips, labels) that it gives chips when it was fitted without them.
+    """
+    flat = flat_decision(scores.shape[1], rules=decision_file.rules(data.space))
+    if recipe.decision == "flat":
+        return flat, decide_tags(flat, scores)
+    if recipe.decision == "cuts":
+        decision = fit_decision("cuts", flat.calibration, scores, data.truth, flat)
+        return decision, nested_thresholds(scores, data.truth, fold)
+    tuned = tuning.tune_decision(TuningProblem(scores, data.truth, flat, {}, seed=recipe.seed, groups=data.groups))
+    return tuned.decision, tuned.choice.tags
+
+
+def _report_trial(trial: SecondLevelResult) -> SecondLevelTrial:
+    return SecondLevelTrial(float(trial.worth.mean()), trial.gain, trial.interval)

@@ -1,0 +1,47 @@
+"""Labelled chips as the training of members takes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.arrays import Fold, Tags
+from features.images.chips import ChipSpec
+from features.images.listing import ChipPath
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled chips with their folds, and options that all members share.
+
+    Attributes:
+        paths: the chips' files.
+        truth: (chips, labels) ground truth.
+        spec: how chips are read.
+        fold: (chips,) the fold that holds each chip out.
+        views: how many dihedral views out-of-fold scores are given for.
+        seed: of the members' random numbers.
+        jobs: threads.
+        groups: columns of labels of which exactly one holds.
+        unlabelled: chips without labels, for members with teachers.
+        unknown: (chips, labels) tags that are not known: networks skip them, classical heads take them as absent.
+        bank: a folder that keeps vectors of frozen members for later runs, by the chips' `hashes`.
+        hashes: the SHA-256 of each chip's file.
+    """
+
+    paths: Sequence[ChipPath]
+    truth: Tags
+    spec: ChipSpec
+    fold: Fold
+    views: int
+    seed: int
+    jobs: int
+    groups: tuple[tuple[int, ...], ...] = ()
+    unlabelled: Sequence[ChipPath] = ()
+    unknown: Tags | None = None
+    bank: Path | None = None
+    hashes: Sequence[str] = ()
+
+    @property
+    def folds(self) -> int:
+        """The number of folds."""
+        return int(self.fold.max()) + 1

@@ -1,0 +1,25 @@
+"""Golden chips: rendered chips whose scores a bundle stores, and which it must reproduce wherever it is loaded."""
+
+import numpy as np
+
+from amazon_tags.datasets import sample
+from features.arrays import ChipBatch
+from features.images.chips import ChipSpec
+
+GOLDEN_TAGS = (  # rendered, so that they may be published with any model
+    "clear primary",
+    "agriculture clear primary road",
+    "haze primary water",
+    "cloudy",
+)
+SENSOR_OFFSET, SENSOR_GAIN = 2000, 30  # from 8 bits to the usual range of a 16-bit sensor's values
+
+
+def golden_chips(spec: ChipSpec) -> ChipBatch:
+    """Render the golden chips of a spec; a 16-bit sensor sees vegetation as bright in near infrared as in green."""
+    pixels = np.stack([sample.render(tags.split(), seed=seed, side=spec.side) for seed, tags in enumerate(GOLDEN_TAGS)])
+    if spec.dtype == "uint8":
+        return pixels
+    channels = {"red": 0, "green": 1, "blue": 2, "nir": 1}
+    bands = pixels[..., [channels[band] for band in spec.bands]].astype(np.uint16)
+    return (SENSOR_OFFSET + SENSOR_GAIN * bands).astype(np.uint16)
