@@ -1,10 +1,12 @@
-"""`amazon_tags predict` against the plain Keras way, whole processes on the same chips, in turn.
+"""Compare `amazon_tags predict` with plain Keras: whole processes on the same chips, in turn.
 
     python -m tests.benchmarks.end_to_end [CHIPS]
 
-CHIPS are by default the labelled competition chips that AMAZON_TAGS_DATA names or, without any, 700 rendered ones.
+CHIPS are by default the labelled competition chips in the folder that AMAZON_TAGS_DATA names or, without it, 700
+rendered ones.
 """
 
+import argparse
 import csv
 import os
 import statistics
@@ -17,18 +19,22 @@ from pathlib import Path
 
 from amazon_tags.datasets import sample
 from amazon_tags.model import bundle
+from tests.benchmarks import tables
 
-RUNS = 3
+RUNS = 3  # of each way; the median is shown
+FEW_CHIPS = 50  # enough that the first row, written with the first batch, does not wait for the end
+PREDICT = (sys.executable, "-m", "amazon_tags", "predict")
+PLAIN = (sys.executable, "-m", "tests.benchmarks.plain_keras")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took: seconds on the clock, seconds of processor, MiB at its peak, seconds to its first row."""
+    """The resources that one process used, and what it printed."""
 
-    wall: float
-    processor: float
-    peak: float
-    first: float
+    seconds: float
+    processor_seconds: float
+    peak_mib: float
+    first_row_seconds: float  # from the start of the process
     output: str
 
 
@@ -36,56 +42,82 @@ def run(*command: str) -> Cost:
     """Run a command to its end; the first row is the first line after the header."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        lines, first = [], 0.0
-        for line in process.stdout:
+        lines: list[str] = []
+        first_row = 0.0
+        for line in process.stdout or ():
             lines.append(line)
             if len(lines) == 2:
-                first = time.perf_counter() - start
-        _, status, used = os.wait4(process.pid, 0)
+                first_row = time.perf_counter() - start
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.perf_counter() - start
+    seconds = time.perf_counter() - start
+
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, first, "".join(lines))
+        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}.")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, first_row, "".join(lines))
 
 
-def agreement(ours: str, theirs: str) -> float:
-    """The share of chips that both gave the same tags."""
-    tables = [csv.DictReader(text.splitlines()) for text in (ours, theirs)]
-    first, second = ({row["image_name"]: row["tags"] for row in table} for table in tables)
-    return sum(first[name] == second[name] for name in second) / len(second)
+def agreement(first: str, second: str) -> float:
+    """Return the share of chips to which two submissions give the same tags."""
+    submissions = [
+        {row["image_name"]: row["tags"] for row in csv.DictReader(text.splitlines())} for text in (first, second)
+    ]
+    same = [submissions[0][name] == tags for name, tags in submissions[1].items()]
+    return statistics.fmean(same)
+
+
+def print_costs(pairs: list[tuple[Cost, Cost]]) -> None:
+    """Print the median costs of both ways, and their ratio in the runs that were made in turn."""
+    print("| | amazon_tags | plain Keras | ratio, median (least to most) |\n|---|---|---|---|")
+    for title, field in (
+        ("seconds", "seconds"),
+        ("processor seconds", "processor_seconds"),
+        ("peak memory, MiB", "peak_mib"),
+    ):
+        ours, plain = ([getattr(pair[way], field) for pair in pairs] for way in (0, 1))
+        ratios = sorted(b / a for a, b in zip(ours, plain, strict=True))
+        cells = " | ".join(f"{statistics.median(values):.1f}" for values in (ours, plain, ratios))
+        print(f"| {title} | {cells} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |")
+
+
+def measure(chips: Path, scratch: Path) -> None:
+    """Print the tables for a folder of chips."""
+    few = scratch / "few"
+    few.mkdir()
+    for path in sorted(chips.glob("*.jpg"))[:FEW_CHIPS]:
+        (few / path.name).symlink_to(path.resolve())
+
+    print(f"Files to CSV, whole processes, median of {RUNS} runs in turn.\n")
+    pairs = [(run(*PREDICT, str(chips)), run(*PLAIN, str(chips), str(bundle.DEFAULT))) for _ in range(RUNS)]
+    print_costs(pairs)
+
+    ours, plain = (cost.output for cost in pairs[0])
+    in_f32 = run(*PREDICT, str(chips), "--precision", "f32").output
+    print(f"\nBoth give the same tags to {agreement(ours, plain):.1%} of the chips")
+    print(f"(with `--precision f32` to {agreement(in_f32, plain):.1%}).")
+
+    first_rows = [run(*PREDICT, str(few)).first_row_seconds for _ in range(RUNS)]
+    helps = [run(sys.executable, "-m", "amazon_tags", "--help").seconds for _ in range(RUNS)]
+    print(f"The first row of {FEW_CHIPS} chips comes after {statistics.median(first_rows):.2f} s,")
+    print(f"`amazon_tags --help` takes {statistics.median(helps):.2f} s.")
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chips", type=Path, nargs="?")
+    tables.add_options(parser)
+    options = parser.parse_args()
+
     with tempfile.TemporaryDirectory() as scratch:
-        data = os.environ.get("AMAZON_TAGS_DATA")
-        default = Path(data, "planet/train-jpg") if data else Path(scratch, "chips")
-        chips = Path(sys.argv[1]) if len(sys.argv) > 1 else default
+        root = os.environ.get("AMAZON_TAGS_DATA")
+        chips = options.chips or (Path(root, "planet/train-jpg") if root else Path(scratch, "rendered"))
         if not chips.exists():
             sample.write(chips, 700)
-        few = Path(scratch, "few")
-        few.mkdir()
-        for path in sorted(chips.glob("*.jpg"))[:50]:
-            (few / path.name).symlink_to(path.resolve())
         count = len(list(chips.glob("*.jpg")))
-        predict = (sys.executable, "-m", "amazon_tags", "predict")
-        plain = (sys.executable, "-m", "tests.benchmarks.plain_keras")
-        pairs = [(run(*predict, str(chips)), run(*plain, str(chips), str(bundle.DEFAULT))) for _ in range(RUNS)]
-        print(f"{count} chips of {chips.name}, decode to tags, whole processes, median of {RUNS} runs in turn\n")
-        print("| | amazon_tags | plain Keras | ratio, median (least to most) |\n|---|---|---|---|")
-        for title, field in (("seconds", "wall"), ("processor seconds", "processor"), ("peak MiB", "peak")):
-            ours, theirs = ([getattr(pair[side], field) for pair in pairs] for side in (0, 1))
-            ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-            cells = " | ".join(f"{statistics.median(values):.1f}" for values in (ours, theirs, ratios))
-            print(f"| {title} | {cells} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |")
-        theirs, full = pairs[0][1].output, run(*predict, str(chips), "--precision", "f32").output
-        chosen, exact = (agreement(output, theirs) for output in (pairs[0][0].output, full))
-        print(f"\nThe same tags on {chosen:.1%} of the chips, in f32 on {exact:.1%}.")
-        starts = [run(*predict, str(few)).first for _ in range(RUNS)]
-        helps = [run(sys.executable, "-m", "amazon_tags", "--help").wall for _ in range(RUNS)]
-        print(f"Start to first row on 50 chips: {statistics.median(starts):.2f} s.")
-        print(f"--help: {statistics.median(helps):.2f} s.")
+
+        with tables.recorded(options, script="end_to_end", data=f"{count:,} chips of {chips.name}"):
+            measure(chips, Path(scratch))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,24 @@
-"""A recipe's members held against each other, out of fold, and what they are worth together.
+"""Compare a recipe's members out of fold, alone and together.
 
     python -m tests.benchmarks.fine_tuned_road CHIPS LABELS RECIPE --work DIR [--labels table] [--weights NAME=FILE] ...
 
-Prints a table of the members, each with one view and with eight, and its gain over the first; then every way of the
-second level, with the choice itself. Finished folds are kept in the work folder, so a killed run goes on.
-`--counts 100,200,400` draws a learning curve of the first member instead: trained on four fifths of so many chips,
-measured on all that the fold holds out. `--tif FOLDER` tells what JPG and TIF of one chip say alone and together.
+The tables show: each member with one view and with eight, and its gain over the first member; each way to join the
+members, and the nested choice among them; the members that are best for their time and size. Finished folds stay in
+the work folder, so a killed run resumes.
+
+`--counts 100,200,400` measures a learning curve of the first member instead: it is trained on four fifths of that many
+chips and measured on all chips of the held-out fold. `--tif FOLDER` also compares the JPG and the TIF of one chip.
 """
 
 import argparse
 import hashlib
-import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from amazon_tags.commands import options
+from amazon_tags.commands import options as command_options
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
 from amazon_tags.tables import label_tables, labels
@@ -24,139 +26,172 @@ from amazon_tags.tables.columns import select
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.member_files import member_scores
 from amazon_tags.training.members import FittedMember, fit_member, member_cost
+from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, nested_thresholds
 from ensemble.metrics import folds, score
 from ensemble.second_level import blend
 from ensemble.second_level.candidates import choose_second_level
 from ensemble.second_level.pareto import pareto_front
-from features.images import listing, naming, views
+from features.images import views
 from features.images.chips import ChipSpec
-from tests.benchmarks import visual_mapping
-from tests.benchmarks.tif_agreement import NEAR
+from tests.benchmarks import tables, visual_mapping
+from tests.benchmarks.tif_agreement import MAX_ALIGNED_SHIFT_PIXELS
 
 
-def gathered(chosen: argparse.Namespace, recipe: Recipe) -> tuple[Examples, list[str]]:
-    """The labelled chips, in the folds that `train` makes of them."""
-    table = label_tables.read_labels(chosen.table, labels.choose(chosen.labels, chosen.table))
-    named = {naming.name(path.name): path for path in listing.chips([chosen.chips])}
-    ids = [name for name in named if name in set(table.ids)]
-    truth = table.truth[select(table.ids, ids)]
+def read_examples(options: argparse.Namespace, recipe: Recipe) -> Examples:
+    """Return the labelled chips, in the folds that `train` uses."""
+    table = label_tables.read_labels(options.table, labels.choose(options.labels, options.table))
+    labelled = set(table.ids)
+    paths = [path for path in visual_mapping.chip_files(options.chips) if path.stem in labelled]
+    truth = table.truth[select(table.ids, [path.stem for path in paths])]
     fold = folds.stratify(truth, folds=recipe.folds, seed=recipe.seed)
     groups = decision_file.rules(table.space).groups
-    spec = ChipSpec(side=recipe.side)
-    paths = [named[name] for name in ids]
-    return Examples(paths, truth, spec, fold, views.VIEWS, recipe.seed, 2, groups), ids
+    return Examples(paths, truth, ChipSpec(side=recipe.side), fold, views.VIEWS, recipe.seed, 2, groups)
 
 
-def interval(values: np.ndarray) -> str:
-    """A mean and its 95 % interval."""
+def mean_with_interval(values: Floats) -> str:
+    """Return a mean and its 95 % bootstrap interval as text."""
     low, high = score.bootstrap_interval(values)
     return f"{values.mean():.4f} ({low:.4f} to {high:.4f})"
 
 
-def row(name: str, examples: Examples, scores: np.ndarray, first: np.ndarray) -> str:
-    """One member: its F2 with one view and with all, by a flat cut and by nested ones, and its gain over the first."""
+def f2_per_chip(truth: Tags, scores: Scores) -> Floats:
+    """Return F2 of each chip at the flat threshold."""
+    return score.per_chip(truth, apply_thresholds(scores, FLAT_THRESHOLD))
+
+
+def member_row(name: str, examples: Examples, scores: Scores, first: Floats) -> str:
+    """Return a member's row: F2 with one view and with all views, and its gain over the first member.
+
+    Args:
+        name: The member's name.
+        examples: The chips that were scored.
+        scores: Out-of-fold scores of each view, (views, chips, labels).
+        first: F2 of each chip by the first member with all views.
+    """
     truth = examples.truth
-    matrices = [scores[0], scores.mean(axis=0), blend.equal(list(scores), "geometric").scores(list(scores))]
-    worths = [score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)) for matrix in matrices]
-    nested = score.per_chip(truth, nested_thresholds(matrices[1], truth, examples.fold))
-    gain = worths[1] - first
+    mean = scores.mean(axis=0)
+    geometric = blend.equal(list(scores), "geometric").scores(list(scores))
+    one_view, all_views, geometric_f2 = (f2_per_chip(truth, matrix) for matrix in (scores[0], mean, geometric))
+    nested = score.per_chip(truth, nested_thresholds(mean, truth, examples.fold))
+
+    gain = all_views - first
     low, high = score.bootstrap_interval(gain)
     return (
-        f"| {name} | {interval(worths[0])} | {interval(worths[1])} | {worths[2].mean():.4f} | {nested.mean():.4f} "
-        f"| {score.log_loss(truth, matrices[1]):.4f} | {gain.mean():+.4f} ({low:+.4f} to {high:+.4f}) |"
+        f"| {name} | {mean_with_interval(one_view)} | {mean_with_interval(all_views)} | {geometric_f2.mean():.4f} "
+        f"| {nested.mean():.4f} | {score.log_loss(truth, mean):.4f} | {gain.mean():+.4f} ({low:+.4f} to {high:+.4f}) |"
     )
 
 
-def members(recipe: Recipe, examples: Examples, chosen: argparse.Namespace) -> list[FittedMember]:
-    """Every member fitted on all folds, a row each."""
-    print("| member | F2, one view | F2, 8 views | geometric | nested cuts | log loss | gain over the first, 8 views |")
+def measure_members(recipe: Recipe, examples: Examples, options: argparse.Namespace) -> list[FittedMember]:
+    """Fit every member on all folds and print a row for each."""
+    print(
+        "| member | F2, one view | F2, 8 views | F2, geometric mean of views | F2 at fitted thresholds | log loss "
+        "| gain over the first, 8 views |"
+    )
     print("|---|---|---|---|---|---|---|")
+
     fitted: list[FittedMember] = []
-    first = np.zeros(0)
-    for settings in started(recipe, chosen):
-        teachers = [entry for entry in fitted if entry.settings.name in getattr(settings, "teachers", ())]
-        entry = fit_member(settings, examples, folder_of(chosen, examples, settings), teachers)
+    first: Floats = np.zeros(0)
+    for settings in members_with_weights(recipe, options):
+        teachers = [member for member in fitted if member.settings.name in getattr(settings, "teachers", ())]
+        member = fit_member(settings, examples, work_folder(options, examples, settings), teachers)
         if not fitted:
-            turned = entry.scores.mean(axis=0)
-            first = score.per_chip(examples.truth, apply_thresholds(turned, FLAT_THRESHOLD))
-        fitted.append(entry)
-        print(row(settings.name, examples, entry.scores, first), flush=True)
+            first = f2_per_chip(examples.truth, member.scores.mean(axis=0))
+        fitted.append(member)
+        print(member_row(settings.name, examples, member.scores, first), flush=True)
     return fitted
 
 
-def together(fitted: list[FittedMember], examples: Examples) -> None:
-    """What each way of the second level makes of eight views of all members, and the front of time and size."""
-    turned = [entry.scores.mean(axis=0, dtype=np.float32) for entry in fitted]
-    chosen = choose_second_level(turned, examples.truth, examples.fold)
-    print("\n| second level | F2 | gain over the mean |\n|---|---|---|")
-    for name, trial in {**chosen.trials, "the choice itself": chosen.choice}.items():
+def measure_second_level(fitted: list[FittedMember], examples: Examples) -> None:
+    """Print each way to join the members by eight views, and the front of time and size by one view."""
+    all_views = [member.scores.mean(axis=0, dtype=np.float32) for member in fitted]
+    second_level = choose_second_level(all_views, examples.truth, examples.fold)
+    print("\n| second level, 8 views | F2 | gain over the mean |\n|---|---|---|")
+    for name, trial in {**second_level.trials, "the nested choice": second_level.choice}.items():
         low, high = trial.interval
-        print(f"| {name} | {interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
-    costs = [member_cost(entry) for entry in fitted]
-    print("\n| members, one view, averaged | ms a chip | MiB | F2 |\n|---|---|---|---|")
-    for choice in pareto_front([entry.scores[0] for entry in fitted], examples.truth, costs):
+        print(f"| {name} | {mean_with_interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
+
+    costs = [member_cost(member) for member in fitted]
+    print("\n| members, one view, averaged | ms per chip | MiB | F2 |\n|---|---|---|---|")
+    for choice in pareto_front([member.scores[0] for member in fitted], examples.truth, costs):
         names = ", ".join(fitted[place].settings.name for place in choice.places)
         print(f"| {names} | {choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f} | {choice.f2:.4f} |")
 
 
-def curve(recipe: Recipe, examples: Examples, chosen: argparse.Namespace) -> None:
-    """The first member trained on fewer chips, measured on all of them."""
+def measure_learning_curve(recipe: Recipe, examples: Examples, options: argparse.Namespace) -> None:
+    """Train the first member on fewer chips, measure it on all of them, and print a row for each number."""
     print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
-    settings = started(recipe, chosen)[0]
-    rng = np.random.default_rng(recipe.seed)
-    order = rng.permutation(len(examples.paths))
-    for count in map(int, chosen.counts.split(",")):
-        kept = np.sort(order[:count])
-        few = replace(examples, paths=[examples.paths[place] for place in kept], truth=examples.truth[kept])
-        few = replace(few, fold=examples.fold[kept])
-        entry = fit_member(replace(settings, name=f"{settings.name}_{count}"), few, folder_of(chosen, few, settings))
+    settings = members_with_weights(recipe, options)[0]
+    order = np.random.default_rng(recipe.seed).permutation(len(examples.paths))
+
+    for count in map(int, options.counts.split(",")):
+        rows = np.sort(order[:count])
+        few = replace(
+            examples,
+            paths=[examples.paths[row] for row in rows],
+            truth=examples.truth[rows],
+            fold=examples.fold[rows],
+        )
+        member = fit_member(
+            replace(settings, name=f"{settings.name}_{count}"), few, work_folder(options, few, settings)
+        )
+
         scores = np.zeros((views.VIEWS, *examples.truth.shape), np.float32)
         for number in range(recipe.folds):
-            held = np.flatnonzero(examples.fold == number)
-            scores[:, held] = member_scores(entry.folder / f"fold_{number}", examples, held)
-        turned, truth = scores.mean(axis=0), examples.truth
-        worths = [score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)) for matrix in (scores[0], turned)]
-        print(f"| {count} | {interval(worths[0])} | {interval(worths[1])} | {score.log_loss(truth, turned):.4f} |")
+            held_out = np.flatnonzero(examples.fold == number)
+            scores[:, held_out] = member_scores(member.folder / f"fold_{number}", examples, held_out)
+
+        one_view, all_views = (f2_per_chip(examples.truth, matrix) for matrix in (scores[0], scores.mean(axis=0)))
+        log_loss = score.log_loss(examples.truth, scores.mean(axis=0))
+        print(f"| {count} | {mean_with_interval(one_view)} | {mean_with_interval(all_views)} | {log_loss:.4f} |")
 
 
-def pairs(fitted: list[FittedMember], examples: Examples, ids: list[str], folder: Path) -> None:
-    """The chips that there are as TIF of the same place too, scored by the networks of their own folds."""
-    tifs = {naming.name(path.name): path for path in listing.chips([folder])}
-    both = [place for place, name in enumerate(ids) if name in tifs]
-    found = {place: visual_mapping.align(examples.paths[place], tifs[ids[place]]) for place in both}
-    rows = np.array(
-        [place for place, pair in found.items() if pair.correlation >= visual_mapping.ALIKE and abs(pair.shift) <= NEAR]
-    )
+def measure_tifs(fitted: list[FittedMember], examples: Examples, tifs: Path) -> None:
+    """Compare JPG and TIF of the chips that show the same place in both, scored by the networks of their own folds."""
+    tif_files = {path.stem: path for path in visual_mapping.chip_files(tifs)}
+    rows = []
+    for row, path in enumerate(map(Path, map(str, examples.paths))):
+        if path.stem in tif_files:
+            pair = visual_mapping.align(path, tif_files[path.stem])
+            aligned = pair.correlation >= visual_mapping.MIN_CORRELATION
+            if aligned and abs(pair.shift) <= MAX_ALIGNED_SHIFT_PIXELS:
+                rows.append(row)
+
     jpg, tif = (np.zeros((len(rows), examples.truth.shape[1]), np.float32) for _ in range(2))
-    for entry in fitted:
-        for place, line in enumerate(rows):
-            unit = entry.folder / f"fold_{examples.fold[line]}"
-            shown = replace(examples, paths=[tifs[ids[line]]], views=1)
-            tif[place] += member_scores(unit, shown, np.array([0]))[0, 0] / len(fitted)
-            jpg[place] += entry.scores[0, line] / len(fitted)
-    truth = examples.truth[rows]
-    print(f"\n| {len(rows)} chips, one view | F2 |\n|---|---|")
-    for name, matrix in {"JPG": jpg, "TIF": tif, "both": (jpg + tif) / 2}.items():
-        print(f"| {name} | {interval(score.per_chip(truth, apply_thresholds(matrix, FLAT_THRESHOLD)))} |")
+    for member in fitted:
+        for place, row in enumerate(rows):
+            fold_folder = member.folder / f"fold_{examples.fold[row]}"
+            path = Path(str(examples.paths[row]))
+            as_tif = replace(examples, paths=[tif_files[path.stem]], views=1)
+            tif[place] += member_scores(fold_folder, as_tif, np.array([0]))[0, 0] / len(fitted)
+            jpg[place] += member.scores[0, row] / len(fitted)
+
+    print(f"\n| {len(rows)} chips that are the same place as JPG and TIF, one view | F2 |\n|---|---|")
+    sources: dict[str, Scores] = {"JPG": jpg, "TIF": tif, "mean of both": np.mean([jpg, tif], axis=0, dtype=np.float32)}
+    for name, scores in sources.items():
+        print(f"| {name} | {mean_with_interval(f2_per_chip(examples.truth[rows], scores))} |")
 
 
-def folder_of(chosen: argparse.Namespace, examples: Examples, settings: MemberSettings) -> Path:
-    """The folder of what was trained by these settings on these chips."""
-    said = repr((settings, [path.name for path in examples.paths], examples.truth.tobytes(), examples.fold.tobytes()))
-    folder = Path(chosen.work, hashlib.sha256(said.encode()).hexdigest()[:16])
+def work_folder(options: argparse.Namespace, examples: Examples, settings: MemberSettings) -> Path:
+    """Return the folder for what is trained by these settings on these chips."""
+    names = [Path(str(path)).name for path in examples.paths]
+    key = repr((settings, names, examples.truth.tobytes(), examples.fold.tobytes()))
+    folder = Path(options.work, hashlib.sha256(key.encode()).hexdigest()[:16])
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def started(recipe: Recipe, chosen: argparse.Namespace) -> list[MemberSettings]:
-    """The members with the weights that were given."""
-    given = dict(options.pair(text) for text in chosen.weights)
-    return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in recipe.members]
+def members_with_weights(recipe: Recipe, options: argparse.Namespace) -> Sequence[MemberSettings]:
+    """Return the recipe's members, starting from the weight files of the command line."""
+    files = dict(command_options.pair(text) for text in options.weights)
+    return [
+        replace(settings, weights=str(files.get(settings.backbone, settings.weights))) for settings in recipe.members
+    ]
 
 
 def main() -> None:
-    """Print the tables."""
+    """Measure and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chips", type=Path)
     parser.add_argument("table", type=Path)
@@ -166,19 +201,22 @@ def main() -> None:
     parser.add_argument("--weights", action="append", default=[])
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
-    chosen = parser.parse_args()
-    recipe = choose_recipe(chosen.recipe)
-    examples, ids = gathered(chosen, recipe)
-    if chosen.counts:
-        curve(recipe, examples, chosen)
-        return
-    print(f"{len(ids)} chips, {recipe.folds} folds; cut at {FLAT_THRESHOLD}\n")
-    fitted = members(recipe, examples, chosen)
-    if len(fitted) > 1:
-        together(fitted, examples)
-    if chosen.tif:
-        pairs(fitted, examples, ids, chosen.tif)
+    tables.add_options(parser)
+    options = parser.parse_args()
+
+    recipe = choose_recipe(options.recipe)
+    examples = read_examples(options, recipe)
+    data = f"{len(examples.paths):,} chips in {recipe.folds} folds; F2 at a flat threshold of {FLAT_THRESHOLD}"
+    with tables.recorded(options, script="fine_tuned_road", data=data):
+        if options.counts:
+            measure_learning_curve(recipe, examples, options)
+            return
+        fitted = measure_members(recipe, examples, options)
+        if len(fitted) > 1:
+            measure_second_level(fitted, examples)
+        if options.tif:
+            measure_tifs(fitted, examples, options.tif)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,8 +1,9 @@
-"""What more chips cost: the same chips under many names, by runs of `amazon_tags predict` that differ in their number.
+"""Measure how time and memory of `amazon_tags predict` grow with the number of chips.
 
     python -m tests.benchmarks.scale CHIPS [--counts 10000,100000] [--names 1000000]
 
-CHIPS are linked to under new names until there are enough of them. A folder of so many names is listed last.
+CHIPS are linked to under new names until there are enough of them. At the end a folder of a million empty files is
+listed, without reading them.
 """
 
 import argparse
@@ -13,41 +14,52 @@ import time
 from pathlib import Path
 
 from features.images import listing
-from tests.benchmarks import end_to_end
+from tests.benchmarks import end_to_end, tables
 
 
-def links(chips: Path, count: int, folder: Path) -> None:
-    """Fill a folder with so many links."""
+def write_links(chips: Path, count: int, folder: Path) -> None:
+    """Fill a new folder with links to the chips, `count` in all."""
     folder.mkdir()
     sources = [path.resolve() for path in sorted(chips.glob("*.jpg"))]
     for number, source in enumerate(itertools.islice(itertools.cycle(sources), count)):
         (folder / f"chip_{number}.jpg").symlink_to(source)
 
 
+def measure(options: argparse.Namespace, scratch: Path) -> None:
+    """Print a row for each number of chips, and the time that listing takes."""
+    print("| chips | seconds | chips/s after the first row | peak memory, MiB |\n|---|---|---|---|")
+    for count in map(int, options.counts.split(",")):
+        folder = scratch / str(count)
+        write_links(options.chips, count, folder)
+        cost = end_to_end.run(sys.executable, "-m", "amazon_tags", "predict", str(folder))
+        rows = cost.output.count("\n") - 1
+        if rows != count:
+            raise SystemExit(f"predict wrote {rows} rows for {count} chips.")
+
+        speed = count / (cost.seconds - cost.first_row_seconds)
+        print(f"| {count:,} | {cost.seconds:.1f} | {speed:.0f} | {cost.peak_mib:.0f} |", flush=True)
+
+    names = scratch / "names"
+    names.mkdir()
+    for number in range(options.names):
+        (names / f"chip_{number}.jpg").touch()
+    start = time.perf_counter()
+    count = len(listing.chips([names]))
+    print(f"\nListing {count:,} chips takes {time.perf_counter() - start:.1f} s.")
+
+
 def main() -> None:
-    """Print the table."""
+    """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chips", type=Path)
     parser.add_argument("--counts", default="10000,100000")
     parser.add_argument("--names", type=int, default=1_000_000)
-    chosen = parser.parse_args()
-    print("| chips | seconds | chips/s after the first row | peak MiB |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as scratch:
-        for count in map(int, chosen.counts.split(",")):
-            folder = Path(scratch, str(count))
-            links(chosen.chips, count, folder)
-            cost = end_to_end.run(sys.executable, "-m", "amazon_tags", "predict", str(folder))
-            if cost.output.count("\n") != count + 1:
-                raise SystemExit(f"{cost.output.count(chr(10))} rows for {count} chips")
-            speed = count / (cost.wall - cost.first)
-            print(f"| {count:,} | {cost.wall:.1f} | {speed:.0f} | {cost.peak:.0f} |", flush=True)
-        names = Path(scratch, "names")
-        names.mkdir()
-        for number in range(chosen.names):
-            (names / f"chip_{number}.jpg").touch()
-        start = time.perf_counter()
-        found = len(listing.chips([names]))
-        print(f"\n{found:,} names listed in {time.perf_counter() - start:.1f} s.")
+    tables.add_options(parser)
+    options = parser.parse_args()
+
+    data = f"links to the chips of {options.chips.name}"
+    with tempfile.TemporaryDirectory() as scratch, tables.recorded(options, script="scale", data=data):
+        measure(options, Path(scratch))
 
 
 if __name__ == "__main__":

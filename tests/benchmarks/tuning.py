@@ -1,112 +1,161 @@
-"""How fast the tuner and the decoders are, and how far tuning can be believed by the number of labelled chips.
+"""Measure the speed of the tuner and the decoders, and how much tuning gains by the number of labelled chips.
 
     python -m tests.benchmarks.tuning
 
-AMAZON_TAGS_DATA names the folder with the competition's label table. Its truth is real, its scores are drawn: a label's
-evidence is normal, moved by `SIGNAL` where the label holds, so the posterior is known; the score is this posterior with
-its log odds times `SHARPNESS`, as overconfident as networks are.
+AMAZON_TAGS_DATA names the folder with the competition's label table and a competitor's scores. The ground truth is
+real, the scores of all tables but the last are drawn: a label's evidence is normal, shifted by `SIGNAL` where the label
+holds, so that the posterior is known; the score is this posterior with its log-odds times `SHARPNESS`, as overconfident
+as networks are.
 """
 
+import argparse
 import os
 import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from sklearn.metrics import fbeta_score
 
 from amazon_tags.model import decision_file
 from amazon_tags.tables import label_tables, labels
+from ensemble.arrays import Scores, Tags
 from ensemble.decisions import expected, tuning
 from ensemble.decisions.decision import decide_tags, flat_decision
 from ensemble.decisions.expected import Rules
-from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
+from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, fit_thresholds
 from ensemble.decisions.tuning import TuningProblem
 from ensemble.metrics import score
+from tests.benchmarks import tables
 
 SIGNAL, SHARPNESS = 2.2, 1.4
-GRID, SWEEPS = 100, 3  # of the plain way
-TEST = 61_191  # chips of the competition's test set
-SIZES = {300: 8, 1000: 8, 4000: 4, 40_000: 1}  # labelled chips -> draws
+GRID, SWEEPS = 100, 3  # thresholds of the plain way, and how often it goes through all labels
+TEST_CHIPS = 61_191  # of the competition
+DRAWS = {300: 8, 1000: 8, 4000: 4, 40_000: 1}  # labelled chips -> repetitions
+
+Result = TypeVar("Result")
 
 
-def drawn(truth: np.ndarray, seed: int, sharpness: float) -> np.ndarray:
-    """Scores (chips, labels) of the noise model."""
+def draw_scores(truth: Tags, seed: int) -> Scores:
+    """Return scores (chips, labels) of the noise model."""
     rng = np.random.default_rng(seed)
     rates = truth.mean(axis=0)
     evidence = rng.normal(size=truth.shape) + SIGNAL * truth
-    odds = np.log(rates / (1 - rates)) + SIGNAL * evidence - SIGNAL**2 / 2
-    return (1 / (1 + np.exp(-sharpness * odds))).astype(np.float32)
+    log_odds = np.log(rates / (1 - rates)) + SIGNAL * evidence - SIGNAL**2 / 2
+    scores: Scores = (1 / (1 + np.exp(-SHARPNESS * log_odds))).astype(np.float32)
+    return scores
 
 
-def seconds(call, *arguments, **options):
-    """How long a call takes, and what it returns."""
+def timed(call: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the seconds that a call takes, and its result."""
     start = time.perf_counter()
-    result = call(*arguments, **options)
+    result = call()
     return time.perf_counter() - start, result
 
 
-def plain_label(truth: np.ndarray, scores: np.ndarray, label: int) -> float:
-    """One label's turn of the plain way: `GRID` cuts, each scored anew by scikit-learn; the best cut."""
-    thresholds = np.full(truth.shape[1], 0.2, np.float32)
-    worth = []
+def plain_threshold(truth: Tags, scores: Scores, label: int) -> float:
+    """Return one label's threshold the plain way: the best of a grid, each scored by scikit-learn on all labels."""
+    thresholds = np.full(truth.shape[1], FLAT_THRESHOLD, np.float32)
+    values = []
     for threshold in np.linspace(0.01, 1, GRID):
         thresholds[label] = threshold
-        worth.append(fbeta_score(truth, scores >= thresholds, beta=2, average="samples", zero_division=0))
-    return float(np.linspace(0.01, 1, GRID)[np.argmax(worth)])
+        values.append(fbeta_score(truth, scores >= thresholds, beta=2, average="samples", zero_division=0))
+    return float(np.linspace(0.01, 1, GRID)[np.argmax(values)])
 
 
-def main() -> None:
-    """Print the tables."""
-    table = label_tables.read_labels(
-        Path(os.environ["AMAZON_TAGS_DATA"], "planet/train_v2_all_labels.csv"), labels.PLANET
-    )
-    truth = table.truth
-    rules = decision_file.rules(labels.PLANET)
-    scores = drawn(truth, 0, SHARPNESS)
-    ours, thresholds = seconds(fit_thresholds, scores, truth)
-    plain, _ = seconds(plain_label, truth, scores, 0)
-    whole = plain * truth.shape[1] * SWEEPS
-    print(f"{len(truth):,} x {truth.shape[1]} scores on one core\n\n| | seconds |\n|---|---|")
-    print(f"| cuts by coordinate ascent, until nothing moves | {ours:.2f} |")
-    print(f"| the plain way: a grid of {GRID}, {SWEEPS} sweeps, scored by scikit-learn | {whole:.0f} |")
-    print(f"| ratio | {whole / ours:.0f} |")
-    print(f"\nThe plain way was run on one label ({plain:.1f} s) and multiplied by {truth.shape[1]} labels and sweeps.")
-    flat, fitted = (score.f2(truth, apply_thresholds(scores, threshold)) for threshold in (0.2, thresholds))
-    print(f"F2 {flat:.4f} at a flat 0.2, {fitted:.4f} by our cuts, in sample.")
-    test = drawn(truth[np.arange(TEST) % len(truth)], 1, SHARPNESS)
+def measure_thresholds(truth: Tags, scores: Scores) -> None:
+    """Print the time of a threshold for each label, by coordinate ascent and the plain way."""
+    seconds, thresholds = timed(lambda: fit_thresholds(scores, truth))
+    plain_label, _ = timed(lambda: plain_threshold(truth, scores, 0))
+    plain = plain_label * truth.shape[1] * SWEEPS
+    print(f"| a threshold for each label, {len(truth):,} x {truth.shape[1]} scores, one core | seconds |\n|---|---|")
+    print(f"| coordinate ascent, until no threshold moves | {seconds:.2f} |")
+    print(f"| the plain way: a grid of {GRID}, {SWEEPS} sweeps, scored by scikit-learn | {plain:.0f} |")
+    print(f"| ratio | {plain / seconds:.0f} |")
+    print(f"\nThe plain way was run on one label ({plain_label:.1f} s); its time is that times labels and sweeps.")
+
+    flat, fitted = (score.f2(truth, apply_thresholds(scores, values)) for values in (FLAT_THRESHOLD, thresholds))
+    print(f"F2 is {flat:.4f} at a flat {FLAT_THRESHOLD}, {fitted:.4f} at the fitted thresholds, in sample.\n")
+
+
+def measure_decoding(truth: Tags, rules: Rules) -> None:
+    """Print time and memory of the exact decoders on as many chips as the competition's test set has."""
+    scores = draw_scores(truth[np.arange(TEST_CHIPS) % len(truth)], 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n| decoding {TEST:,} x {truth.shape[1]} | seconds |\n|---|---|")
-    for name, known in (("independent labels", None), ("under the rules", rules)):
-        took, _ = seconds(expected.decode, test, rules=known)
-        print(f"| highest expected F2, {name} | {took:.2f} |")
+    print(f"| decoding {TEST_CHIPS:,} x {truth.shape[1]} scores | seconds |\n|---|---|")
+    for name, decoder_rules in (("independent labels", None), ("under the label space's rules", rules)):
+        seconds, _ = timed(partial(expected.decode, scores, rules=decoder_rules))
+        print(f"| highest expected F2, {name} | {seconds:.2f} |")
+
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\nPeak memory {after:.0f} MiB, {after - before:.0f} MiB of it by decoding.\n")
-    print("| labelled chips | draws | spread of a cut | chosen | gain over the flat cut, on the rest |")
+    print(f"\nPeak memory is {after:.0f} MiB, {after - before:.0f} MiB more than before decoding.\n")
+
+
+def measure_gains(truth: Tags, rules: Rules) -> None:
+    """Print what tuning chooses and gains by the number of labelled chips."""
+    print("| labelled chips | draws | spread of a threshold | chosen | gain over the flat threshold, on the rest |")
     print("|---|---|---|---|---|")
-    for size, draws in SIZES.items():
-        print(row(truth, rules, size, draws), flush=True)
+    for size, draws in DRAWS.items():
+        print(gain_row(truth, rules, size, draws), flush=True)
 
 
-def row(truth: np.ndarray, rules: Rules, size: int, draws: int) -> str:
-    """One line of the last table."""
-    fitted, chosen, gains = [], Counter(), []
+def gain_row(truth: Tags, rules: Rules, size: int, draws: int) -> str:
+    """Return the row of one number of labelled chips."""
+    thresholds, gains = [], []
+    chosen = Counter[str]()
     for draw in range(draws):
-        scores = drawn(truth, 10 + draw, SHARPNESS)
-        some = np.random.default_rng(draw).permutation(len(truth))
-        few, rest = some[:size], some[size:]
+        scores = draw_scores(truth, 10 + draw)
+        order = np.random.default_rng(draw).permutation(len(truth))
+        labelled, rest = order[:size], order[size:]
+
         start = flat_decision(truth.shape[1], rules=rules)
-        tuned = tuning.tune_decision(TuningProblem(scores[few], truth[few], start, {}))
+        tuned = tuning.tune_decision(TuningProblem(scores[labelled], truth[labelled], start, {}))
         chosen[tuned.chosen] += 1
-        fitted.append(fit_thresholds(scores[few], truth[few]))
+        thresholds.append(fit_thresholds(scores[labelled], truth[labelled]))
         if len(rest):
-            worth = [score.per_chip(truth[rest], decide_tags(made, scores[rest])) for made in (start, tuned.decision)]
-            gains.append((worth[1] - worth[0]).mean())
-    spread = f"{np.median(np.std(fitted, axis=0)):.3f}" if draws > 1 else "-"
+            flat_f2, tuned_f2 = (
+                score.per_chip(truth[rest], decide_tags(decision, scores[rest])) for decision in (start, tuned.decision)
+            )
+            gains.append(float((tuned_f2 - flat_f2).mean()))
+
+    spread = f"{np.median(np.std(thresholds, axis=0)):.3f}" if draws > 1 else "-"
     gain = f"{np.mean(gains):+.4f} ({min(gains):+.4f} to {max(gains):+.4f})" if gains else "-"
     names = ", ".join(f"{name} {count}" for name, count in chosen.most_common())
     return f"| {size:,} | {draws} | {spread} | {names} | {gain} |"
+
+
+def print_tune(predictions: Path) -> None:
+    """Print what `amazon_tags tune` prints for a competitor's scores of real chips."""
+    print("\n`amazon_tags tune` on a competitor's held-out scores of real chips:\n\n```")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "amazon_tags", "tune", str(predictions / "resnet_valid_scores.csv")]
+        command += [str(predictions / "resnet_valid_labels.csv"), "-o", str(Path(scratch, "decision.json"))]
+        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+    print("```")
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables.add_options(parser)
+    options = parser.parse_args()
+
+    root = Path(os.environ["AMAZON_TAGS_DATA"])
+    truth = label_tables.read_labels(root / "planet/train_v2_all_labels.csv", labels.PLANET).truth
+    rules = decision_file.rules(labels.PLANET)
+    data = "the competition's label table with drawn scores; a competitor's scores of 4,096 real chips"
+    with tables.recorded(options, script="tuning", data=data):
+        measure_decoding(truth, rules)  # first: later, the peak of memory is that of scikit-learn
+        measure_thresholds(truth, draw_scores(truth, 0))
+        measure_gains(truth, rules)
+        print_tune(root / "predictions")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A registry under kills and under readers, on rendered chips and a toy network.
+"""Test a registry of models under kills and under readers, on rendered chips and a toy network.
 
     python -m tests.benchmarks.upkeep [--kills 50] [--moves 20] [--readers 8]
 
-Runs of `amazon_tags retrain` are killed at random moments: after each the current model must verify, and the next run
-must come to an end. Then readers run `amazon_tags predict --model REGISTRY` in a loop while pointers move: every output
-must be, byte for byte, that of one of the two models.
+Runs of `amazon_tags retrain` are killed at random moments: after each kill the current model must verify, and the next
+run must end without an error. Then `amazon_tags predict --model REGISTRY` runs in a loop while the registry's pointers
+move: the scores of each run must have the same bytes as those of one of the two models.
 """
 
 import argparse
@@ -17,94 +17,157 @@ from pathlib import Path
 
 import numpy as np
 
+from amazon_tags.datasets import sample
 from amazon_tags.model import bundle, registry
-from features.images import listing
-from tests.amazon_tags.retraining import test_retrain
+from tests.benchmarks import tables
 
-TAGS = [sys.executable, "-m", "amazon_tags"]
+CHIPS, READ_CHIPS = 60, 20
+SECONDS_BETWEEN_MOVES = 0.5  # about a third of a reader's run, so that a pointer moves in each
+AMAZON_TAGS = [sys.executable, "-m", "amazon_tags"]
+RECIPE = """
+folds = 2
+side = 64
+decision = "flat"
+[[members]]
+kind = "frozen"
+name = "vectors"
+backbone = "toy"
+weights = "none"
+head = "ridge"
+"""
+JOB = """
+recipe = "toy.toml"
+[[data]]
+chips = "chips"
+table = "labels.csv"
+[gate] # every candidate passes
+margin = 1.0
+worse = 1.0
+recall = 1.0
+stability = 100.0
+growth = 100.0
+disagreement = 1.0
+gone = 1.0
+"""
 
 
-def home_in(scratch: str) -> Path:
-    """A job's folder."""
-    home = Path(scratch)
-    test_retrain.render(home / "chips", home / "labels.csv", 0, 60)
-    (home / "toy.toml").write_text(test_retrain.RECIPE)
-    (home / "job.toml").write_text(
-        'recipe = "toy.toml"\n[[data]]\nchips = "chips"\ntable = "labels.csv"\n' + test_retrain.LOOSE
-    )
-    return home
+def write_job(home: Path) -> None:
+    """Write a job's files into a folder: rendered chips, labels, recipe."""
+    sample.write(home / "chips", CHIPS)
+    (home / "labels.csv").write_bytes((home / "chips" / "labels.csv").read_bytes())
+    (home / "toy.toml").write_text(RECIPE, encoding="utf-8")
+    (home / "job.toml").write_text(JOB, encoding="utf-8")
 
 
-def kills(home: Path, count: int) -> None:
-    """Kill, look, go on."""
-    command = [*TAGS, "retrain", str(home / "job.toml")]
+def remove_last_rows(table: Path, count: int) -> None:
+    """Remove rows from a table's end: a change of the data, so that `retrain` has something to do."""
+    rows = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join(rows[: len(rows) - count]) + "\n", encoding="utf-8")
+
+
+def state_of(runs: Path) -> str:
+    """Return how far the newest run has come."""
+    folder = max(runs.glob("[0-9]*"))
+    if (folder / "run.json").exists():
+        return "before a run began"
+    return "with a candidate" if (folder / "candidate").exists() else "in training"
+
+
+def measure_kills(home: Path, kills: int) -> None:
+    """Kill runs, verify the current model, resume, and print what the kills interrupted."""
+    command = [*AMAZON_TAGS, "retrain", str(home / "job.toml")]
     start = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
-    whole = time.perf_counter() - start
-    rows = (home / "labels.csv").read_text().splitlines()
-    draw, found = np.random.default_rng(0), Counter()
-    for number in range(count):
-        (home / "labels.csv").write_text("\n".join(rows[: len(rows) - 1 - number % 2]) + "\n")
+    seconds = time.perf_counter() - start
+
+    original = (home / "labels.csv").read_bytes()
+    rng = np.random.default_rng(0)
+    states = Counter[str]()
+    for number in range(kills):
+        (home / "labels.csv").write_bytes(original)
+        remove_last_rows(home / "labels.csv", 1 + number % 2)
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
-                process.wait(draw.uniform(0, whole))
+                process.wait(rng.uniform(0, seconds))
             except subprocess.TimeoutExpired:
                 process.kill()
-        folder = max((home / "runs").glob("[0-9]*"))
-        begun = not (folder / "run.json").exists()
-        state = "before its run" if not begun else "with a candidate" if (folder / "candidate").exists() else "training"
-        found[state] += 1
-        bundle.verify(home / "models" / registry.pointers(home / "models").current)
+
+        states[state_of(home / "runs")] += 1
+        bundle.verify(home / "models" / str(registry.pointers(home / "models").current))
         subprocess.run(command, check=True, capture_output=True)
-    print(f"{count} random kills of retrain: the current model verified after each, and each next run came to its end.")
-    print("Killed " + ", ".join(f"{state}: {times}" for state, times in sorted(found.items())) + ".", flush=True)
+
+    print(
+        f"After each of {kills} kills of `retrain` the current model verified, and the next run ended without error.\n"
+    )
+    print("| killed | runs |\n|---|---|")
+    for state, count in sorted(states.items()):
+        print(f"| {state} | {count} |", flush=True)
 
 
-def readers(home: Path, moves: int, count: int) -> None:
-    """Read while pointers move."""
-    models, table = home / "models", home / "labels.csv"
-    table.write_text("\n".join(table.read_text().splitlines()[:-5]) + "\n")
-    subprocess.run([*TAGS, "retrain", str(home / "job.toml")], check=True, capture_output=True)
-    stand = registry.pointers(models)
-    few = [str(path) for path in listing.chips([home / "chips"])[:20]]
-    expected = {
-        subprocess.run(
-            [*TAGS, "predict", *few, "--model", str(models / str(name)), "--scores", str(home / f"{name}.csv")],
-            check=True,
-            capture_output=True,
-        ).stdout: (home / f"{name}.csv").read_bytes()
-        for name in (stand.current, stand.previous)
-    }
-    scores = set(expected.values())
-    loops: list[tuple[subprocess.Popen[bytes], Path]] = []
-    failed, done, moved = 0, 0, 0
-    while moved < moves or loops:
-        while moved < moves and len(loops) < count:
-            out = home / f"reader_{done + len(loops)}_{moved}.csv"
-            command = [*TAGS, "predict", *few, "--model", str(models), "--scores", str(out)]
-            loops.append((subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), out))
+def expected_scores(home: Path, chips: list[str]) -> set[bytes]:
+    """Return the score tables of the current and of the previous model."""
+    pointers = registry.pointers(home / "models")
+    result = set()
+    for name in (pointers.current, pointers.previous):
+        output = home / f"{name}.csv"
+        command = [
+            *AMAZON_TAGS,
+            "predict",
+            *chips,
+            "--model",
+            str(home / "models" / str(name)),
+            "--scores",
+            str(output),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        result.add(output.read_bytes())
+    return result
+
+
+def measure_readers(home: Path, moves: int, readers: int) -> None:
+    """Move the pointers while models are read, and print how many reads failed."""
+    models = home / "models"
+    remove_last_rows(home / "labels.csv", 5)
+    subprocess.run([*AMAZON_TAGS, "retrain", str(home / "job.toml")], check=True, capture_output=True)
+    chips = [str(path) for path in sorted((home / "chips").glob("*.jpg"))[:READ_CHIPS]]
+    expected = expected_scores(home, chips)
+
+    running: list[tuple[subprocess.Popen[bytes], Path]] = []
+    started = finished = failed = moved = 0
+    while moved < moves or running:
+        while moved < moves and len(running) < readers:
+            output = home / f"reader_{started}.csv"
+            command = [*AMAZON_TAGS, "predict", *chips, "--model", str(models), "--scores", str(output)]
+            running.append((subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), output))
+            started += 1
         if moved < moves:
-            registry.rollback(models, why="back and forth")
+            registry.rollback(models, why="benchmark")
             moved += 1
-            time.sleep(0.5)
-        for process, out in [pair for pair in loops if pair[0].poll() is not None or moved == moves]:
-            loops.remove((process, out))
-            failed += process.wait() != 0 or out.read_bytes() not in scores
-            done += 1
-    print(f"{moves} moves of the pointers under {count} readers: {done} reads, {failed} failed or of no single model.")
+            time.sleep(SECONDS_BETWEEN_MOVES)
+        for process, output in [pair for pair in running if pair[0].poll() is not None or moved == moves]:
+            running.remove((process, output))
+            failed += process.wait() != 0 or output.read_bytes() not in expected
+            finished += 1
+
+    print(f"\nThe pointers moved {moves} times under {readers} readers: {finished} reads, of which {failed} failed")
+    print("or mixed two models.")
 
 
 def main() -> None:
-    """Print what happened."""
+    """Measure and write what happened."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--moves", type=int, default=20)
     parser.add_argument("--readers", type=int, default=8)
-    chosen = parser.parse_args()
+    tables.add_options(parser)
+    options = parser.parse_args()
+
     with tempfile.TemporaryDirectory() as scratch:
-        home = home_in(scratch)
-        kills(home, chosen.kills)
-        readers(home, chosen.moves, chosen.readers)
+        home = Path(scratch)
+        write_job(home)
+        with tables.recorded(options, script="upkeep", data=f"{CHIPS} rendered chips and a toy network"):
+            measure_kills(home, options.kills)
+            measure_readers(home, options.moves, options.readers)
 
 
 if __name__ == "__main__":
