@@ -149,7 +149,7 @@ def folder_of(chosen: argparse.Namespace, examples: Examples, settings: MemberSe
 
 def started(recipe: Recipe, chosen: argparse.Namespace) -> list[MemberSettings]:
     """The members with the weights that were given."""
-    given = dict(options.pair(text) for text in chosen.weights)
+    given = dict(options.parse_weights(text) for text in chosen.weights)
     return [replace(entry, weights=str(given.get(entry.backbone, entry.weights))) for entry in recipe.members]
 
 
