@@ -17,7 +17,6 @@ from amazon_tags.prediction.predict import find_chips, score_chips
 from amazon_tags.tables import labels
 from ensemble.arrays import Scores
 from features.images import chips
-from features.images.chips import Chip
 from features.images.views import VIEWS, view
 
 ChipArray = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, height, width, bands)
@@ -100,7 +99,7 @@ class Tagger:
         ]
 
     def scores(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> Scores:
-        """Return the scores (chips, labels), float32 from 0 to 1; the arguments and the order are those of `predict`."""
+        """Return the scores (chips, labels), float32 from 0 to 1; arguments and order are those of `predict`."""
         parts = [matrix for _, matrix in self._score(inputs, views)]
         return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
 
@@ -120,17 +119,16 @@ class Tagger:
 
     def _score_array(self, array: ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
         _refuse_array(array)
+        spec = self.model.spec
         for first in range(0, len(array), CHIPS_PER_BATCH):
             names = [f"chip_{row}" for row in range(first, min(first + CHIPS_PER_BATCH, len(array)))]
-            rows = zip(array[first : first + CHIPS_PER_BATCH], names, strict=True)
-            batch: ChipArray = np.stack([self._fit(chip, name) for chip, name in rows])
+            batch = np.empty((len(names), spec.side, spec.side, len(spec.bands)), spec.dtype)
+            for row, name in enumerate(names):
+                batch[row] = chips.resize(chips.conform(array[first + row], spec, Path(name)), spec.side)
+
             turned = [view(batch, number) for number in range(views)]
             outputs = [np.stack([network(pixels) for pixels in turned]) for network in self.model.networks]
             yield names, self.model.scores(outputs)
-
-    def _fit(self, chip: Chip, name: str) -> Chip:
-        """Return the chip with the bands, the type and the side that the model expects."""
-        return chips.resize(chips.conform(chip, self.model.spec, Path(name)), self.model.spec.side)
 
 
 def _paths(inputs: ChipFiles) -> list[Path]:
