@@ -22,18 +22,6 @@ from features.images import listing
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-JOB = """
-registry = "kept"
-recipe = "{recipe}"
-[[data]]
-chips = "train-jpg"
-table = "train_v2.csv"
-"""
-SMALL = {  # the last of two options holds
-    "sample": "-n 4",
-    "train": "--recipe {recipe}",
-    "embed": "--backbone toy --weights none",
-}
 
 
 def commands(group=cli.root, path=()):
@@ -47,41 +35,6 @@ def test_every_command_has_help_with_an_example_and_a_place_in_the_readme(name, 
     assert f"Example: amazon_tags {name} " in command.help
     assert f"`amazon_tags {name} " in README
     assert all(option.help for option in command.params if isinstance(option, click.Option))
-
-
-def examples():
-    block = re.search(r"```sh\n(amazon_tags .*?)```", README, re.DOTALL)
-    return block.group(1).splitlines()
-
-
-def test_every_line_of_the_readme_runs_in_its_order(world, run, recipe_file, tmp_path):
-    for folder in (world.train_jpg, world.train_tif, world.test_jpg):
-        (tmp_path / folder.name).symlink_to(folder)
-    for table in (world.labels, world.sample):
-        (tmp_path / table.name).symlink_to(table)
-    (tmp_path / "ucm").symlink_to(world.train_jpg)
-    (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
-    run("sample", tmp_path / "chips", "-n", 3)
-    (tmp_path / "job.toml").write_text(JOB.format(recipe=recipe_file))
-    assert len(examples()) >= 6
-    for line in examples():
-        words = shlex.split(line)
-        small = SMALL.get(words[1], "").format(recipe=recipe_file).split()
-        done = run(*words[1:], *small, cwd=tmp_path)
-        assert done.returncode == 0, (line, done.stderr)
-    rows = (tmp_path / "submission.csv").read_text().splitlines()
-    assert rows[0] == "image_name,tags"
-    assert "tree" in json.loads((tmp_path / "ucm-model" / "manifest.json").read_text())["labels"]["labels"]
-
-
-def test_the_first_command_of_the_readme_tags_rendered_chips(tmp_path):
-    (whole,) = re.findall(r"^python3 -m venv .*$", README, re.MULTILINE)
-    after_installing = whole.split("pip install . && ")[1]
-    script = f'amazon_tags() {{ "{sys.executable}" -m amazon_tags "$@"; }}\n{after_installing}'
-    subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True)
-    rows = (tmp_path / "submission.csv").read_text().splitlines()
-    assert len(rows) == 13
-    assert all(row.split(",")[1] for row in rows[1:])
 
 
 def test_the_command_and_the_module_are_one(run):
