@@ -59,13 +59,13 @@ def train_command(
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
+    files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.training.train import TrainOptions, train
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
-    files = dict(options.parse_weights(text) for text in weights)
     source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(files, views, jobs))

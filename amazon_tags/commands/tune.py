@@ -43,6 +43,7 @@ def tune_command(
 
     Example: amazon_tags tune scores.csv labels.csv -o decision.json
     """
+    floors = dict(options.parse_recall_floor(text) for text in recalls)
     from amazon_tags.evaluation.tune import TuneRequest, tune, tune_text
     from amazon_tags.evaluation.tuning_page import render_page
     from amazon_tags.files import atomic, preflight
@@ -50,8 +51,7 @@ def tune_command(
 
     catch_signals()
     preflight.refuse_outputs([path for path in (output, page) if path], [scores, truth])
-    request = TuneRequest(beta, dict(options.parse_recall_floor(text) for text in recalls), groups)
-    outcome = tune(scores, truth, space=space, request=request)
+    outcome = tune(scores, truth, space=space, request=TuneRequest(beta, floors, groups))
     decision_file.write(output, outcome.space, outcome.tuned.decision)
     if page:
         atomic.write_text(page, render_page(outcome.space, outcome.problem, outcome.tuned, outcome.report))
