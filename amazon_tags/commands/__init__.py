@@ -1,4 +1,4 @@
-"""The command line, one file a command: parse, call one documented function, print.
+"""The command line, one file per command: read the options, call one documented function, print the result.
 
-Heavy imports stand inside the functions, so that `--help` answers at once.
+Heavy imports are inside the functions, so that `--help` answers at once.
 """

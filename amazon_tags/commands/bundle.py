@@ -10,7 +10,7 @@ from amazon_tags.errors import emit
 
 @click.group("bundle")
 def bundle_command() -> None:
-    """Look at a model folder.
+    """Verify a model bundle or print its card.
 
     Example: amazon_tags bundle verify model
     """
@@ -19,20 +19,24 @@ def bundle_command() -> None:
 @bundle_command.command("verify")
 @click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
 def verify_bundle(folder: Path | None) -> None:
-    """Check every file of BUNDLE (default: the one inside the package) and its golden scores.
+    """Check the hash of every file of BUNDLE, and that the model reproduces its golden scores.
+
+    Without BUNDLE, the model inside the package is checked.
 
     Example: amazon_tags bundle verify model
     """
     from amazon_tags.model import bundle
 
-    place = folder or bundle.DEFAULT
-    emit(f"{place}: {bundle.verify(place).files} files as the manifest says, golden scores reproduced\n")
+    path = folder or bundle.DEFAULT
+    emit(f"{path}: {bundle.verify(path).files} files match the manifest, golden scores reproduced\n")
 
 
 @bundle_command.command("show")
 @click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
 def show_bundle(folder: Path | None) -> None:
-    """Print the card of BUNDLE (default: the one inside the package).
+    """Print the card of BUNDLE: its use, measured scores, limits, data and licence.
+
+    Without BUNDLE, the card of the model inside the package is printed.
 
     Example: amazon_tags bundle show model
     """

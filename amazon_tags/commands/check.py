@@ -12,13 +12,14 @@ from amazon_tags.signals import catch_signals
 
 @click.command("check")
 @click.argument("table", type=options.FILE)
-@click.option("--like", type=options.FILE, help="A sample submission; the table must have its rows, all and no others.")
-@click.option("--repair", type=options.OUT, help="Write a mended copy here.")
+@click.option("--like", type=options.FILE, help="A sample submission; TABLE must contain exactly its rows.")
+@click.option("--repair", type=options.OUTPUT, help="Write a repaired copy of TABLE to this file.")
 @options.LABELS
 def check_command(table: Path, like: Path | None, repair: Path | None, space: str) -> None:
-    """Hold a TABLE of labels, or a submission, against the label space's rules.
+    """Check a TABLE of labels, or a submission, against the rules of the label space.
 
-    Ends with exit code 1 if anything is wrong, and says how often and where first.
+    Prints each kind of error with its count and its first chip. Ends with exit code 1 if there are errors and no
+    --repair.
 
     Example: amazon_tags check submission.csv --like sample_submission_v2.csv
     """

@@ -13,20 +13,30 @@ from amazon_tags.signals import catch_signals
 
 @click.command("embed")
 @options.CHIPS
-@click.option("--backbone", required=True, help="A name of the table in features/backbones.py, such as mobilenet_v2.")
-@click.option("-o", "--output", required=True, type=options.OUT, help="The feature bank to write, a folder.")
+@click.option(
+    "--backbone", required=True, help="A name from the table in features/networks/backbones.py, such as mobilenet_v2."
+)
+@click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the feature bank to write.")
 @click.option(
     "--weights",
     default="imagenet",
     show_default=True,
-    callback=options.weights,
-    help="imagenet, none or a .weights.h5 file.",
+    callback=options.check_weights,
+    help="The backbone's weights: imagenet, none (random) or a .weights.h5 file.",
 )
 @click.option(
-    "--layer", "--cut", default="top", show_default=True, help="Where to end the backbone: top or a layer's name."
+    "--layer",
+    "--cut",
+    default="top",
+    show_default=True,
+    help="The layer whose output becomes the vectors: top, or a layer's name.",
 )
 @click.option(
-    "--side", type=click.IntRange(0, 1024), default=0, help="Pixels of the network's input; 0: the backbone's."
+    "--side",
+    type=click.IntRange(0, 1024),
+    default=0,
+    show_default=True,
+    help="Side of the network's input in pixels; 0 is the backbone's own side.",
 )
 @options.VIEWS
 @options.JOBS
@@ -40,7 +50,9 @@ def embed_command(
     views: int,
     jobs: int,
 ) -> None:
-    """Write the vectors of CHIPS by a frozen backbone to a feature bank.
+    """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank.
+
+    Does nothing if the bank exists and belongs to the same chips, weights, layer and views.
 
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o bank
     """
@@ -48,7 +60,7 @@ def embed_command(
     from amazon_tags.training.embed import FeatureExtractor, embed
 
     catch_signals()
-    trunk = FeatureExtractor(backbone, layer, weights, side)
-    with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
-        done = embed(chips, output, trunk, views=views, jobs=jobs)
-    click.echo(f"{output}: {done}", err=True)
+    extractor = FeatureExtractor(backbone, layer, weights, side)
+    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
+        summary = embed(chips, output, extractor, views=views, jobs=jobs)
+    click.echo(f"{output}: {summary}", err=True)

@@ -12,14 +12,16 @@ from amazon_tags.errors import emit
 @click.command("evaluate")
 @click.argument("predicted", type=options.FILE)
 @click.argument("table", metavar="LABELS", type=options.FILE)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.JSON
 @options.LABELS
 def evaluate_command(predicted: Path, table: Path, as_json: bool, space: str) -> None:
-    """Measure PREDICTED tags against LABELS: F2, every label, intervals.
+    """Measure PREDICTED tags against the ground truth in LABELS.
+
+    Prints F2, and precision, recall and F2 of each label, with 95 % intervals.
 
     Example: amazon_tags evaluate submission.csv labels.csv
     """
     from amazon_tags.evaluation.evaluate import evaluate_tables, evaluation_text
 
-    measured = evaluate_tables(predicted, table, space=space)
-    emit(json.dumps(measured, indent=2) + "\n" if as_json else evaluation_text(measured))
+    report = evaluate_tables(predicted, table, space=space)
+    emit(json.dumps(report, indent=2) + "\n" if as_json else evaluation_text(report))

@@ -10,14 +10,14 @@ from amazon_tags.signals import catch_signals
 
 @click.command("leaks")
 @options.CHIPS
-@click.option("-o", "--output", type=options.OUT, help="Write the table here instead of to stdout.")
-@click.option("--mosaics", type=options.OUT, help="Also draw each mosaic of neighbours into this folder.")
+@options.TABLE_OUTPUT
+@click.option("--mosaics", type=options.OUTPUT, help="Also draw each mosaic of neighbours into this folder.")
 @options.JOBS
 def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | None, jobs: int) -> None:
-    """Find copies and neighbours among CHIPS: what folds must not tear apart.
+    """Find copies and neighbours among CHIPS, which must stay in one fold of cross-validation.
 
-    Writes image_name, group, copy_of, mosaic, row and column; train and tune take it as --groups. Neighbours are found
-    by their edges, among all pairs of chips.
+    Writes a CSV of image_name, group, copy_of, mosaic, row and column; train and tune read it as --groups. All pairs of
+    chips are compared, by content and by their edges.
 
     Example: amazon_tags leaks chips/ -o groups.csv --mosaics mosaics
     """
@@ -28,9 +28,9 @@ def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | 
     preflight.refuse_outputs([output] if output else [], chips)
     if mosaics:
         preflight.refuse_filled(mosaics)
-    found = find_leaks(chips, jobs=jobs)
+    leaks = find_leaks(chips, jobs=jobs)
     if mosaics:
-        draw_mosaics(mosaics, found)
+        draw_mosaics(mosaics, leaks)
     with atomic.atomic_text(output) as stream:
-        write_leaks(stream, found)
-    click.echo(leaks_text(found), err=True)
+        write_leaks(stream, leaks)
+    click.echo(leaks_text(leaks), err=True)

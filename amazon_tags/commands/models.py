@@ -12,7 +12,7 @@ from amazon_tags.signals import catch_signals
 
 @click.group("models")
 def models_command() -> None:
-    """Look at a registry of models, and move its pointers.
+    """Show the models of a registry, and choose which of them is the current one.
 
     Example: amazon_tags models list models/
     """
@@ -20,9 +20,9 @@ def models_command() -> None:
 
 @models_command.command("list")
 @click.argument("folder", metavar="REGISTRY", type=options.FOLDER)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.JSON
 def list_models(folder: Path, as_json: bool) -> None:
-    """List the models of REGISTRY, the oldest first, and the moves of its pointers.
+    """List the models of REGISTRY, oldest first, and the log of promotions and rollbacks.
 
     Example: amazon_tags models list models/
     """
@@ -36,7 +36,7 @@ def list_models(folder: Path, as_json: bool) -> None:
 @click.argument("folder", metavar="REGISTRY", type=options.FOLDER)
 @click.argument("name", required=False)
 def show_model(folder: Path, name: str | None) -> None:
-    """Print the card of the model NAME of REGISTRY, or of its current one.
+    """Print the card of model NAME in REGISTRY; without NAME, of the current model.
 
     Example: amazon_tags models show models/
     """
@@ -50,13 +50,13 @@ def show_model(folder: Path, name: str | None) -> None:
 
 
 @models_command.command("promote")
-@click.argument("folder", metavar="REGISTRY", type=options.OUT)
+@click.argument("folder", metavar="REGISTRY", type=options.OUTPUT)
 @click.argument("model", metavar="NAME|BUNDLE")
-@click.option("--why", default="by hand", show_default=True, help="What the log shall say.")
+@options.WHY
 def promote_model(folder: Path, model: str, why: str) -> None:
-    """Make a model the current one of REGISTRY: one that it has, by its name, or a BUNDLE, which is copied in.
+    """Make a model the current one of REGISTRY: a model of the registry by NAME, or a BUNDLE, which is copied in.
 
-    Nothing is compared: amazon_tags retrain does that.
+    The models are not compared; amazon_tags retrain does that.
 
     Example: amazon_tags models promote models/ model
     """
@@ -64,13 +64,13 @@ def promote_model(folder: Path, model: str, why: str) -> None:
 
     catch_signals()
     name = model if registry.NAME.fullmatch(model) else registry.add(folder, Path(model))
-    after = registry.promote(folder, name, why=why)
-    emit(f"{after.current} is current; {after.previous or 'none'} was\n")
+    pointers = registry.promote(folder, name, why=why)
+    emit(f"current: {pointers.current}, previous: {pointers.previous or 'none'}\n")
 
 
 @models_command.command("rollback")
 @click.argument("folder", metavar="REGISTRY", type=options.FOLDER)
-@click.option("--why", default="by hand", show_default=True, help="What the log shall say.")
+@options.WHY
 def roll_back(folder: Path, why: str) -> None:
     """Exchange the current and the previous model of REGISTRY.
 
@@ -79,5 +79,5 @@ def roll_back(folder: Path, why: str) -> None:
     from amazon_tags.model import registry
 
     catch_signals()
-    after = registry.rollback(folder, why=why)
-    emit(f"{after.current} is current; {after.previous} was\n")
+    pointers = registry.rollback(folder, why=why)
+    emit(f"current: {pointers.current}, previous: {pointers.previous}\n")

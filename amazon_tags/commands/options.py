@@ -1,4 +1,49 @@
-"""Options that commands share, and how the values of some are read."""
+"""Options that several commands share, and the functions that read their values.
+
+Index: every option, and the commands that use it. A test holds it against the commands.
+
+Option                   Commands
+-----------------------  --------
+--at                     schedule
+--backbone               embed
+--beta                   tune
+--checkpoint, --journal  predict
+--colours                drift
+--cron                   schedule
+--decision               decide
+--device                 predict
+--discrepancy            drift
+--errors                 predict
+--groups                 train, tune
+--html                   tune
+--jobs                   predict, embed, train, leaks, pairs, sample
+--json                   evaluate, tune, models list, drift
+--k8s                    schedule
+--labels                 train, evaluate, tune, check
+--layer, --cut           embed
+--like                   predict, check, sample
+--model                  predict
+--monitor                predict
+--mosaics                leaks
+-n                       sample
+--note                   train
+-o, --output             predict, embed, train, tune, decide, leaks, pairs
+--on-error               predict
+--precision              predict
+--recall                 tune
+--recipe                 train
+--repair                 check
+--scores                 predict
+--seed                   sample
+--side                   embed
+--skip-missing           train
+--stability              drift
+--systemd                schedule
+--unlabelled             train
+--views                  predict, embed, train
+--weights                embed, train
+--why                    models promote, models rollback
+"""
 
 import os
 from pathlib import Path
@@ -6,59 +51,38 @@ from pathlib import Path
 import click
 
 
-def space(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """A label space, whose file must exist if it is one."""
+def check_label_space(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return the name of a label space, or raise a usage error for a TOML file that does not exist."""
     if value.endswith(".toml") and not Path(value).is_file():
         raise click.BadParameter(f"file {value!r} does not exist.")
     return value
 
 
-def weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """What a backbone starts from."""
+def check_weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return what a backbone's weights start from, or raise a usage error for a file that does not exist."""
     if value not in ("imagenet", "none") and not Path(value).is_file():
-        raise click.BadParameter(f"{value!r} is neither imagenet nor none nor a file that exists.")
+        raise click.BadParameter(f"{value!r} is neither imagenet, none nor an existing file.")
     return value
 
 
-CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=lambda: os.cpu_count() or 1,
-    show_default="all cores",
-    help="Threads.",
-)
-VIEWS = click.option(
-    "--views", type=click.IntRange(1, 8), default=1, show_default=True, help="Dihedral views of a chip to average."
-)
-LABELS = click.option(
-    "--labels",
-    "space",
-    default="planet",
-    show_default=True,
-    callback=space,
-    help="planet, table (whatever labels the table holds) or a TOML file.",
-)
-GROUPS = click.option(
-    "--groups",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV of image_name,group, as amazon_tags leaks writes it; chips of one group stay in one fold.",
-)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-OUT = click.Path(path_type=Path)
+def parse_weights(text: str) -> tuple[str, Path]:
+    """Return the backbone's name and the weight file of BACKBONE=FILE.
 
-
-def pair(text: str) -> tuple[str, Path]:
-    """A backbone and the file of its weights."""
+    Raises:
+        click.BadParameter: the text has no `=`, or the file does not exist.
+    """
     name, sign, path = text.partition("=")
     if not sign or not Path(path).is_file():
         raise click.BadParameter(f"{text!r} must be BACKBONE=FILE with a file that exists", param_hint="--weights")
     return name, Path(path)
 
 
-def floor(text: str) -> tuple[str, float]:
-    """A label and the recall that it must reach."""
+def parse_recall_floor(text: str) -> tuple[str, float]:
+    """Return the label and the lowest recall of LABEL>=RECALL.
+
+    Raises:
+        click.BadParameter: the text has no `>=`, or the recall is not from 0 to 1.
+    """
     name, sign, recall = text.partition(">=")
     try:
         value = float(recall)
@@ -67,3 +91,40 @@ def floor(text: str) -> tuple[str, float]:
     if not sign or not 0 <= value <= 1:
         raise click.BadParameter(f"{text!r} must be LABEL>=RECALL with a recall from 0 to 1", param_hint="--recall")
     return name.strip(), value
+
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+OUTPUT = click.Path(path_type=Path)
+
+CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+GROUPS = click.option(
+    "--groups",
+    type=FILE,
+    help="A CSV of image_name,group, as amazon_tags leaks writes it; chips of one group stay in one fold.",
+)
+JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=lambda: os.cpu_count() or 1,
+    show_default="all cores",
+    help="Number of threads.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+LABELS = click.option(
+    "--labels",
+    "space",
+    default="planet",
+    show_default=True,
+    callback=check_label_space,
+    help="Label space: planet, table (the labels that the table contains) or a TOML file.",
+)
+TABLE_OUTPUT = click.option("-o", "--output", type=OUTPUT, help="Write the table to this file instead of stdout.")
+VIEWS = click.option(
+    "--views",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Average the output over this many dihedral views (rotations and mirror images) of each chip.",
+)
+WHY = click.option("--why", default="by hand", show_default=True, help="The reason to write into the registry's log.")

@@ -11,10 +11,10 @@ from amazon_tags.signals import catch_signals
 @click.command("pairs")
 @click.argument("jpgs", type=click.Path(exists=True, path_type=Path))
 @click.argument("tifs", type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", type=options.OUT, help="Write the table here instead of to stdout.")
+@options.TABLE_OUTPUT
 @options.JOBS
 def pairs_command(jpgs: Path, tifs: Path, output: Path | None, jobs: int) -> None:
-    """Say of the chips that JPGS and TIFS both hold whether they show one place, how far apart, and in which bands.
+    """Compare the JPG and the TIF of each name: do they show the same place, at which shift, with which band order?
 
     Example: amazon_tags pairs train-jpg/ train-tif-v2/ -o pairs.csv
     """
@@ -23,7 +23,7 @@ def pairs_command(jpgs: Path, tifs: Path, output: Path | None, jobs: int) -> Non
 
     catch_signals()
     preflight.refuse_outputs([output] if output else [], [jpgs, tifs])
-    found = compare_pairs([jpgs], [tifs], jobs=jobs)
+    pairs = compare_pairs([jpgs], [tifs], jobs=jobs)
     with atomic.atomic_text(output) as stream:
-        write_pairs(stream, found)
-    click.echo(pairs_text(found), err=True)
+        write_pairs(stream, pairs)
+    click.echo(pairs_text(pairs), err=True)

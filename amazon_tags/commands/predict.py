@@ -1,7 +1,6 @@
 """`amazon_tags predict`."""
 
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
@@ -13,9 +12,9 @@ from amazon_tags.signals import catch_signals
 
 @click.command("predict")
 @options.CHIPS
-@click.option("--model", type=options.FOLDER, help="A bundle, or a registry; without it the bundle in the package.")
-@click.option("-o", "--output", type=options.OUT, help="Write the tags here instead of to stdout.")
-@click.option("--scores", "score_table", type=options.OUT, help="Also write the scores, as .csv or .parquet.")
+@click.option("--model", type=options.FOLDER, help="A bundle or a registry; without it, the model inside the package.")
+@options.TABLE_OUTPUT
+@click.option("--scores", type=options.OUTPUT, help="Also write the scores to this .csv or .parquet file.")
 @click.option("--like", type=options.FILE, help="A sample submission: write exactly its rows, in its order.")
 @options.VIEWS
 @click.option(
@@ -23,77 +22,71 @@ from amazon_tags.signals import catch_signals
     type=click.Choice(["auto", "f32", "bf16", "int8"]),
     default="auto",
     show_default=True,
-    help="What to compute in; auto: the fastest that costs at most 0.001 of F2, by the bundle's own measure.",
+    help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
     default="auto",
     show_default=True,
-    help="Where to compute; auto: on a GPU if there is one and the gpu extra.",
+    help="Where to compute; auto: on a GPU if there is one and the gpu extra is installed.",
 )
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip", "fill"]),
     default="fail",
     show_default=True,
-    help="What becomes of a chip that cannot be used; skip and fill name it in errors.jsonl.",
+    help="For a chip that cannot be read: fail stops, skip leaves it out, fill writes common tags. "
+    "skip and fill list it in the --errors file.",
 )
 @click.option(
-    "--errors", type=options.OUT, default=Path("errors.jsonl"), show_default=True, help="Where skip and fill report."
+    "--errors",
+    type=options.OUTPUT,
+    default=Path("errors.jsonl"),
+    show_default=True,
+    help="The file in which skip and fill list unusable chips.",
 )
 @click.option(
+    "--checkpoint",
     "--journal",
-    "journal_folder",
-    type=options.OUT,
-    help="Keep what is done in this folder: the same command goes on from it after a kill.",
+    "checkpoint",
+    type=options.OUTPUT,
+    help="Keep finished scores in this folder, so that the same command resumes after an interruption.",
 )
 @click.option(
-    "--monitor", "log", type=options.OUT, help="Append a line to this log: what was seen, against the training chips."
+    "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
 @options.JOBS
 def predict_command(
     chips: tuple[Path, ...],
     model: Path | None,
     output: Path | None,
-    score_table: Path | None,
+    scores: Path | None,
     like: Path | None,
     views: int,
     precision: str,
     device: str,
     on_error: str,
     errors: Path,
-    journal_folder: Path | None,
+    checkpoint: Path | None,
     log: Path | None,
     jobs: int,
 ) -> None:
-    """Tag CHIPS (a folder, files, a zip or tar): one row of image_name,tags a chip, on stdout.
+    """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
 
     Example: amazon_tags predict chips/ > submission.csv
     """
-    from amazon_tags.model import bundle, registry, training_record
-    from amazon_tags.prediction.checkpoint import predict_with_checkpoint
-    from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
-    from amazon_tags.prediction.predict import find_chips, predict_chips
-    from amazon_tags.prediction.submission import OutputPaths, write_submission
+    from amazon_tags.prediction.submission import OutputPaths
+    from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
 
     catch_signals()
-    places = OutputPaths(output, score_table, errors if on_error != "fail" else None, log)
     if like and on_error == "skip":
-        raise click.UsageError("--like promises a row for each of its names; use --on-error fill instead of skip.")
-    paths = find_chips(chips, like)
-    places.refuse(paths.files(), [like] if like else [])
-    with registry.hold_model(model or bundle.DEFAULT) as folder:
-        loaded = bundle.load(folder, jobs=jobs, precision=precision, device=device)
-        tag = partial(predict_with_checkpoint, journal_folder) if journal_folder else predict_chips
-        tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
-        if log:
-            training, seen = training_record.read_required(folder), RunStatistics()
-            tagged = watch_run(tagged, seen)
-        bad = write_submission(tagged, loaded.space, places, total=len(paths))
-        if log:
-            append_line(log, monitor_line(seen, loaded, training))
-    if bad:
-        verb = "skipped" if on_error == "skip" else "filled"
-        click.echo(f"{bad} of {len(paths)} chips could not be used and were {verb}; see {errors}.", err=True)
+        raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
+    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
+    tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs)
+    summary = tag_chips(chips, outputs, model=model, options=tag_options)
+    if summary.unusable:
+        result = "skipped" if on_error == "skip" else "filled"
+        counts = f"{summary.unusable} of {summary.chips} chips"
+        click.echo(f"{counts} could not be used and were {result}; see {errors}.", err=True)
         sys.exit(SKIPPED)

@@ -15,10 +15,10 @@ from amazon_tags.signals import catch_signals
 @click.command("retrain")
 @click.argument("config", type=options.FILE)
 def retrain_command(config: Path) -> None:
-    """Train anew if labels or chips are new, and promote what is not worse than the current model.
+    """Train a candidate if labels or chips are new, and promote it if it is not worse than the current model.
 
-    CONFIG is a TOML file. Prints one line of JSON. Ends with 0 if a model was promoted or nothing is new, with 20 if
-    the data or the candidate was rejected; the current model then stays.
+    CONFIG is a TOML file. Prints one line of JSON. Ends with 0 if a model was promoted or nothing is new, and with 20
+    if the data or the candidate was rejected; the current model then stays.
 
     Example: amazon_tags retrain job.toml
     """
@@ -26,8 +26,8 @@ def retrain_command(config: Path) -> None:
     from amazon_tags.retraining.retrain import retrain
 
     catch_signals()
-    emit("")  # where stdout is closed, that is said before the work
-    with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
+    emit("")  # reports a closed stdout before the work, not after it
+    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         result = retrain(config)
     emit(json.dumps(result) + "\n")
     if result["outcome"] == "rejected":

@@ -9,17 +9,23 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("sample")
-@click.argument("folder", type=options.OUT)
-@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=12, show_default=True, help="How many chips.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same chips.")
+@click.argument("folder", type=options.OUTPUT)
+@click.option(
+    "-n", "count", type=click.IntRange(1, 1_000_000), default=12, show_default=True, help="Number of chips to render."
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed; the same seed gives equal chips."
+)
 @click.option(
     "--like",
     type=options.FILE,
-    help="A label table of the competition: render its layout, tags mixed as there, and test chips in proportion.",
+    help="A label table of the competition: render its folders, with tags as frequent as there.",
 )
 @options.JOBS
 def sample_command(folder: Path, count: int, seed: int, like: Path | None, jobs: int) -> None:
-    """Render chips for trying things out into FOLDER, with labels.csv; they are no satellite images and say so.
+    """Render chips and labels.csv into FOLDER, for first trials.
+
+    The chips are drawings, not satellite images, and are marked as such.
 
     Example: amazon_tags sample chips/
     """
@@ -28,8 +34,8 @@ def sample_command(folder: Path, count: int, seed: int, like: Path | None, jobs:
     catch_signals()
     if like:
         total = sample_competition.write_competition(folder, like, count, seed=seed, jobs=jobs)
-        told = f"{total} rendered chips in the competition's layout"
+        summary = f"{total} rendered chips in the competition's layout"
     else:
         sample.write(folder, count, seed=seed)
-        told = f"{count} rendered chips and labels.csv"
-    click.echo(f"{folder}: {told}", err=True)
+        summary = f"{count} rendered chips and labels.csv"
+    click.echo(f"{folder}: {summary}", err=True)

@@ -10,10 +10,10 @@ from amazon_tags.errors import emit
 
 @click.command("schedule")
 @click.argument("config", type=options.FILE)
-@click.option("--systemd", "kind", flag_value="systemd", help="A service and its timer.")
-@click.option("--cron", "kind", flag_value="cron", help="A line of a crontab.")
-@click.option("--k8s", "kind", flag_value="k8s", help="A CronJob of Kubernetes.")
-@click.option("--at", default="03:00", show_default=True, metavar="HH:MM", help="When, every day.")
+@click.option("--systemd", "kind", flag_value="systemd", help="Print a systemd service and its timer.")
+@click.option("--cron", "kind", flag_value="cron", help="Print a crontab line.")
+@click.option("--k8s", "kind", flag_value="k8s", help="Print a Kubernetes CronJob.")
+@click.option("--at", default="03:00", show_default=True, metavar="HH:MM", help="The time of day of the run.")
 def schedule_command(config: Path, kind: str | None, at: str) -> None:
     """Print a unit that runs amazon_tags retrain CONFIG every day.
 
@@ -22,5 +22,5 @@ def schedule_command(config: Path, kind: str | None, at: str) -> None:
     from amazon_tags.retraining.schedule import KINDS, schedule_unit
 
     if kind is None:
-        raise click.UsageError(f"name what runs it: --{', --'.join(KINDS)}.")
+        raise click.UsageError(f"no scheduler was named; add --{' or --'.join(KINDS)}.")
     emit(schedule_unit(config, kind, at=at))

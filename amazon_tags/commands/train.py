@@ -14,28 +14,28 @@ from amazon_tags.signals import catch_signals
 @click.command("train")
 @click.argument("chips", type=options.FOLDER)
 @click.argument("table", metavar="LABELS", type=options.FILE)
-@click.option("-o", "--output", required=True, type=options.OUT, help="The bundle to write, a folder.")
+@click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the bundle to write.")
 @click.option(
     "--recipe",
     default="default",
     show_default=True,
-    help="A TOML file, or default, distilled, ensemble, frozen, hyperrule or quick.",
+    help="default, distilled, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
 @click.option(
     "--weights",
     multiple=True,
     metavar="BACKBONE=FILE",
-    help="Start a backbone from a file instead of ImageNet's cache.",
+    help="Start a backbone from this file instead of the downloaded ImageNet weights.",
 )
-@click.option("--skip-missing", is_flag=True, help="Leave out labelled chips that are missing from CHIPS.")
+@click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(
     "--unlabelled",
     multiple=True,
     type=options.FOLDER,
-    help="Chips without labels, for members of the recipe that have teachers.",
+    help="A folder of chips without labels, for members of the recipe that have teachers.",
 )
 @options.GROUPS
-@click.option("--note", default="", help="What the card shall say of the data: where it is from, on which terms.")
+@click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
 @options.LABELS
 @options.VIEWS
 @options.JOBS
@@ -53,19 +53,19 @@ def train_command(
     views: int,
     jobs: int,
 ) -> None:
-    """Train a model on CHIPS and their LABELS (image_name,tags); out-of-fold scores go beside the bundle.
+    """Train a model on CHIPS and their LABELS (image_name,tags) and write it as a bundle.
 
-    A run that was stopped goes on where it was when it is started again.
+    Out-of-fold scores are written beside the bundle. The same command resumes a run that was interrupted.
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
+    files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.training.train import TrainOptions, train
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
-    given = dict(options.pair(text) for text in weights)
     source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
-    with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
-        train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(given, views, jobs))
+    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
+        train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(files, views, jobs))

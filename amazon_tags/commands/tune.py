@@ -13,14 +13,18 @@ from amazon_tags.signals import catch_signals
 @click.command("tune")
 @click.argument("scores", type=options.FILE)
 @click.argument("truth", metavar="LABELS", type=options.FILE)
-@click.option("-o", "--output", required=True, type=options.OUT, help="The decision to write, as JSON.")
+@click.option("-o", "--output", required=True, type=options.OUTPUT, help="The JSON file of the decision to write.")
 @click.option("--beta", type=click.FloatRange(0.01, 100), default=2, show_default=True, help="The beta of F-beta.")
 @click.option(
-    "--recall", "recalls", multiple=True, metavar="LABEL>=RECALL", help="A recall to reach, such as road>=0.8."
+    "--recall",
+    "recalls",
+    multiple=True,
+    metavar="LABEL>=RECALL",
+    help="The lowest recall that a label may have, such as road>=0.8.",
 )
 @options.GROUPS
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--html", "page_path", type=options.OUT, help="Also write the report as a page with curves.")
+@options.JSON
+@click.option("--html", "page", type=options.OUTPUT, help="Also write the report as an HTML page with curves.")
 @options.LABELS
 def tune_command(
     scores: Path,
@@ -30,25 +34,25 @@ def tune_command(
     recalls: tuple[str, ...],
     groups: Path | None,
     as_json: bool,
-    page_path: Path | None,
+    page: Path | None,
     space: str,
 ) -> None:
-    """Choose how SCORES become tags by the truth in LABELS; says what that is worth on held-out chips.
+    """Choose how SCORES become tags, using the ground truth in LABELS, and measure the choice on held-out chips.
 
-    SCORES are CSV or Parquet, a column a label, of chips that the network had not seen.
+    SCORES is a CSV or Parquet table, one column per label, of chips that the model was not trained on.
 
     Example: amazon_tags tune scores.csv labels.csv -o decision.json
     """
+    floors = dict(options.parse_recall_floor(text) for text in recalls)
     from amazon_tags.evaluation.tune import TuneRequest, tune, tune_text
     from amazon_tags.evaluation.tuning_page import render_page
     from amazon_tags.files import atomic, preflight
     from amazon_tags.model import decision_file
 
     catch_signals()
-    preflight.refuse_outputs([path for path in (output, page_path) if path], [scores, truth])
-    request = TuneRequest(beta, dict(options.floor(entry) for entry in recalls), groups)
-    outcome = tune(scores, truth, space=space, request=request)
+    preflight.refuse_outputs([path for path in (output, page) if path], [scores, truth])
+    outcome = tune(scores, truth, space=space, request=TuneRequest(beta, floors, groups))
     decision_file.write(output, outcome.space, outcome.tuned.decision)
-    if page_path:
-        atomic.write_text(page_path, render_page(outcome.space, outcome.problem, outcome.tuned, outcome.report))
+    if page:
+        atomic.write_text(page, render_page(outcome.space, outcome.problem, outcome.tuned, outcome.report))
     emit(json.dumps(outcome.report, indent=2) + "\n" if as_json else tune_text(outcome.report))

@@ -184,7 +184,7 @@ def work_folder(options: argparse.Namespace, examples: Examples, settings: Membe
 
 def members_with_weights(recipe: Recipe, options: argparse.Namespace) -> Sequence[MemberSettings]:
     """Return the recipe's members, starting from the weight files of the command line."""
-    files = dict(command_options.pair(text) for text in options.weights)
+    files = dict(command_options.parse_weights(text) for text in options.weights)
     return [
         replace(settings, weights=str(files.get(settings.backbone, settings.weights))) for settings in recipe.members
     ]

@@ -119,7 +119,7 @@ def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
         registry.promote(home, "0" * 12, why="")
     assert (home / registry.POINTERS).read_text() == text
     done = run("models", "promote", home, first)
-    assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
+    assert (done.returncode, done.stdout) == (0, f"current: {first}, previous: none\n")
     (home / registry.POINTERS).write_text("again")
     registry.promote(home, first, why="")
     kept = [(home / f"damaged-{number}-pointers.json").read_text() for number in (1, 2)]
@@ -135,7 +135,7 @@ def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
     assert "manifest.json is damaged" in damage[second]
     assert run("models", "list", home).stdout.count("is damaged") == 1
     done = run("models", "promote", home, model)
-    assert (done.returncode, done.stdout) == (0, f"{first} is current; none was\n")
+    assert (done.returncode, done.stdout) == (0, f"current: {first}, previous: none\n")
     assert bundle.verify(home / first)
 
 
@@ -253,7 +253,7 @@ def test_the_commands_list_show_promote_and_roll_back(two, model, run, tmp_path)
     for name in (first, second):
         done = run("models", "promote", home, name, "--why", "tried out")
         assert done.returncode == 0, done.stderr
-    assert run("models", "rollback", home).stdout == f"{first} is current; {second} was\n"
+    assert run("models", "rollback", home).stdout == f"current: {first}, previous: {second}\n"
     listed = run("models", "list", home).stdout
     assert f"{first}" in listed
     assert "tried out" in listed
@@ -262,7 +262,7 @@ def test_the_commands_list_show_promote_and_roll_back(two, model, run, tmp_path)
     assert run("models", "show", home, second).stdout == "another card\n"
     assert run("models", "show", home).stdout == bundle.read_card(model)
     fresh = run("models", "promote", tmp_path / "fresh", model)
-    assert fresh.stdout == f"{first} is current; none was\n"
+    assert fresh.stdout == f"current: {first}, previous: none\n"
     (home / registry.POINTERS).unlink()
     assert run("models", "show", home, second).stdout == "another card\n"
     missing = run("models", "show", home, "0123456789ab")

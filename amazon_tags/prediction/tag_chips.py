@@ -1,0 +1,81 @@
+"""What `amazon_tags predict` does: read chips, tag them with a model, and write the results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from amazon_tags.model import bundle, registry, training_record
+from amazon_tags.prediction.checkpoint import predict_with_checkpoint
+from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
+from amazon_tags.prediction.predict import find_chips, predict_chips
+from amazon_tags.prediction.submission import OutputPaths, write_submission
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How to tag chips; the values are those of the options of `amazon_tags predict`.
+
+    Attributes:
+        like: a sample submission, whose rows are written in its order.
+        views: dihedral views, 1 to 8, whose scores are averaged.
+        precision: `auto`, `f32`, `bf16` or `int8`.
+        device: `auto`, `cpu` or `gpu`.
+        on_error: `fail`, `skip` or `fill`, for chips that cannot be used.
+        checkpoint: a folder for finished scores, from which an interrupted run resumes.
+        jobs: threads.
+    """
+
+    like: Path | None = None
+    views: int = 1
+    precision: str = "auto"
+    device: str = "auto"
+    on_error: str = "fail"
+    checkpoint: Path | None = None
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class TagSummary:
+    """The number of chips of a run, and how many of them could not be used."""
+
+    chips: int
+    unusable: int
+
+
+def tag_chips(
+    inputs: Sequence[Path], outputs: OutputPaths, *, model: Path | None = None, options: TagOptions | None = None
+) -> TagSummary:
+    """Tag chips and write tags, scores, errors and the monitor's line to the files that `outputs` names.
+
+    Rows are written as soon as they are decided. The output files are checked before any chip is read.
+
+    Args:
+        inputs: folders, files, zip or tar archives.
+        outputs: where to write.
+        model: a bundle, or a registry, whose current model is used; None is the model inside the package.
+        options: how to tag.
+
+    Raises:
+        BundleError: the model is damaged or of another format.
+        ChipError: a chip cannot be used and `on_error` is `fail`.
+        OSError: a file cannot be read or written.
+        ValueError: there are no chips, or an output would replace an input.
+    """
+    options = options or TagOptions()
+    paths = find_chips(inputs, options.like)
+    outputs.refuse(paths.files(), [options.like] if options.like else [])
+
+    with registry.hold_model(model or bundle.DEFAULT) as folder:
+        loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
+        predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
+        tagged = predict(paths, loaded, views=options.views, on_error=options.on_error, jobs=options.jobs)
+
+        if outputs.log is None:
+            unusable = write_submission(tagged, loaded.space, outputs, total=len(paths))
+        else:
+            training, statistics = training_record.read_required(folder), RunStatistics()
+            unusable = write_submission(watch_run(tagged, statistics), loaded.space, outputs, total=len(paths))
+            append_line(outputs.log, monitor_line(statistics, loaded, training))
+
+    return TagSummary(len(paths), unusable)

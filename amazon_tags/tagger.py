@@ -1,0 +1,158 @@
+"""The Python interface of prediction: a model that tags files or arrays.
+
+`amazon_tags predict` is for long runs: it streams, resumes and writes files. `Tagger` returns its results in memory.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amazon_tags.model import bundle, registry
+from amazon_tags.model.bundle import Bundle
+from amazon_tags.prediction.predict import find_chips, score_chips
+from amazon_tags.tables import labels
+from ensemble.arrays import Scores
+from features.images import chips
+from features.images.views import VIEWS, view
+
+ChipArray = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, height, width, bands)
+ChipFiles = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+CHIPS_PER_BATCH = 64  # chips resized and scored at a time, so that memory does not grow with the array
+
+
+@dataclass(frozen=True)
+class ChipTags:
+    """The result for one chip.
+
+    Attributes:
+        name: the file's name without its suffix; `chip_0`, `chip_1`, ... for the chips of an array.
+        tags: the names of its tags, in the label space's order.
+        scores: the score of every label, from 0 to 1, in the label space's order.
+    """
+
+    name: str
+    tags: list[str]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Tagger:
+    """A loaded model, ready to tag chips; create it with `Tagger.load`."""
+
+    model: Bundle
+    jobs: int = 1
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        precision: str = "auto",
+        device: str = "auto",
+        jobs: int | None = None,
+    ) -> "Tagger":
+        """Load a model and check that it reproduces its golden scores.
+
+        Args:
+            path: a bundle, or a registry, whose current model is loaded; None is the model inside the package.
+            precision: `auto`, `f32`, `bf16` or `int8`, as in `amazon_tags predict --precision`.
+            device: `auto`, `cpu` or `gpu`.
+            jobs: threads; None is one per core.
+
+        Raises:
+            BundleError: the bundle is damaged, missing or of another format.
+            RegistryError: the registry has no current model.
+            ValueError: the bundle was not measured in this precision, or this machine lacks the precision or device.
+        """
+        threads = jobs or os.cpu_count() or 1
+        with registry.hold_model(Path(path) if path else bundle.DEFAULT) as folder:
+            return cls(bundle.load(folder, jobs=threads, precision=precision, device=device), threads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels, in the order of the columns of `scores`."""
+        return self.model.space.names
+
+    def predict(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> list[ChipTags]:
+        """Return the tags and scores of every chip: files in natural order of their names, arrays in their own.
+
+        Args:
+            inputs: a file, folder, zip or tar archive, a list of these, or an array (chips, height, width, bands) of
+                uint8 (red, green, blue) or uint16 (blue, green, red, near infrared), or of the model's own bands.
+            views: dihedral views, 1 to 8, whose scores are averaged.
+
+        Raises:
+            ChipError: a chip is damaged or its bands are not the model's.
+            FileNotFoundError: a path does not exist.
+            TypeError: the array's values are not uint8 or uint16.
+            ValueError: the array has another number of dimensions, or a path contains no chips.
+        """
+        return [
+            ChipTags(name, labels.decode(self.model.space, tags), dict(zip(self.labels, scores.tolist(), strict=True)))
+            for names, matrix in self._score(inputs, views)
+            for name, scores, tags in zip(names, matrix, self.model.decide(matrix), strict=True)
+        ]
+
+    def scores(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> Scores:
+        """Return the scores (chips, labels), float32 from 0 to 1; arguments and order are those of `predict`."""
+        parts = [matrix for _, matrix in self._score(inputs, views)]
+        return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
+
+    def _score(self, inputs: ChipFiles | ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
+        """Yield the names and scores of the next chips, in order."""
+        if not 1 <= views <= VIEWS:
+            raise ValueError(f"views is {views}, but must be from 1 to {VIEWS}.")
+        return self._score_array(inputs, views) if isinstance(inputs, np.ndarray) else self._score_files(inputs, views)
+
+    def _score_files(self, inputs: ChipFiles, views: int) -> Iterator[tuple[list[str], Scores]]:
+        paths = find_chips(_paths(inputs))
+        first = 0
+        for part in score_chips(paths, self.model, views=views, jobs=self.jobs):
+            names = paths[first : first + len(part.scores)].names()
+            first += len(names)
+            yield names, part.scores
+
+    def _score_array(self, array: ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
+        _refuse_array(array)
+        spec = self.model.spec
+        for first in range(0, len(array), CHIPS_PER_BATCH):
+            names = [f"chip_{row}" for row in range(first, min(first + CHIPS_PER_BATCH, len(array)))]
+            batch = np.empty((len(names), spec.side, spec.side, len(spec.bands)), spec.dtype)
+            for row, name in enumerate(names):
+                batch[row] = chips.resize(chips.conform(array[first + row], spec, Path(name)), spec.side)
+
+            turned = [view(batch, number) for number in range(views)]
+            outputs = [np.stack([network(pixels) for pixels in turned]) for network in self.model.networks]
+            yield names, self.model.scores(outputs)
+
+
+def _paths(inputs: ChipFiles) -> list[Path]:
+    entries = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    for entry in entries:
+        if not isinstance(entry, str | os.PathLike):
+            raise TypeError(
+                f"the list contains a {type(entry).__name__}, but must contain paths; "
+                "join arrays of one shape by np.stack into one array (chips, height, width, bands)."
+            )
+    return [Path(entry) for entry in entries]
+
+
+def _refuse_array(array: ChipArray) -> None:
+    """Raise TypeError or ValueError for an array that cannot hold chips."""
+    if array.dtype not in (np.uint8, np.uint16):
+        raise TypeError(
+            f"the array's values are {array.dtype}, but must be uint8 or uint16, not normalised; "
+            "convert it, for example (255 * array).round().astype('uint8')."
+        )
+    if array.ndim != 4:
+        raise ValueError(
+            f"the array has shape {array.shape}, but must be (chips, height, width, bands); "
+            "write chip[np.newaxis] for a single chip."
+        )
+    if 0 in array.shape[1:]:
+        raise ValueError(f"the array has shape {array.shape}, and its chips have no pixels.")

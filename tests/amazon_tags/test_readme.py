@@ -1,0 +1,105 @@
+"""The READMEs are true: their commands run, their Python examples print what they say, their links lead somewhere."""
+
+import doctest
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README, COMMANDS = (ROOT / name for name in ("README.md", "amazon_tags/README.md"))
+MAX_README_LINES = 180  # what a newcomer reads in five minutes
+JOB = """
+registry = "kept"
+recipe = "{recipe}"
+[[data]]
+chips = "train-jpg"
+table = "train_v2.csv"
+"""
+SMALL = {  # appended to a command, so that it takes seconds; of an option given twice the last value counts
+    "sample": "-n 4",
+    "train": "--recipe {recipe}",
+    "embed": "--backbone toy --weights none",
+}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def command_lines(page: Path) -> list[str]:
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("amazon_tags ")]
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
+
+
+@pytest.mark.slow
+def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file, tmp_path):
+    links = {
+        "train-jpg": world.train_jpg,
+        "train-tif-v2": world.train_tif,
+        "test-jpg": world.test_jpg,
+        "train_v2.csv": world.labels,
+        "sample_submission_v2.csv": world.sample,
+        "my-chips": world.train_jpg,
+        "new-chips": world.test_jpg,
+    }
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
+    (tmp_path / "job.toml").write_text(JOB.format(recipe=recipe_file))
+    run("sample", tmp_path / "chips", "-n", 3)
+
+    lines = [*command_lines(COMMANDS), *command_lines(README)]
+    assert len(lines) >= 30
+    for line in lines:
+        words = shlex.split(line)
+        small = SMALL.get(words[1], "").format(recipe=recipe_file).split()
+        done = run(*words[1:], *small, cwd=tmp_path, timeout=600)
+        assert done.returncode == 0, (line, done.stderr)
+
+    for name in ("submission.csv", "tuned-tags.csv"):
+        assert (tmp_path / name).read_text().startswith("image_name,tags\n")
+    assert "tree" in json.loads((tmp_path / "my-model" / "manifest.json").read_text())["labels"]["labels"]
+
+
+@pytest.mark.slow
+def test_the_first_command_of_the_readme_tags_rendered_chips(tmp_path):
+    (whole,) = re.findall(r"^python3 -m venv .*$", README.read_text(), re.MULTILINE)
+    after_installing = whole.split("pip install . && ")[1]
+    script = f'amazon_tags() {{ "{sys.executable}" -m amazon_tags "$@"; }}\n{after_installing}'
+    subprocess.run(["bash", "-ec", script], cwd=tmp_path, check=True, timeout=600)
+    rows = (tmp_path / "submission.csv").read_text().splitlines()
+    assert len(rows) == 13
+    assert all(row.split(",")[1] for row in rows[1:])
+
+
+@pytest.mark.slow
+def test_the_python_examples_of_the_readme_print_what_they_say(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("sample", "chips", timeout=600).returncode == 0
+    example = doctest.DocTestParser().get_doctest("\n".join(blocks(README, "python")), {}, "README.md", None, None)
+    assert len(example.examples) >= 4
+    report: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=report.append)
+    assert result.failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("page", [README, COMMANDS], ids=["README.md", "amazon_tags/README.md"])
+def test_every_link_to_a_file_leads_to_one(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert targets
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_every_file_that_the_readme_names_exists():
+    names = re.findall(r"`((?:amazon_tags|ensemble|features|tests)/[\w./-]+)`", README.read_text())
+    assert "ensemble/heads/table.py" in names
+    assert not [name for name in names if not (ROOT / name).exists()]
