@@ -263,7 +263,7 @@ def _join(
 
 
 def _told(trial: SecondLevelResult) -> dict[str, Any]:
-    return {"f2": float(trial.worth.mean()), "gain": trial.gain, "interval": list(trial.interval)}
+    return {"f2": float(trial.f_beta.mean()), "gain": trial.gain, "interval": list(trial.interval)}
 
 
 def _shipped(

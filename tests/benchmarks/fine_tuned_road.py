@@ -90,7 +90,7 @@ def together(fitted: list[FittedMember], examples: Examples) -> None:
     print("\n| second level | F2 | gain over the mean |\n|---|---|---|")
     for name, trial in {**chosen.trials, "the choice itself": chosen.choice}.items():
         low, high = trial.interval
-        print(f"| {name} | {interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
+        print(f"| {name} | {interval(trial.f_beta)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
     costs = [member_cost(entry) for entry in fitted]
     print("\n| members, one view, averaged | ms a chip | MiB | F2 |\n|---|---|---|---|")
     for choice in pareto_front([entry.scores[0] for entry in fitted], examples.truth, costs):

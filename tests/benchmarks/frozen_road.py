@@ -72,7 +72,7 @@ def main() -> None:
             def fit(train: np.ndarray, held: np.ndarray, head: str = head, known: np.ndarray = known) -> np.ndarray:
                 return HEADS[head](known[train], truth[train], 0).scores(known[held])
 
-            matrices.append(folds.out_of_fold(fit, fold, truth.shape[1]))
+            matrices.append(folds.out_of_fold_scores(fit, fold, truth.shape[1]))
             print(row(f"{name} {head}", truth, matrices[-1], fold), flush=True)
     if len(matrices) > 1:
         print(row("mean of all above", truth, blend.mean(matrices), fold))
