@@ -111,7 +111,7 @@ def tune_report(space: LabelSpace, problem: TuningProblem, tuned: TuningResult) 
     }
     if problem.recalls:
         free = tuning.compare(replace(problem, recalls={}), tuned.fold)[tuned.chosen]
-        price = free.worth - chosen.worth
+        price = free.f_beta - chosen.f_beta
         found["recall_floors"] = {
             "asked": {space.names[label]: recall for label, recall in problem.recalls.items()},
             "reached": {space.names[label]: each[space.names[label]]["recall"] for label in problem.recalls},
@@ -126,7 +126,7 @@ def tune_verdict(tuned: TuningResult) -> str:
         candidate = tuned.candidates[tuned.chosen]
         low, high = candidate.interval
         return f"use {tuned.chosen}: it gains {candidate.gain:.4f} ({low:.4f} to {high:.4f}) over the flat cut."
-    flat, constant = (tuned.candidates[name].worth for name in (tuning.BASELINE, "constant"))
+    flat, constant = (tuned.candidates[name].f_beta for name in (tuning.BASELINE, "constant"))
     if score.bootstrap_interval(flat - constant)[0] <= 0:
         return "keep the flat cut; mind that these scores are worth no more than one answer for all chips."
     return "keep the flat cut: no candidate's gain over it clears zero."
@@ -169,7 +169,7 @@ def tune_text(found: dict[str, Any]) -> str:
 
 
 def _worth(candidate: CandidateResult) -> dict[str, Any]:
-    return {"f": float(candidate.worth.mean()), "gain": candidate.gain, "interval": list(candidate.interval)}
+    return {"f": float(candidate.f_beta.mean()), "gain": candidate.gain, "interval": list(candidate.interval)}
 
 
 def _label(space: LabelSpace, name: str) -> int:

@@ -23,11 +23,12 @@ from typing import Any
 
 from amazon_tags.model.config import check_choice, check_range, check_types
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
+from ensemble.second_level.names import SECOND_LEVEL_NAMES
 
 MemberSettings = FrozenMember | TunedMember
 MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
 DECISIONS = ("flat", "cuts", "chosen")
-SECOND_LEVEL_CHOICES = ("mean", "geometric", "rank", "greedy", "routed", "ridge", "boosted", "chosen")
+SECOND_LEVEL_CHOICES = (*SECOND_LEVEL_NAMES, "chosen")
 BANDS = (("red", "green", "blue"), ("blue", "green", "red", "nir"))
 CHOICES = {  # the values that a member's key may have
     "weights": ("imagenet", "none"),

@@ -18,6 +18,7 @@ from amazon_tags.model.bundle import Bundle
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.prediction.predict import TaggedChips
 from ensemble.arrays import Floats
+from ensemble.decisions.calibrate import log_odds
 from ensemble.metrics import shift
 
 MAX_SAMPLED_CHIPS = 2 * shift.MAX_TESTED_CHIPS  # chips kept of a run, evenly over it
@@ -103,5 +104,4 @@ def append_line(log: Path, line: dict[str, Any]) -> None:
 
 
 def _vectors(scores: NDArray[np.float32], band_statistics: NDArray[np.float32]) -> Floats:
-    kept = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
-    return np.concatenate([np.log(kept / (1 - kept)), band_statistics.astype(np.float64)], axis=1)
+    return np.concatenate([log_odds(scores, edge=EDGE), band_statistics.astype(np.float64)], axis=1)

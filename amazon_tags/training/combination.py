@@ -109,4 +109,4 @@ def fit_recipe_decision(recipe: Recipe, data: TrainingData, scores: Scores, fold
 
 
 def _report_trial(trial: SecondLevelResult) -> SecondLevelTrial:
-    return SecondLevelTrial(float(trial.worth.mean()), trial.gain, trial.interval)
+    return SecondLevelTrial(float(trial.f_beta.mean()), trial.gain, trial.interval)

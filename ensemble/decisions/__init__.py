@@ -1,1 +1,1 @@
-"""From scores to tags: thresholds, expected F-beta, calibration, and the choice among them."""
+"""Scores to tags: thresholds, expected F-beta, calibration, and the choice among them."""

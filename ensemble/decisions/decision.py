@@ -1,15 +1,14 @@
-"""Decoders: whatever turns calibrated scores into tags, under one face.
+"""Decisions: a calibration and a decoder, which together turn scores into tags.
 
-A `Decision` is all that stands between a network's scores and its tags; a plain value that can be written down.
+A `Decision` is a plain value, which `amazon_tags.model.decision_file` writes to JSON.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ensemble.arrays import Floats, Scores, Tags
+from ensemble.arrays import Floats, Scores, Tags, Thresholds
 from ensemble.decisions import calibrate, expected
 from ensemble.decisions.calibrate import Calibration
 from ensemble.decisions.expected import Rules
@@ -20,20 +19,20 @@ from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
 class Decision:
     """How scores become tags.
 
-    `cuts` (labels,) are for the decoders that cut, `rules` for the one that knows them. `floors` (labels,) are cuts of
-    calibrated scores from which a label is given whatever the decoder says, infinite where none is asked for.
+    `thresholds` are for the decoders `flat` and `cuts`, `rules` for `ruled`. A label whose calibrated score reaches its
+    `floors` is tagged whatever the decoder returns; a floor is infinite where the user requests no recall.
     """
 
     calibration: Calibration
-    decoder: str
-    thresholds: NDArray[np.float32]
-    floors: NDArray[np.float32]
+    decoder: str  # a key of DECODERS
+    thresholds: Thresholds
+    floors: Thresholds
     rules: Rules
     beta: float = 2.0
 
 
 def flat_decision(labels: int, *, rules: Rules, beta: float = 2.0) -> Decision:
-    """One flat cut of scores as they are: 1 / (1 + beta^2), for F2 0.2."""
+    """Return one flat threshold for uncalibrated scores: 1 / (1 + beta^2), which is 0.2 for F2."""
     return Decision(
         calibrate.unchanged(labels),
         "flat",
@@ -45,20 +44,23 @@ def flat_decision(labels: int, *, rules: Rules, beta: float = 2.0) -> Decision:
 
 
 def decide_tags(decision: Decision, scores: Scores) -> Tags:
-    """Tags (chips, labels)."""
+    """Return the tags (chips, labels) that a decision predicts from scores."""
     calibrated = calibrate.apply(decision.calibration, scores)
-    given: Tags = DECODERS[decision.decoder](decision, calibrated) | (calibrated >= decision.floors)
-    return given
+    tags: Tags = DECODERS[decision.decoder](decision, calibrated) | (calibrated >= decision.floors)
+    return tags
 
 
-def expected_f(decision: Decision, scores: Scores, given: Tags) -> Floats:
-    """The expected F-beta (chips,) of the tags given, as far as the calibrated scores can be believed."""
+def expected_f(decision: Decision, scores: Scores, tags: Tags) -> Floats:
+    """Return the expected F-beta (chips,) of tags; right only as far as the calibrated scores are probabilities."""
     calibrated = calibrate.apply(decision.calibration, scores)
-    return expected.expected_f_beta(calibrated, given, beta=decision.beta, rules=decision.rules)
+    return expected.expected_f_beta(calibrated, tags, beta=decision.beta, rules=decision.rules)
 
 
 def fit_decision(decoder: str, calibration: Calibration, scores: Scores, truth: Tags, start: Decision) -> Decision:
-    """A decision by one decoder; what it learns from is the scores' truth, `start` gives rules, beta and floors."""
+    """Return a decision by one decoder, fitted on scores and their truth, with the rules, beta and floors of `start`.
+
+    Only the decoder `cuts` has anything to fit: a threshold for each label.
+    """
     decision = replace(start, calibration=calibration, decoder=decoder)
     if decoder != "cuts":
         return decision

@@ -1,16 +1,16 @@
-"""The tags of the highest expected F-beta, exactly, from calibrated scores.
+"""The tags of the highest expected F-beta, computed exactly from calibrated scores.
 
-F-beta of a chip is (1 + beta^2) hits / (beta^2 true + given); the weight of a true label is beta squared, 4 for F2.
-For an answer of k labels its expectation is a sum over these labels i of
+F-beta of a chip is (1 + beta^2) hits / (beta^2 true + predicted); the weight of a true label is beta squared, 4 for F2.
+The expected F-beta of k predicted labels is a sum over these labels i of
 
-    delta(i, k) = (1 + beta^2) sum_s P(i holds, and s labels hold in all) / (beta^2 s + k),
+    delta(i, k) = (1 + beta^2) sum_s P(i is true, and s labels are true in all) / (beta^2 s + k),
 
-so the best answer of k labels is the k of highest delta, and the best of all is the best over k (Dembczynski et al.
-2011, algorithm 1; Waegeman et al. 2014, section 4). Two models of the labels give the joint probabilities:
+so the best k labels are those of highest delta, and the best tags are the best over k (Dembczynski et al. 2011,
+algorithm 1; Waegeman et al. 2014, section 4). Two models of the labels give the joint probabilities:
 
-independent   every label holds by itself; how many others do is a Poisson-binomial distribution
-ruled         one label of each group holds, and a label that stands alone holds alone; `MIX` of the probability is
-              left to independence, for real labels break the rules
+independent   every label is independent; the number of other true labels has a Poisson-binomial distribution
+ruled         exactly one label of each group is true, and a label of `alone` excludes all others; the independent model
+              keeps `INDEPENDENT_SHARE` of the probability, because real tags break the rules
 """
 
 from collections.abc import Iterator
@@ -18,76 +18,79 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ensemble.arrays import Floats, Scores, Tags
+from ensemble.arrays import Floats, Groups, Scores, Tags
 
-MIX = 0.05  # above the share of rows that break a rule in the competition's table, for scores are no oracles
-BLOCK = 1024  # chips at a time: their joint probabilities, 2 MB for 17 labels, stay in the processor's cache
+INDEPENDENT_SHARE = 0.05  # above the share of rows that break a rule in the competition's table, as scores err too
+CHIPS_PER_BLOCK = 1024  # whose joint probabilities, 2 MB for 17 labels, stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Columns: of each group exactly one label holds; where a label of `alone` holds, nothing else does."""
+    """Columns of labels: exactly one label of each group is true; a label of `alone` excludes all others."""
 
-    groups: tuple[tuple[int, ...], ...] = ()
+    groups: Groups = ()
     alone: tuple[int, ...] = ()
 
 
-def decode(scores: Scores, *, beta: float = 2.0, rules: Rules | None = None, mix: float = MIX) -> tuple[Tags, Floats]:
-    """The best tags (chips, labels) and their expected F-beta (chips,).
+def decode(
+    scores: Scores, *, beta: float = 2.0, rules: Rules | None = None, mix: float = INDEPENDENT_SHARE
+) -> tuple[Tags, Floats]:
+    """Return the best tags (chips, labels) and their expected F-beta (chips,).
 
-    Of equally good answers the shortest is taken, so a chip whose scores are all 0 gets none.
+    Of equally good sets of tags the smallest is chosen, so a chip whose scores are all 0 gets no tag.
 
     Args:
         scores: (chips, labels) probabilities.
         beta: recall weighs beta times as much as precision.
-        rules: None takes the labels to be independent.
-        mix: the share of independence where there are rules.
+        rules: None for independent labels.
+        mix: the share of the independent model where there are rules.
     """
     tags = np.zeros(scores.shape, np.bool_)
-    worth = np.zeros(len(scores))
-    for some, deltas in _deltas(scores, beta, rules, mix):
+    expected = np.zeros(len(scores))
+    for block, deltas in _deltas(scores, beta, rules, mix):
         sizes = np.arange(deltas.shape[1])
         falling = -np.sort(-deltas, axis=2)
-        totals = np.cumsum(falling, axis=2)[:, sizes, sizes]  # (chips, given): the best answer of each size
-        totals = np.concatenate([np.zeros((len(totals), 1)), totals], axis=1)  # the empty answer is worth 0
+        totals = np.cumsum(falling, axis=2)[:, sizes, sizes]  # (chips, predicted): the best tags of each number
+        totals = np.concatenate([np.zeros((len(totals), 1)), totals], axis=1)  # no tag has an expected F of 0
         best = np.argmax(totals, axis=1)
-        worth[some] = np.take_along_axis(totals, best[:, None], axis=1)[:, 0]
-        chosen = deltas[np.arange(len(best)), np.maximum(best, 1) - 1]
-        order = np.argsort(-chosen, axis=1, kind="stable")
-        given = np.zeros(chosen.shape, np.bool_)
-        np.put_along_axis(given, order, np.arange(chosen.shape[1]) < best[:, None], axis=1)
-        tags[some] = given
-    return tags, worth
+        expected[block] = np.take_along_axis(totals, best[:, None], axis=1)[:, 0]
+
+        gains = deltas[np.arange(len(best)), np.maximum(best, 1) - 1]
+        order = np.argsort(-gains, axis=1, kind="stable")
+        block_tags = np.zeros(gains.shape, np.bool_)
+        np.put_along_axis(block_tags, order, np.arange(gains.shape[1]) < best[:, None], axis=1)
+        tags[block] = block_tags
+    return tags, expected
 
 
 def expected_f_beta(
-    scores: Scores, tags: Tags, *, beta: float = 2.0, rules: Rules | None = None, mix: float = MIX
+    scores: Scores, tags: Tags, *, beta: float = 2.0, rules: Rules | None = None, mix: float = INDEPENDENT_SHARE
 ) -> Floats:
-    """Expected F-beta (chips,) of any tags, by the same models."""
-    value = np.zeros(len(scores))
-    for some, deltas in _deltas(scores, beta, rules, mix):
-        given = tags[some].sum(axis=1)
-        chosen = deltas[np.arange(len(given)), np.maximum(given, 1) - 1]
-        value[some] = (chosen * tags[some]).sum(axis=1)
-    return value
+    """Return the expected F-beta (chips,) of any tags, by the same models as `decode`."""
+    expected = np.zeros(len(scores))
+    for block, deltas in _deltas(scores, beta, rules, mix):
+        predicted = tags[block].sum(axis=1)
+        gains = deltas[np.arange(len(predicted)), np.maximum(predicted, 1) - 1]
+        expected[block] = (gains * tags[block]).sum(axis=1)
+    return expected
 
 
 def _deltas(scores: Scores, beta: float, rules: Rules | None, mix: float) -> Iterator[tuple[slice, Floats]]:
-    """Blocks of chips with their (chips, given, labels) deltas."""
+    """Yield blocks of chips with their deltas (chips, predicted, labels)."""
     sizes = np.arange(1, scores.shape[1] + 1)
-    weights = (1 + beta**2) / (beta**2 * sizes[None, :] + sizes[:, None])  # (given, true)
-    for first in range(0, len(scores), BLOCK):
-        some = slice(first, first + BLOCK)
-        marginals = np.ascontiguousarray(scores[some].T, np.float64)
+    weights = (1 + beta**2) / (beta**2 * sizes[None, :] + sizes[:, None])  # (predicted, true)
+    for first in range(0, len(scores), CHIPS_PER_BLOCK):
+        block = slice(first, first + CHIPS_PER_BLOCK)
+        marginals = np.ascontiguousarray(scores[block].T, np.float64)
         joint = _independent(marginals)
         if rules is not None:
             joint = mix * joint + (1 - mix) * _ruled(marginals, rules)
         flat = weights @ joint.reshape(len(sizes), -1)
-        yield some, np.ascontiguousarray(flat.reshape(joint.shape).transpose(2, 0, 1))
+        yield block, np.ascontiguousarray(flat.reshape(joint.shape).transpose(2, 0, 1))
 
 
 def _independent(marginals: Floats) -> Floats:
-    """(true, labels, chips): the probability that label i holds and s + 1 labels hold in all, at [s, i].
+    """Return (true, labels, chips): the probability that label i is true and s + 1 labels are true in all, at [s, i].
 
     `marginals` are (labels, chips).
     """
@@ -95,10 +98,10 @@ def _independent(marginals: Floats) -> Floats:
 
 
 def _ruled(marginals: Floats, rules: Rules) -> Floats:
-    """The same under the rules, where a label keeps its probability as far as they let it.
+    """Return the same under the rules, where each label keeps its probability as far as the rules allow.
 
-    A group's probabilities are divided by their sum. Labels outside of the groups hold independently where no label
-    stands alone, with a probability that makes up for the chips where one does.
+    A group's probabilities are divided by their sum. Labels outside of the groups are independent where no label of
+    `alone` is true, with a probability that makes up for the case that one is.
     """
     labels, chips = marginals.shape
     shares = marginals.copy()
@@ -107,29 +110,31 @@ def _ruled(marginals: Floats, rules: Rules) -> Floats:
     alone = list(rules.alone)
     if not rules.groups:
         shares[alone] /= np.maximum(1, shares[alone].sum(axis=0))
-    company = 1 - shares[alone].sum(axis=0)  # the probability that no label stands alone
+    none_alone = 1 - shares[alone].sum(axis=0)  # the probability that no label of `alone` is true
     grouped = [label for group in rules.groups for label in group if label not in rules.alone]
     free = [label for label in range(labels) if label not in {*alone, *grouped}]
-    given = np.minimum(1, np.divide(marginals[free], company, out=np.ones((len(free), chips)), where=company > 0))
+    conditional = np.divide(marginals[free], none_alone, out=np.ones((len(free), chips)), where=none_alone > 0)
+    conditional = np.minimum(1, conditional)
+
     joint = np.zeros((labels, labels, chips))
     joint[0, alone] = shares[alone]
-    count = len(rules.groups)  # labels that hold because of the groups
+    count = len(rules.groups)  # true labels from the groups
     if grouped:
-        joint[count - 1 : count + len(free), grouped] = _poisson_binomial(given)[:, None] * shares[grouped]
+        joint[count - 1 : count + len(free), grouped] = _poisson_binomial(conditional)[:, None] * shares[grouped]
     if free:
-        joint[count : count + len(free), free] = _others(given) * (given * company)
+        joint[count : count + len(free), free] = _others(conditional) * (conditional * none_alone)
     return joint
 
 
 def _over_sum(parts: Floats) -> Floats:
-    """Parts (labels, chips) of 1; equal ones where all are 0."""
+    """Return parts (labels, chips) over their sum; equal parts where all are 0."""
     total = parts.sum(axis=0)
     result: Floats = np.divide(parts, total, out=np.full(parts.shape, 1 / len(parts)), where=total > 0)
     return result
 
 
 def _poisson_binomial(marginals: Floats) -> Floats:
-    """(labels + 1, chips): the probability that s labels hold, at [s]."""
+    """Return (labels + 1, chips): the probability that s labels are true, at [s]."""
     labels, chips = marginals.shape
     total = np.zeros((labels + 1, chips))
     total[0] = 1
@@ -141,10 +146,10 @@ def _poisson_binomial(marginals: Floats) -> Floats:
 
 
 def _others(marginals: Floats) -> Floats:
-    """(labels, labels, chips): the probability that s of the labels other than i hold, at [s, i].
+    """Return (labels, labels, chips): the probability that s of the labels other than i are true, at [s, i].
 
-    Each label is divided out of the distribution of all, counting the labels that hold or those that do not, whichever
-    makes its own chance at most a half: then no step enlarges the error of the last.
+    Each label is divided out of the distribution of all labels. True or false labels are counted, whichever makes the
+    label's own probability at most a half: then no step enlarges the error of the last.
     """
     labels, chips = marginals.shape
     total = _poisson_binomial(marginals)

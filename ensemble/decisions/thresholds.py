@@ -1,20 +1,18 @@
-"""Scores to tags: a cut for each label, tags at it or above."""
+"""Scores to tags by thresholds: a label is a tag where its score is at its threshold or above."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Floats, Scores, Tags
+from ensemble.arrays import Floats, Fold, Rows, Scores, Tags, Thresholds
+from ensemble.metrics import folds
 
-Thresholds = NDArray[np.float32]  # (labels,)
-
-FLAT_THRESHOLD = (
-    0.2  # a tag pays from a probability of F / (1 + beta^2) (for F1: Lipton et al. 2014, theorem 1), here F / 5
-)
-MIN_GAIN = 1e-9  # a step of the mean that is smaller is rounding
+# A tag raises the expected F2 from a probability of F2 / 5, at most 0.2 (for F1: Lipton et al. 2014, theorem 1).
+FLAT_THRESHOLD = 0.2
+MIN_GAIN = 1e-9  # of the mean F-beta; a smaller step is rounding
 
 
 def apply_thresholds(scores: Scores, thresholds: Thresholds | float) -> Tags:
-    """Tags (chips, labels) where `scores >= cuts`, in float32; one cut for all labels, or one each.
+    """Return tags (chips, labels) where `scores >= thresholds`, in float32; one for all labels, or one for each.
 
     Example:
         >>> apply_thresholds(np.float32([[0.2, 0.3]]), np.float32([0.2, 0.31]))
@@ -22,7 +20,9 @@ def apply_thresholds(scores: Scores, thresholds: Thresholds | float) -> Tags:
     """
     limits = np.asarray(thresholds, np.float32)
     if limits.shape not in ((), scores.shape[1:]):
-        raise ValueError(f"{limits.size} cuts came for {scores.shape[1]} labels; pass one, or one a label.")
+        raise ValueError(
+            f"thresholds has {limits.size} values for {scores.shape[1]} labels; pass one, or one per label."
+        )
     tags: Tags = scores >= limits
     return tags
 
@@ -30,65 +30,70 @@ def apply_thresholds(scores: Scores, thresholds: Thresholds | float) -> Tags:
 def fit_thresholds(
     scores: Scores, truth: Tags, *, beta: float = 2.0, start: Thresholds | float = FLAT_THRESHOLD
 ) -> Thresholds:
-    """Cuts (labels,) by coordinate ascent on the mean over chips of F-beta, which never ends below its start.
+    """Return thresholds (labels,) by coordinate ascent on the mean over chips of F-beta, never worse than `start`.
 
-    One label after another gets the best of all its cuts, given the others', until none gains. A cut stands midway
-    between two observed scores. What it gains on the scores it was fitted on is no measure of what it will gain.
+    One label after another gets its best threshold, given the others', until none gains. A threshold lies midway
+    between two observed scores. The gain on the chips that it was fitted on is too optimistic: see `nested_thresholds`.
     """
     if scores.shape != truth.shape or not scores.size:
         raise ValueError(f"scores has shape {scores.shape} but truth has {truth.shape}; both must be (chips, labels).")
     if not np.isfinite(scores).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite; cuts cannot be fitted.")
+        raise ValueError(
+            f"{np.count_nonzero(~np.isfinite(scores))} scores are not finite; pass finite scores to fit thresholds."
+        )
+
     scores = scores.astype(np.float32)
     tags = apply_thresholds(scores, start)
     thresholds = np.broadcast_to(np.asarray(start, np.float32), scores.shape[1:]).copy()
     orders = [np.argsort(-column, kind="stable") for column in scores.T]
-    wanted = beta**2 * truth.sum(axis=1)  # of F-beta = (1 + beta^2) hits / (wanted + given)
+    weighted_true = beta**2 * truth.sum(axis=1)  # F-beta = (1 + beta^2) hits / (weighted_true + predicted)
     hits = (truth & tags).sum(axis=1).astype(np.float64)
-    given = tags.sum(axis=1).astype(np.float64)
+    predicted = tags.sum(axis=1).astype(np.float64)
+
     moved = True
     while moved:
         moved = False
         for label, order in enumerate(orders):
             true, tagged, column = truth[:, label], tags[:, label], scores[:, label]
-            other_hits, other_given = hits - (true & tagged), given - tagged
-            without = other_hits / np.maximum(wanted + other_given, 1e-9)  # no hits: 0, whatever stands below
-            gains = (other_hits + true) / (wanted + other_given + 1) - without
+            other_hits, other_predicted = hits - (true & tagged), predicted - tagged
+            without = other_hits / np.maximum(weighted_true + other_predicted, 1e-9)  # 0 / 0 is 0
+            gains = (other_hits + true) / (weighted_true + other_predicted + 1) - without
             count = _best_count(gains[order], column[order])
             chosen = np.zeros(len(column), np.bool_)
             chosen[order[:count]] = True
+
             if (1 + beta**2) * (gains[chosen].sum() - gains[tagged].sum()) <= MIN_GAIN * len(column):
                 continue
             thresholds[label] = _threshold_after(column[order], count)
             tags[:, label], moved = chosen, True
-            hits, given = other_hits + (true & chosen), other_given + chosen
+            hits, predicted = other_hits + (true & chosen), other_predicted + chosen
     return thresholds
 
 
-def nested_thresholds(scores: Scores, truth: Tags, fold: NDArray[np.int64]) -> Tags:
-    """Tags (chips, labels) by cuts that were fitted on the other folds' scores: what fitted cuts are worth."""
-    tags = np.zeros(truth.shape, np.bool_)
-    for number in np.unique(fold):
-        held = fold == number
-        tags[held] = apply_thresholds(scores[held], fit_thresholds(scores[~held], truth[~held]))
-    return tags
+def nested_thresholds(scores: Scores, truth: Tags, fold: Fold) -> Tags:
+    """Return tags (chips, labels) by thresholds fitted on the other folds, whose F2 is an honest estimate."""
+
+    def decide(train: Rows, held_out: Rows) -> Tags:
+        return apply_thresholds(scores[held_out], fit_thresholds(scores[train], truth[train]))
+
+    return folds.out_of_fold(decide, fold)
 
 
 def frequent_tags(truth: Tags) -> NDArray[np.bool_]:
-    """The constant answer (labels,): every label that more than `FLAT` of the chips carry."""
-    answer: NDArray[np.bool_] = truth.mean(axis=0) > FLAT_THRESHOLD
-    return answer
+    """Return the labels (labels,) that more than `FLAT_THRESHOLD` of the chips carry: one answer for all chips."""
+    tags: NDArray[np.bool_] = truth.mean(axis=0) > FLAT_THRESHOLD
+    return tags
 
 
 def _best_count(gains: Floats, falling: NDArray[np.float32]) -> int:
-    """How many of the highest scores to tag; equal scores are tagged together."""
+    """Return how many of the highest scores to tag; equal scores are tagged together."""
     totals = np.concatenate([[0.0], np.cumsum(gains)])
     totals[1:-1][falling[1:] == falling[:-1]] = -np.inf
     return int(np.argmax(totals))
 
 
 def _threshold_after(falling: NDArray[np.float32], count: int) -> np.float32:
-    """A cut that tags the first `count` of `falling` scores and no more."""
+    """Return a threshold that tags exactly the first `count` of `falling` scores."""
     above = falling[count - 1] if count else np.nextafter(np.maximum(falling[0], np.float32(1)), np.float32(np.inf))
     below = falling[count] if count < len(falling) else np.minimum(falling[-1], np.float32(0))
     middle = below + (above - below) / np.float32(2)

@@ -1,8 +1,7 @@
 """The choice of calibration and decoder by nested cross-validation.
 
-Whatever is fitted is fitted on the other folds. A candidate counts where the 95 % bootstrap interval over chips of its
-gain clears zero, both over one flat cut of the scores as they are and over the constant answer; of those that the best
-does not clearly beat, the simplest is chosen. Where none counts, the flat cut is kept.
+Everything is fitted on the other folds. A candidate must clearly beat one flat threshold of uncalibrated scores, and
+the best constant answer too; `ensemble.choice` has the rule.
 """
 
 from collections.abc import Callable
@@ -12,16 +11,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Floats, Fold, Scores, Tags
+from ensemble.arrays import Floats, Fold, Rows, Scores, Tags, Thresholds
+from ensemble.choice import INNER_FOLDS, choose_candidate, gain_over, nested_choice
 from ensemble.decisions import calibrate
 from ensemble.decisions.calibrate import Calibration
 from ensemble.decisions.decision import Decision, decide_tags, fit_decision
 from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
 from ensemble.metrics import folds, score
 
-FOLDS, INNER_FOLDS = 5, 3  # outer folds; those within a training part, where a calibration or a candidate is chosen
-BOOTSTRAP_DRAWS = 40  # of the chips, to see how far cuts move
+FOLDS = 5  # outer folds; `INNER_FOLDS` are those within a training part
+BOOTSTRAP_DRAWS = 40  # samples of the chips, for the intervals of thresholds
 BASELINE = "flat"  # the candidate that the others must beat
+CONSTANT = "constant"  # the best answer that is the same for all chips, which they must beat too
 CANDIDATES = {  # name -> decoder; the simpler first
     "flat, calibrated": "flat",
     "cuts": "cuts",
@@ -32,9 +33,9 @@ CANDIDATES = {  # name -> decoder; the simpler first
 
 @dataclass(frozen=True)
 class TuningProblem:
-    """What is tuned on: scores of chips that their network had not seen, the truth, and the flat decision to beat.
+    """What a decision is tuned on: out-of-fold scores, the ground truth, and the flat decision to beat.
 
-    `recalls` maps columns to the recall that they must reach; chips with one of `groups` stay in one fold.
+    `recalls` maps columns to the least recall that the user requests; chips of one of the `groups` stay in one fold.
     """
 
     scores: Scores
@@ -44,28 +45,32 @@ class TuningProblem:
     groups: NDArray[np.generic] | None = None
     seed: int = 0
 
-    def part(self, rows: NDArray[np.bool_]) -> "TuningProblem":
-        """The problem on some chips."""
+    def part(self, rows: Rows) -> "TuningProblem":
+        """Return the problem on some of its chips."""
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, scores=self.scores[rows], truth=self.truth[rows], groups=groups)
+
+    def stratify(self, number: int) -> Fold:
+        """Return `number` stratified folds of the chips."""
+        return folds.stratify(self.truth, folds=number, seed=self.seed, groups=self.groups)
 
 
 @dataclass(frozen=True)
 class CandidateResult:
-    """Tags (chips, labels) that a candidate gave chips which its fit had not seen, their F-beta, and its gain."""
+    """Tags that a candidate predicted for chips which it was not fitted on, their F-beta, and its gain."""
 
     tags: Tags
-    worth: Floats  # (chips,)
-    gain: float  # over the flat cut
+    f_beta: Floats  # (chips,)
+    gain: float  # of the mean F-beta over the flat threshold
     interval: tuple[float, float]  # of the gain
 
 
 @dataclass(frozen=True)
 class TuningResult:
-    """The decision chosen, fitted on all chips, and what it was chosen by.
+    """The chosen decision, fitted on all chips, and the results that it was chosen by.
 
-    `choice` is what the whole procedure gives when it chooses within the folds too. `losses` are the calibrations'
-    log losses on chips that they had not seen.
+    `choice` is the result of the whole procedure, which chooses within the folds too. `losses` are the calibrations'
+    log losses on held-out chips.
     """
 
     decision: Decision
@@ -79,89 +84,97 @@ class TuningResult:
 def tune_decision(problem: TuningProblem, *, advance: Callable[[int], None] = lambda parts: None) -> TuningResult:
     """Compare all candidates in `FOLDS` folds, choose one, and fit it on all chips.
 
-    `advance` is told of each of the `FOLDS` + 1 comparisons.
+    `advance` is called with 1 after each of the `FOLDS` + 1 comparisons.
     """
-    fold = folds.stratify(problem.truth, folds=FOLDS, seed=problem.seed, groups=problem.groups)
+    fold = problem.stratify(FOLDS)
     candidates = compare(problem, fold)
-    advance(1)
     chosen = choose(candidates)
-    given = np.zeros(problem.truth.shape, np.bool_)
-    for number in range(FOLDS):
-        held = fold == number
-        rest = problem.part(~held)
-        inside = folds.stratify(rest.truth, folds=INNER_FOLDS, seed=problem.seed, groups=rest.groups)
-        decision = _fit(choose(compare(rest, inside)), rest)
-        given[held] = decide_tags(decision, problem.scores[held])
+    advance(1)
+
+    def predict(name: str, train: Rows, held_out: Rows) -> Tags:
+        tags = decide_tags(_fit(name, problem.part(train)), problem.scores[held_out])
         advance(1)
-    choice = _candidate(problem, given, candidates[BASELINE].worth)
+        return tags
+
+    tags = nested_choice(
+        lambda train, inner_fold: choose(compare(problem.part(train), inner_fold)),
+        predict,
+        problem.truth,
+        fold,
+        seed=problem.seed,
+        groups=problem.groups,
+    )
+    choice = _result(problem, tags, candidates[BASELINE].f_beta)
     return TuningResult(_fit(chosen, problem), chosen, candidates, choice, losses(problem, fold), fold)
 
 
 def compare(problem: TuningProblem, fold: Fold) -> dict[str, CandidateResult]:
-    """Every candidate's tags of every fold, fitted on the others; first the flat cut, last the constant answer."""
-    given = {name: np.zeros(problem.truth.shape, np.bool_) for name in (BASELINE, *CANDIDATES, "constant")}
-    for number in np.unique(fold):
-        held = fold == number
-        rest = problem.part(~held)
-        fitted = {BASELINE: _floored(problem.start, rest)}
-        calibration = _calibration(rest)
-        for name in CANDIDATES:
-            fitted[name] = _fit(name, rest, calibration)
-        for name, decision in fitted.items():
-            given[name][held] = decide_tags(decision, problem.scores[held])
-        given["constant"][held] = _constant(rest)
-    flat = score.per_chip(problem.truth, given[BASELINE], beta=problem.start.beta)
-    return {name: _candidate(problem, tags, flat) for name, tags in given.items()}
+    """Return every candidate's out-of-fold result; the flat threshold comes first, the constant answer last."""
+    names = (BASELINE, *CANDIDATES, CONSTANT)
 
+    def decide(train: Rows, held_out: Rows) -> Tags:
+        part = problem.part(train)
+        calibration = _best_calibration(part)  # one for all candidates
+        decisions = [_fit(name, part, calibration) for name in (BASELINE, *CANDIDATES)]
+        tags = [decide_tags(decision, problem.scores[held_out]) for decision in decisions]
+        constant = np.broadcast_to(_constant_answer(part), tags[0].shape)
+        return np.stack([*tags, constant], axis=1)
 
-def _constant(problem: TuningProblem) -> Tags:
-    """The best answer (labels,) that is the same for all chips, by coordinate ascent."""
-    rates = problem.truth.mean(axis=0, dtype=np.float32)
-    same = np.broadcast_to(rates, problem.truth.shape)
-    thresholds = fit_thresholds(same, problem.truth, beta=problem.start.beta, start=problem.start.thresholds)
-    answer: Tags = apply_thresholds(rates[None], thresholds)[0]
-    return answer
+    tags = dict(zip(names, folds.out_of_fold(decide, fold).swapaxes(0, 1), strict=True))
+    flat = score.per_chip(problem.truth, tags[BASELINE], beta=problem.start.beta)
+    return {name: _result(problem, tags[name], flat) for name in names}
 
 
 def choose(candidates: dict[str, CandidateResult]) -> str:
-    """The name of the simplest candidate that counts and that the best of them does not clearly beat."""
-    constant = candidates["constant"].worth
-    counting = [
-        name
-        for name in CANDIDATES
-        if candidates[name].interval[0] > 0 and score.bootstrap_interval(candidates[name].worth - constant)[0] > 0
-    ]
-    if not counting:
-        return BASELINE
-    best = max(counting, key=lambda name: candidates[name].gain)
-    lead = {name: score.bootstrap_interval(candidates[best].worth - candidates[name].worth)[0] for name in counting}
-    return next(name for name in counting if lead[name] <= 0)  # at the latest the best itself, whose lead is 0
+    """Return the name of the chosen candidate, by the rule of `ensemble.choice`."""
+    return choose_candidate(candidates, BASELINE, rivals=(CONSTANT,))
+
+
+def _constant_answer(problem: TuningProblem) -> NDArray[np.bool_]:
+    """Return the best answer (labels,) that is the same for all chips, by coordinate ascent."""
+    rates = problem.truth.mean(axis=0, dtype=np.float32)
+    same_scores = np.broadcast_to(rates, problem.truth.shape)
+    thresholds = fit_thresholds(same_scores, problem.truth, beta=problem.start.beta, start=problem.start.thresholds)
+    answer: NDArray[np.bool_] = apply_thresholds(rates[None], thresholds)[0]
+    return answer
 
 
 def losses(problem: TuningProblem, fold: Fold) -> dict[str, float]:
-    """The log loss of every calibration on chips that it had not seen."""
+    """Return the log loss of every calibration on held-out chips."""
     return {name: score.log_loss(problem.truth, held_out(problem, fold, name)) for name in calibrate.CALIBRATIONS}
 
 
-def _calibration(problem: TuningProblem) -> Calibration:
-    """The calibration of least log loss by inner folds, the simpler one where the loss is the same; fitted on all."""
-    inside = folds.stratify(problem.truth, folds=INNER_FOLDS, seed=problem.seed, groups=problem.groups)
-    found = losses(problem, inside)
-    best = min(found, key=lambda name: found[name])
-    return calibrate.fit(best, problem.scores, problem.truth, problem.start.rules.groups)
+def held_out(problem: TuningProblem, fold: Fold, name: str) -> Scores:
+    """Return out-of-fold calibrated scores, by the calibration `name`."""
+
+    def calibrated(train: Rows, rows: Rows) -> Scores:
+        calibration = _fit_calibration(name, problem.part(train))
+        return calibrate.apply(calibration, problem.scores[rows])
+
+    return folds.out_of_fold(calibrated, fold)
+
+
+def _fit_calibration(name: str, problem: TuningProblem) -> Calibration:
+    return calibrate.fit(name, problem.scores, problem.truth, problem.start.rules.groups)
+
+
+def _best_calibration(problem: TuningProblem) -> Calibration:
+    """Return the calibration of least log loss by inner folds, of equal ones the simplest, fitted on all chips."""
+    inner_losses = losses(problem, problem.stratify(INNER_FOLDS))
+    return _fit_calibration(min(inner_losses, key=lambda name: inner_losses[name]), problem)
 
 
 def _fit(name: str, problem: TuningProblem, calibration: Calibration | None = None) -> Decision:
+    """Fit the candidate `name` on all chips, with this calibration or the best one."""
     if name == BASELINE:
-        return _floored(problem.start, problem)
-    if calibration is None:
-        calibration = _calibration(problem)
+        return _with_floors(problem.start, problem)
+    calibration = calibration or _best_calibration(problem)
     decision = fit_decision(CANDIDATES[name], calibration, problem.scores, problem.truth, problem.start)
-    return _floored(decision, problem)
+    return _with_floors(decision, problem)
 
 
-def _floored(decision: Decision, problem: TuningProblem) -> Decision:
-    """With cuts from which a label is always given, each the highest that reaches its recall on the problem's chips."""
+def _with_floors(decision: Decision, problem: TuningProblem) -> Decision:
+    """Return the decision with floors, each the highest that reaches its label's recall on the problem's chips."""
     if not problem.recalls:
         return decision
     calibrated = calibrate.apply(decision.calibration, problem.scores)
@@ -172,37 +185,28 @@ def _floored(decision: Decision, problem: TuningProblem) -> Decision:
     return replace(decision, floors=floors)
 
 
-def _candidate(problem: TuningProblem, given: Tags, flat: Floats) -> CandidateResult:
-    worth = score.per_chip(problem.truth, given, beta=problem.start.beta)
-    return CandidateResult(given, worth, float((worth - flat).mean()), score.bootstrap_interval(worth - flat))
+def _result(problem: TuningProblem, tags: Tags, flat: Floats) -> CandidateResult:
+    f_beta = score.per_chip(problem.truth, tags, beta=problem.start.beta)
+    return CandidateResult(tags, f_beta, *gain_over(flat, f_beta))
 
 
 @dataclass(frozen=True)
 class ThresholdIntervals:
-    """A cut of calibrated scores for each label (labels,), and its 95 % bootstrap interval (labels, 2)."""
+    """A threshold of calibrated scores for each label, and its 95 % bootstrap interval (labels, 2)."""
 
-    thresholds: NDArray[np.float32]
+    thresholds: Thresholds
     intervals: Floats
 
 
 def threshold_intervals(problem: TuningProblem, calibration: Calibration) -> ThresholdIntervals:
-    """Fitted cuts, and how far they move when the chips are drawn anew."""
+    """Fit a threshold for each label, and its interval over samples of the chips."""
     calibrated = calibrate.apply(calibration, problem.scores)
     fit = partial(fit_thresholds, beta=problem.start.beta, start=problem.start.thresholds)
     rng = np.random.default_rng(problem.seed)
-    drawn = []
+
+    resampled = []
     for _ in range(BOOTSTRAP_DRAWS):
         chips = rng.integers(len(calibrated), size=len(calibrated))
-        drawn.append(fit(calibrated[chips], problem.truth[chips]))
-    intervals = np.quantile(np.minimum(drawn, 1), [0.025, 0.975], axis=0).T
+        resampled.append(fit(calibrated[chips], problem.truth[chips]))
+    intervals = np.quantile(np.minimum(resampled, 1), [0.025, 0.975], axis=0).T
     return ThresholdIntervals(fit(calibrated, problem.truth), intervals)
-
-
-def held_out(problem: TuningProblem, fold: Fold, name: str) -> Scores:
-    """Scores calibrated by a fit that had not seen them."""
-    made = np.zeros(problem.scores.shape, np.float32)
-    for number in np.unique(fold):
-        held = fold == number
-        calibration = calibrate.fit(name, problem.scores[~held], problem.truth[~held], problem.start.rules.groups)
-        made[held] = calibrate.apply(calibration, problem.scores[held])
-    return made

@@ -1,1 +1,1 @@
-"""Classical classifiers on vectors."""
+"""Classical classifiers on vectors; `table.HEADS` lists them by name."""

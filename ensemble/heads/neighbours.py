@@ -7,26 +7,25 @@ from ensemble.heads.fitted import NeighboursHead, check_examples, standardise, u
 from ensemble.heads.rotation import INNER_FOLDS, mean_and_spread
 from ensemble.metrics import folds
 
-NEIGHBOURHOOD_SIZES = (5, 10, 20, 40)  # of a neighbourhood
+NEIGHBOURHOOD_SIZES = (5, 10, 20, 40)  # numbers of neighbours to choose from
 
 
 def fit_neighbours(vectors: Vectors, truth: Tags, seed: int) -> NeighboursHead:
-    """Nearest neighbours by cosine; how many, by the log loss on a held-out fifth."""
+    """Return a nearest-neighbour head; the log loss on a held-out fifth chooses the number of neighbours."""
     check_examples(vectors, truth)
     if len(vectors) == 1:
-        return _head_of(vectors, truth, 1)
-    fold = folds.stratify(truth, folds=min(INNER_FOLDS, len(truth)), seed=seed)
-    train, held = fold != 0, fold == 0
+        return _store(vectors, truth, 1)
+
+    train, held_out = folds.hold_out(truth, folds=INNER_FOLDS, seed=seed)
     labels = varying_labels(truth[train])
-    known = truth[np.ix_(train, labels)]
     losses = {}
-    for k in dict.fromkeys(min(size, int(train.sum())) for size in NEIGHBOURHOOD_SIZES):
-        scores = _head_of(vectors[train], known, k).scores(vectors[held]).astype(np.float64)
-        losses[k] = -np.log(np.where(truth[np.ix_(held, labels)], scores, 1 - scores)).sum()
-    return _head_of(vectors, truth, min(losses, key=lambda k: float(losses[k])))
+    for k in dict.fromkeys(min(size, len(train)) for size in NEIGHBOURHOOD_SIZES):
+        head = _store(vectors[train], truth[np.ix_(train, labels)], k)
+        scores = head.scores(vectors[held_out]).astype(np.float64)
+        losses[k] = -np.log(np.where(truth[np.ix_(held_out, labels)], scores, 1 - scores)).sum()
+    return _store(vectors, truth, min(losses, key=lambda k: float(losses[k])))
 
 
-def _head_of(vectors: Vectors, truth: Tags, k: int) -> NeighboursHead:
+def _store(vectors: Vectors, truth: Tags, k: int) -> NeighboursHead:
     mean, spread = mean_and_spread(vectors)
-    known = unit_length(standardise(vectors, mean, spread))
-    return NeighboursHead(mean, spread, known, truth, k)
+    return NeighboursHead(mean, spread, unit_length(standardise(vectors, mean, spread)), truth, k)

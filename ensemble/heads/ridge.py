@@ -7,33 +7,37 @@ from ensemble.heads.fitted import LinearHead, varying_labels
 from ensemble.heads.platt import fit_sigmoid
 from ensemble.heads.rotation import rotate, rotated_head
 
-RIDGE_STRENGTHS = np.geomspace(1e4, 1e-4, 41)  # of ridge strengths, over the mean square of the turned columns' lengths
+RIDGE_STRENGTHS = np.geomspace(1e4, 1e-4, 41)  # over the mean squared length of the rotated columns
 
 
-def fit_ridge(vectors: Vectors, truth: Tags, seed: int) -> LinearHead:  # noqa: ARG001  no chance in it
-    """Least squares on 0 and 1; each label's strength by leave-one-out error, its sigmoid by leave-one-out values.
+def fit_ridge(vectors: Vectors, truth: Tags, seed: int) -> LinearHead:  # noqa: ARG001  it has no randomness
+    """Return a least squares head on targets of 0 and 1, under one sigmoid for each label (Platt 1999).
 
-    Leave-one-out in closed form: the residual over 1 - leverage (Hastie et al. 2009, equation 7.64).
+    Leave-one-out errors choose each label's strength, and leave-one-out values fit its sigmoid. They come in closed
+    form: the residual over 1 - leverage (Hastie et al. 2009, equation 7.64).
     """
-    turned = rotate(vectors, truth)
+    rotation = rotate(vectors, truth)
+    columns = rotation.columns
     labels = np.flatnonzero(varying_labels(truth))
-    weights, bias = np.zeros((turned.columns.shape[1], len(labels))), np.zeros(len(labels))
-    if not turned.columns.size:
-        return rotated_head(turned, truth, labels[:0], weights[:, :0], bias[:0])
-    target = truth[:, labels].astype(np.float64)
-    mean = target.mean(axis=0)
-    squares = (turned.columns**2).sum(axis=0)
-    products = turned.columns.T @ (target - mean)
-    best = np.full(len(labels), np.inf)
+    weights, bias = np.zeros((columns.shape[1], len(labels))), np.zeros(len(labels))
+    if not columns.size:
+        return rotated_head(rotation, truth, labels[:0], weights[:, :0], bias[:0])
+
+    targets = truth[:, labels].astype(np.float64)
+    mean = targets.mean(axis=0)
+    squares = (columns**2).sum(axis=0)
+    products = columns.T @ (targets - mean)
+    least_errors = np.full(len(labels), np.inf)
     for strength in RIDGE_STRENGTHS * squares.mean():
         coefficients = products / (squares + strength)[:, np.newaxis]
-        leverage = 1 / len(truth) + turned.columns**2 @ (1 / (squares + strength))
-        residual = target - mean - turned.columns @ coefficients
-        alone = target - residual / np.maximum(1 - leverage, 1e-9)[:, np.newaxis]
-        error = ((target - alone) ** 2).sum(axis=0)
-        for place in np.flatnonzero(error < best):
-            slope, offset = fit_sigmoid(alone[:, place], truth[:, labels[place]])
+        leverage = 1 / len(truth) + columns**2 @ (1 / (squares + strength))
+        residuals = targets - mean - columns @ coefficients
+        leave_one_out = targets - residuals / np.maximum(1 - leverage, 1e-9)[:, np.newaxis]
+        errors = ((targets - leave_one_out) ** 2).sum(axis=0)
+
+        for place in np.flatnonzero(errors < least_errors):
+            slope, offset = fit_sigmoid(leave_one_out[:, place], truth[:, labels[place]])
             weights[:, place] = slope * coefficients[:, place]
             bias[place] = slope * mean[place] + offset
-        best = np.minimum(best, error)
-    return rotated_head(turned, truth, labels, weights, bias)
+        least_errors = np.minimum(least_errors, errors)
+    return rotated_head(rotation, truth, labels, weights, bias)

@@ -1,7 +1,7 @@
-"""Linear heads, fitted: logistic regression, ridge and support vector machine.
+"""Standardised vectors rotated onto their right singular directions, on which all linear heads are fitted.
 
-All work on standardised vectors turned onto their right singular directions. That is exact, since a solution with an
-L2 penalty lies in the span of the rows; it leaves no more columns than chips, and columns that are orthogonal.
+This is exact, since a solution with an L2 penalty lies in the span of the rows. It leaves at most as many columns as
+chips, and makes them orthogonal.
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensemble.arrays import Floats, Tags, Vectors
-from ensemble.heads.fitted import LinearHead, check_examples, smoothed_rates, standardise
+from ensemble.heads.fitted import LinearHead, check_examples, rate_log_odds, smoothed_rates, standardise
 
-INNER_FOLDS = 5  # folds inside the training chips; one of them is 20 %
+INNER_FOLDS = 5  # folds within the training chips, for the choice of a strength; one of them is 20 %
+MIN_SPREAD_SHARE = 1e-6  # of a column's mean; below it the spread is float32's rounding
+MIN_LENGTH_SHARE = 1e-5  # of a direction, over the square root of the matrix's size; below it likewise
 
 
 @dataclass(frozen=True)
 class Rotation:
     """Standardised vectors on their singular directions: `columns` = standardised @ `directions`."""
 
-    mean: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    mean: NDArray[np.float32]  # (dim,)
+    spread: NDArray[np.float32]  # (dim,)
     directions: Floats  # (dim, rank)
     columns: Floats  # (chips, rank)
 
 
 def mean_and_spread(vectors: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation of each column; 1 for one that is constant up to float32's rounding."""
+    """Return mean and standard deviation of each column (dim,); 1 for a column that is constant."""
     mean = vectors.mean(axis=0, dtype=np.float64)
     spread = np.sqrt(((vectors - mean) ** 2).mean(axis=0))
-    constant = spread <= 1e-6 * np.abs(mean)
+    constant = spread <= MIN_SPREAD_SHARE * np.abs(mean)
     return mean.astype(np.float32), np.where(constant, 1, spread).astype(np.float32)
 
 
@@ -42,20 +44,21 @@ def rotate(vectors: Vectors, truth: Tags) -> Rotation:
         squares, directions = np.linalg.eigh(rows.T @ rows)
         lengths = np.sqrt(np.maximum(squares, 0))
     else:
-        _, lengths, turned = np.linalg.svd(rows, full_matrices=False)
-        directions = turned.T
-    kept = lengths > 1e-5 * np.sqrt(rows.size)  # what is shorter is float32's rounding of mean and spread
-    return Rotation(mean, spread, directions[:, kept], rows @ directions[:, kept])
+        _, lengths, transposed = np.linalg.svd(rows, full_matrices=False)
+        directions = transposed.T
+    long = lengths > MIN_LENGTH_SHARE * np.sqrt(rows.size)
+    return Rotation(mean, spread, directions[:, long], rows @ directions[:, long])
 
 
-def rotated_head(turned: Rotation, truth: Tags, labels: NDArray[np.intp], weights: Floats, bias: Floats) -> LinearHead:
-    """The head with the weights of `labels` on the turned columns; the other labels keep their rates."""
-    rates = smoothed_rates(truth)
-    every = np.log(rates / (1 - rates))
-    every[labels] = bias
-    back = np.zeros((len(turned.mean), truth.shape[1]))
-    back[:, labels] = turned.directions @ weights
-    return LinearHead(turned.mean, turned.spread, back.astype(np.float32), every.astype(np.float32))
+def rotated_head(
+    rotation: Rotation, truth: Tags, labels: NDArray[np.intp], weights: Floats, bias: Floats
+) -> LinearHead:
+    """Return the head that has `weights` (rank, len(labels)) on the rotated columns; other labels keep their rates."""
+    biases = rate_log_odds(smoothed_rates(truth))
+    biases[labels] = bias
+    unrotated = np.zeros((len(rotation.mean), truth.shape[1]))
+    unrotated[:, labels] = rotation.directions @ weights
+    return LinearHead(rotation.mean, rotation.spread, unrotated.astype(np.float32), biases.astype(np.float32))
 
 
 def sigmoid_loss(odds: Floats, truth: Tags) -> float:

@@ -1,6 +1,6 @@
-"""Classical classifiers on vectors, by name; every one survives labels that one chip, none or all carry.
+"""The table of classical classifiers. Each one can be fitted when one chip, no chip or every chip carries a label.
 
-`ensemble.fitted` has what they become; it reads and runs them without the libraries that fit them.
+`ensemble.heads.fitted` has the heads that they return, which run without the libraries that fit them.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Scores of predictions against the truth, folds, and drift between two samples."""
+"""Metrics of predictions against the ground truth, cross-validation folds, and drift between two samples."""

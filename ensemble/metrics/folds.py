@@ -1,104 +1,151 @@
-"""Folds with the labels' rates of the whole, and the scores that a model gives chips it did not see."""
+"""Stratified folds, and the cross-validation loop that every fit and every choice uses."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Fold, Scores, Tags
+from ensemble.arrays import Counts, Fold, Rows, Scores, Tags
 
-Rows = NDArray[np.intp]
-Counts = NDArray[np.int64]
+Value = TypeVar("Value", bound=np.generic)
 
 
-def stratify(
-    truth: Tags, *, folds: int = 5, seed: int = 0, groups: NDArray[np.generic] | None = None
-) -> NDArray[np.int64]:
-    """The fold of each chip by iterative stratification (Sechidis et al. 2011, section 3, algorithm 1).
+def stratify(truth: Tags, *, folds: int = 5, seed: int = 0, groups: NDArray[np.generic] | None = None) -> Fold:
+    """Return the fold of each chip by iterative stratification (Sechidis et al. 2011, section 3, algorithm 1).
 
-    The label with the fewest chips left is dealt out first, each chip to the fold that lacks the label most; ties
-    go to the fold that lacks most chips, then by chance. A group is dealt as one chip with summed counts, large
-    groups first. The order of the labels does not matter.
+    The label with the fewest remaining chips is assigned first; each of its chips goes to the fold that lacks this
+    label most. Ties go to the fold that lacks most chips, then to a random one. A group counts as one chip with summed
+    counts, and large groups are assigned first. The order of the labels does not matter.
 
     Args:
         truth: (chips, labels).
-        folds: how many, at least 2.
-        seed: of the chips' order and of ties.
-        groups: (chips,) names or numbers; chips with the same one stay together.
-    """
-    member = np.arange(len(truth))
-    if groups is not None:
-        if groups.shape != (len(truth),):
-            raise ValueError(f"groups has shape {groups.shape} but there are {len(truth)} chips; pass one a chip.")
-        member = np.unique(groups, return_inverse=True)[1]
-    units = int(member.max(initial=-1)) + 1
-    if not 2 <= folds <= units:
-        raise ValueError(f"{units} chips or groups cannot make {folds} folds; pass folds from 2 to {units}.")
-    counts = np.zeros((units, truth.shape[1]), np.int64)
-    np.add.at(counts, member, truth)
-    # A tie of two labels is broken by their chips, not by their place, so that their order does not matter.
-    order = sorted(range(truth.shape[1]), key=lambda label: truth[:, label].tobytes())
-    return _deal(counts[:, order], np.bincount(member), folds, np.random.default_rng(seed))[member]
-
-
-def _deal(counts: Counts, sizes: Counts, folds: int, rng: np.random.Generator) -> Fold:
-    """The fold of each unit, given its (units, labels) counts and its number of chips.
-
-    What a fold lacks is kept times `folds`, hence in whole numbers, in which ties are exact.
-    """
-    lacking = np.tile(counts.sum(axis=0), (folds, 1))
-    room = np.full(folds, sizes.sum())
-    left = counts.sum(axis=0)
-    home = np.full(len(counts), -1)
-    order = rng.permutation(len(counts))
-
-    def settle(units: Rows, lack: Counts) -> None:
-        for unit in units:
-            candidates = np.flatnonzero(lack == lack.max())
-            if len(candidates) > 1:
-                space = room[candidates]
-                candidates = candidates[space == space.max()]
-            fold = candidates[0] if len(candidates) == 1 else candidates[rng.integers(len(candidates))]
-            home[unit] = fold
-            lacking[fold] -= folds * counts[unit]
-            room[fold] -= folds * sizes[unit]
-
-    while left.any():
-        label = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
-        waiting = order[(home[order] < 0) & (counts[order, label] > 0)]
-        settle(waiting[np.argsort(-counts[waiting, label], kind="stable")], lacking[:, label])  # a view: it is kept up
-        left -= counts[waiting].sum(axis=0)
-    bare = order[home[order] < 0]  # chips without any label
-    settle(bare[np.argsort(-sizes[bare], kind="stable")], room)
-    return home
-
-
-def out_of_fold(fit: Callable[[Rows, Rows], Scores], fold: Fold, labels: int) -> Scores:
-    """Scores (chips, labels) that each chip gets from the fit that did not see it.
-
-    Args:
-        fit: called once a fold with the rows to train on and the rows held out; returns the scores of the latter.
-        fold: (chips,), from `stratify`.
-        labels: the number of columns.
+        folds: the number of folds, at least 2.
+        seed: seed of the chips' order and of ties.
+        groups: (chips,) names or numbers; chips of the same group stay in one fold.
 
     Raises:
-        ValueError: `fit` returned another shape, or something outside [0, 1].
+        ValueError: there are fewer chips or groups than folds, or `groups` has another length.
+    """
+    unit_of_chip = np.arange(len(truth))
+    if groups is not None:
+        if groups.shape != (len(truth),):
+            raise ValueError(f"groups has shape {groups.shape} but there are {len(truth)} chips; pass one per chip.")
+        unit_of_chip = np.unique(groups, return_inverse=True)[1]
+    units = int(unit_of_chip.max(initial=-1)) + 1
+    if not 2 <= folds <= units:
+        raise ValueError(f"{units} chips or groups cannot make {folds} folds; pass folds from 2 to {units}.")
+
+    counts = np.zeros((units, truth.shape[1]), np.int64)
+    np.add.at(counts, unit_of_chip, truth)
+    # A tie of two labels is broken by their chips, not by their column, so that the order of labels does not matter.
+    order = sorted(range(truth.shape[1]), key=lambda label: truth[:, label].tobytes())
+    rng = np.random.default_rng(seed)
+    return _assign_units(counts[:, order], np.bincount(unit_of_chip), folds, rng)[unit_of_chip]
+
+
+def _assign_units(counts: Counts, sizes: Counts, folds: int, rng: np.random.Generator) -> Fold:
+    """Return the fold of each unit (a chip or a group) from its (units, labels) tag counts and its number of chips.
+
+    The chips that a fold lacks are counted times `folds`, hence in whole numbers, in which ties are exact.
+    """
+    lacking_tags = np.tile(counts.sum(axis=0), (folds, 1))
+    lacking_chips = np.full(folds, sizes.sum())
+    remaining = counts.sum(axis=0)
+    fold_of_unit = np.full(len(counts), -1)
+    order = rng.permutation(len(counts))
+
+    def assign(units: Rows, lacking: Counts) -> None:
+        for unit in units:
+            candidates = np.flatnonzero(lacking == lacking.max())
+            if len(candidates) > 1:
+                space = lacking_chips[candidates]
+                candidates = candidates[space == space.max()]
+            fold = candidates[0] if len(candidates) == 1 else candidates[rng.integers(len(candidates))]
+            fold_of_unit[unit] = fold
+            lacking_tags[fold] -= folds * counts[unit]
+            lacking_chips[fold] -= folds * sizes[unit]
+
+    while remaining.any():
+        label = int(np.argmin(np.where(remaining > 0, remaining, np.iinfo(np.int64).max)))
+        units = order[(fold_of_unit[order] < 0) & (counts[order, label] > 0)]
+        largest_first = units[np.argsort(-counts[units, label], kind="stable")]
+        assign(largest_first, lacking_tags[:, label])  # a view, which `assign` keeps up to date
+        remaining -= counts[units].sum(axis=0)
+
+    untagged = order[fold_of_unit[order] < 0]
+    assign(untagged[np.argsort(-sizes[untagged], kind="stable")], lacking_chips)
+    return fold_of_unit
+
+
+def hold_out(truth: Tags, *, folds: int, seed: int) -> tuple[Rows, Rows]:
+    """Return the rows to train on and the rows of one held-out stratified fold, for a choice that needs no more.
+
+    Of fewer chips than `folds`, one chip is held out.
+    """
+    fold = stratify(truth, folds=min(folds, len(truth)), seed=seed)
+    return np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
+
+
+def out_of_fold(fit: Callable[[Rows, Rows], NDArray[Value]], fold: Fold) -> NDArray[Value]:
+    """Return one row for each chip, computed by the fit that was not trained on it: the one cross-validation loop.
+
+    Args:
+        fit: called once for each fold, in ascending order, with the rows to train on and the rows held out; returns an
+            array with one row for each held-out chip. All calls must return one dtype and one shape of a row.
+        fold: (chips,), from `stratify`.
+
+    Returns:
+        (chips, ...), with the dtype and the shape of a row of the first result.
+
+    Raises:
+        ValueError: there are fewer than 2 folds, or `fit` returned another number or shape of rows.
+
+    Example:
+        >>> out_of_fold(lambda train, held_out: 10 * held_out, np.array([0, 1, 0]))
+        array([ 0, 10, 20])
     """
     numbers = np.unique(fold)
     if len(numbers) < 2:
         raise ValueError(f"All {len(fold)} chips are in {len(numbers)} fold; pass at least 2 folds.")
-    scores = np.empty((len(fold), labels), np.float32)
-    for number in numbers:
-        train, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        given = fit(train, held)
-        if given.shape != (len(held), labels):
-            raise ValueError(f"Fold {number}: fit gave scores {given.shape}; ({len(held)}, {labels}) are needed.")
-        bad = np.argwhere(~((given >= 0) & (given <= 1)))
-        if len(bad):
-            row, label = bad[0]
-            raise ValueError(
-                f"Fold {number}: {len(bad)} scores are outside [0, 1] "
-                f"(first: {given[row, label]} for chip {held[row]}, label {label}); fit must give probabilities."
-            )
-        scores[held] = given
-    return scores
+
+    splits = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in numbers]
+    parts: list[NDArray[Value]] = []
+    for number, (train, held_out) in zip(numbers, splits, strict=True):
+        part = fit(train, held_out)
+        expected = (len(held_out), *(parts or [part])[0].shape[1:])
+        if part.shape != expected:
+            raise ValueError(f"Fold {number}: fit returned an array of shape {part.shape}; expected {expected}.")
+        parts.append(part)
+
+    output = np.empty((len(fold), *parts[0].shape[1:]), parts[0].dtype)
+    for (_, held_out), part in zip(splits, parts, strict=True):
+        output[held_out] = part
+    return output
+
+
+def out_of_fold_scores(fit: Callable[[Rows, Rows], Scores], fold: Fold, labels: int) -> Scores:
+    """Return `out_of_fold` scores (chips, labels), each fold's checked for shape and range.
+
+    Raises:
+        ValueError: `fit` returned another shape, or a number outside [0, 1].
+    """
+
+    def checked_fit(train: Rows, held_out: Rows) -> Scores:
+        scores = fit(train, held_out)
+        _check_scores(scores, held_out, labels)
+        return scores.astype(np.float32)
+
+    return out_of_fold(checked_fit, fold)
+
+
+def _check_scores(scores: Scores, held_out: Rows, labels: int) -> None:
+    if scores.shape != (len(held_out), labels):
+        raise ValueError(f"fit returned scores of shape {scores.shape}; expected ({len(held_out)}, {labels}).")
+    outside = np.argwhere(~((scores >= 0) & (scores <= 1)))
+    if len(outside):
+        row, label = outside[0]
+        raise ValueError(
+            f"{len(outside)} scores are outside [0, 1] "
+            f"(first: {scores[row, label]} for chip {held_out[row]}, label {label}); fit must return probabilities."
+        )

@@ -1,46 +1,45 @@
-"""How good tags and scores are against the truth; the only metric code.
+"""Metrics of tags and scores against the ground truth, with bootstrap intervals.
 
-`truth` and `tags` are boolean arrays of shape (chips, labels), with labels in the same order. A quotient with
-nothing in it counts 0, as scikit-learn's `zero_division=0` has it.
+`truth` and `tags` are boolean arrays of shape (chips, labels), with labels in the same order. A quotient of 0 by 0
+counts as 0, as with scikit-learn's `zero_division=0`.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from ensemble.arrays import Floats, Scores, Tags
+from ensemble.arrays import Counts, Floats, Scores, Tags
 
-EDGE = 1e-6  # of probabilities, so that one wrong certainty does not weigh infinitely
-BINS = 15  # of the calibration error, as Guo et al. 2017 have it
-BLOCK = 1 << 22  # resampling weights held at a time: 32 MB
+MIN_PROBABILITY = 1e-6  # the log loss clips scores to it and to 1 - it, so that one wrong certainty is not infinite
+CALIBRATION_BINS = 15  # of the calibration error, as in Guo et al. 2017
+MAX_RESAMPLING_WEIGHTS = 1 << 22  # in memory at a time: 32 MB of float64
 
 
 @dataclass(frozen=True)
 class PerLabel:
-    """One number a label, (labels,) each; `support` counts the chips that truly carry it."""
+    """One number per label, (labels,) each; `support` counts the chips that carry the label in the ground truth."""
 
     precision: Floats
     recall: Floats
     f2: Floats
-    support: NDArray[np.int64]
+    support: Counts
 
 
 def per_chip(truth: Tags, tags: Tags, *, beta: float = 2.0) -> Floats:
-    """F-beta of every chip, (chips,); 0 for a chip with neither true nor given tags."""
+    """Return F-beta of every chip, (chips,); 0 for a chip with neither true nor predicted tags."""
     _check(truth, tags)
     return _f(_hits(truth, tags, axis=1), truth.sum(axis=1), tags.sum(axis=1), beta)
 
 
 def f_beta(truth: Tags, tags: Tags, *, beta: float = 2.0) -> float:
-    """Mean over chips of F-beta."""
+    """Return the mean over chips of F-beta."""
     return float(per_chip(truth, tags, beta=beta).mean())
 
 
 def f2(truth: Tags, tags: Tags) -> float:
-    """Mean over chips of F2, the competition's score.
+    """Return the mean over chips of F2, the competition's metric.
 
     Example:
         >>> f2(np.array([[True, True, False]]), np.array([[True, False, False]]))
@@ -50,25 +49,25 @@ def f2(truth: Tags, tags: Tags) -> float:
 
 
 def per_label(truth: Tags, tags: Tags) -> PerLabel:
-    """Precision, recall and F2 of each label over all chips."""
+    """Return precision, recall and F2 of each label over all chips."""
     _check(truth, tags)
-    hits, true, given = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
-    return PerLabel(_ratio(hits, given), _ratio(hits, true), _f(hits, true, given, 2.0), true)
+    hits, true, predicted = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
+    return PerLabel(_ratio(hits, predicted), _ratio(hits, true), _f(hits, true, predicted, 2.0), true)
 
 
 def f1(truth: Tags, tags: Tags, average: Literal["micro", "macro"]) -> float:
-    """F1 over all chips: of the pooled counts (`micro`), or the mean over labels (`macro`)."""
+    """Return F1 over all chips: of the pooled counts (`micro`), or the mean over labels (`macro`)."""
     _check(truth, tags)
-    hits, true, given = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
+    hits, true, predicted = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
     if average == "micro":
-        return float(_f(hits.sum(), true.sum(), given.sum(), 1.0))
+        return float(_f(hits.sum(), true.sum(), predicted.sum(), 1.0))
     if average == "macro":
-        return float(_f(hits, true, given, 1.0).mean())
+        return float(_f(hits, true, predicted, 1.0).mean())
     raise ValueError(f"average is {average!r}; pass 'micro' or 'macro'.")
 
 
 def mean_average_precision(truth: Tags, scores: Scores) -> float:
-    """Mean of the average precision over the labels that occur in `truth`; 0 where none does."""
+    """Return the mean average precision over the labels that occur in `truth`; 0 where none does."""
     if scores.shape != truth.shape:
         raise ValueError(f"truth has shape {truth.shape} but scores has {scores.shape}; both must be (chips, labels).")
     occurring = np.flatnonzero(truth.any(axis=0))
@@ -77,28 +76,29 @@ def mean_average_precision(truth: Tags, scores: Scores) -> float:
 
 
 def log_loss(truth: Tags, scores: Scores) -> float:
-    """Mean over chips and labels of the truth's negative log probability, scores kept `EDGE` away from 0 and 1."""
+    """Return the mean over chips and labels of the binary cross-entropy, scores clipped by `MIN_PROBABILITY`."""
     if scores.shape != truth.shape or not truth.size:
         raise ValueError(f"truth has shape {truth.shape} but scores has {scores.shape}; both must be (chips, labels).")
-    kept = np.clip(scores.astype(np.float64), EDGE, 1 - EDGE)
-    return float(-np.log(np.where(truth, kept, 1 - kept)).mean())
+    probabilities = np.clip(scores.astype(np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return float(-np.log(np.where(truth, probabilities, 1 - probabilities)).mean())
 
 
 def calibration_error(truth: Tags, scores: Scores) -> Floats:
-    """Expected calibration error (labels,): the mean gap of score and frequency in `BINS` bins of equal width.
+    """Return the expected calibration error (labels,): the mean gap of score and frequency in bins of equal width.
 
     Guo et al. 2017, equation 3, of each label's score instead of a class's confidence.
     """
-    bins = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
+    bins = np.minimum((scores * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     gaps = truth.astype(np.float64) - scores
     columns = zip(bins.T, gaps.T, strict=True)
-    return np.array([np.abs(np.bincount(place, gap, BINS)).sum() / len(gap) for place, gap in columns])
+    return np.array([np.abs(np.bincount(bin_, gap, CALIBRATION_BINS)).sum() / len(gap) for bin_, gap in columns])
 
 
 def bootstrap_interval(values: Floats, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of a per-chip quantity (Efron and Tibshirani 1993, chapter 13).
+    """Return the percentile bootstrap interval of the mean of a per-chip quantity.
 
-    Differences of two models' `per_chip` are such a quantity: their interval is that of a paired comparison.
+    Efron and Tibshirani 1993, chapter 13. With the differences of two models' `per_chip` it is the interval of a
+    paired comparison.
     """
     means = _resampled(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
@@ -106,9 +106,9 @@ def bootstrap_interval(values: Floats, *, seed: int = 0, draws: int = 2000, leve
 
 
 def probability_below(values: Floats, limit: float = 0.0, *, seed: int = 0, draws: int = 2000) -> float:
-    """The share of bootstrap means of a per-chip quantity that are below a limit.
+    """Return the share of bootstrap means of a per-chip quantity that are below a limit.
 
-    Of differences of two models' `per_chip` it is how probable it is that the second model is worse.
+    With one model's `per_chip` minus another's, it is the probability that the first model is worse.
     """
     means = _resampled(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
     return float((means < limit).mean())
@@ -117,53 +117,57 @@ def probability_below(values: Floats, limit: float = 0.0, *, seed: int = 0, draw
 def recall_drops(
     truth: Tags, before: Tags, after: Tags, *, seed: int = 0, level: float = 0.95
 ) -> tuple[Floats, Floats]:
-    """How much recall each label lost between two answers to the same chips, (labels,), and the least that is sure.
+    """Return the recall that each label lost between two predictions of the same chips, and its lower bound.
 
-    The latter is the one-sided lower bound of a bootstrap over chips; both are 0 for a label that no chip carries.
+    Returns:
+        The loss of recall (labels,) and the one-sided lower bound at `level` of a bootstrap over chips (labels,). Both
+        are 0 for a label that no chip carries.
     """
     for tags in (before, after):
         _check(truth, tags)
     support = truth.sum(axis=0)
-    lost = (truth & before).astype(np.float64) - (truth & after)
-    lost_sums, sums = np.split(_resampled(np.concatenate([lost, truth], axis=1), seed, 1000), 2, axis=1)
-    return _ratio(lost.sum(axis=0), support), np.quantile(_ratio(lost_sums, sums), 1 - level, axis=0)
+    lost_hits = (truth & before).astype(np.float64) - (truth & after)
+    lost_sums, sums = np.split(_resampled(np.concatenate([lost_hits, truth], axis=1), seed, 1000), 2, axis=1)
+    return _ratio(lost_hits.sum(axis=0), support), np.quantile(_ratio(lost_sums, sums), 1 - level, axis=0)
 
 
 def label_intervals(truth: Tags, tags: Tags, *, seed: int = 0, draws: int = 1000, level: float = 0.95) -> Floats:
-    """Percentile bootstrap intervals, (labels, 2), of each label's F2; the chips are drawn."""
+    """Return percentile bootstrap intervals over chips, (labels, 2), of each label's F2."""
     _check(truth, tags)
     counts = np.concatenate([truth & tags, truth, tags], axis=1).astype(np.float64)
-    hits, true, given = np.split(_resampled(counts, seed, draws), 3, axis=1)
-    return np.quantile(_f(hits, true, given, 2.0), [(1 - level) / 2, (1 + level) / 2], axis=0).T
+    hits, true, predicted = np.split(_resampled(counts, seed, draws), 3, axis=1)
+    return np.quantile(_f(hits, true, predicted, 2.0), [(1 - level) / 2, (1 + level) / 2], axis=0).T
 
 
 def _resampled(columns: Floats, seed: int, draws: int) -> Floats:
-    """Column sums, (draws, columns), over as many rows as there are, drawn with replacement."""
+    """Return column sums (draws, columns) over bootstrap samples: as many rows, drawn with replacement."""
     rows = len(columns)
-    if not rows or not np.isfinite(columns).all():
-        raise ValueError(f"{rows} chips, of which some may not be finite numbers, cannot be resampled; pass values.")
+    bad = rows - np.isfinite(columns).all(axis=1).sum()
+    if not rows or bad:
+        raise ValueError(f"{bad} of {rows} chips have no finite value and cannot be resampled; pass finite values.")
+
     rng = np.random.default_rng(seed)
     sums = np.empty((draws, columns.shape[1]))
-    step = max(1, BLOCK // rows)
+    step = max(1, MAX_RESAMPLING_WEIGHTS // rows)
     for first in range(0, draws, step):
-        some = range(first, min(first + step, draws))
-        times = np.stack([np.bincount(rng.integers(rows, size=rows), minlength=rows) for _ in some])
-        sums[some.start : some.stop] = times.astype(np.float64) @ columns
+        block = range(first, min(first + step, draws))
+        times = np.stack([np.bincount(rng.integers(rows, size=rows), minlength=rows) for _ in block])
+        sums[block.start : block.stop] = times.astype(np.float64) @ columns
     return sums
 
 
-def _hits(truth: Tags, tags: Tags, axis: int) -> NDArray[np.int64]:
-    hits: NDArray[np.int64] = (truth & tags).sum(axis=axis)
+def _hits(truth: Tags, tags: Tags, axis: int) -> Counts:
+    hits: Counts = (truth & tags).sum(axis=axis)
     return hits
 
 
-def _f(hits: Any, true: Any, given: Any, beta: float) -> Floats:
-    """F-beta of counts: (1 + beta^2) hits / (beta^2 true + given)."""
-    return _ratio((1 + beta**2) * hits, beta**2 * true + given)
+def _f(hits: Any, true: Any, predicted: Any, beta: float) -> Floats:
+    """Return F-beta of counts: (1 + beta^2) hits / (beta^2 true + predicted)."""
+    return _ratio((1 + beta**2) * hits, beta**2 * true + predicted)
 
 
 def _ratio(part: Any, whole: Any) -> Floats:
-    """Quotient of counts, 0 where there are none; a whole that is not 0 is at least 1 or a beta^2."""
+    """Return quotients of counts, and 0 where the whole is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     ratio: Floats = np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
     return ratio
@@ -176,6 +180,8 @@ def _check(truth: Tags, tags: Tags) -> None:
             "both must be (chips, labels), with labels in the same order."
         )
     if truth.dtype != np.bool_ or tags.dtype != np.bool_:
-        raise TypeError(f"truth is {truth.dtype} and tags are {tags.dtype}; both must be bool: decide on scores first.")
+        raise TypeError(
+            f"truth is {truth.dtype} and tags are {tags.dtype}; both must be bool; apply thresholds to scores first."
+        )
     if not truth.size:
         raise ValueError(f"truth has shape {truth.shape}; at least one chip and one label are needed.")

@@ -1,1 +1,1 @@
-"""From several members' scores to one score."""
+"""The second level: several members' scores to one score matrix."""

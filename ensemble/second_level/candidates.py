@@ -1,16 +1,16 @@
-"""The second level: how members' scores become one, chosen by nested cross-validation.
+"""The choice of the second level by nested cross-validation, with the plain mean as the baseline.
 
-A way counts where the 95 % bootstrap interval over chips of its gain over the plain mean clears zero; of those that
-the best does not clearly beat, the simplest is taken, and without any the mean stays.
+`ensemble.choice` has the rule. The scores are compared by their F2 at the flat threshold.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
-
-from ensemble.arrays import Floats, Fold, Scores, Tags
+from ensemble.arrays import Floats, Fold, Rows, Scores, Tags, Vectors
+from ensemble.choice import choose_candidate, gain_over, nested_choice
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds
+from ensemble.heads.fitted import LinearHead
 from ensemble.heads.ridge import fit_ridge
 from ensemble.metrics import folds, score
 from ensemble.second_level import blend
@@ -23,57 +23,61 @@ from ensemble.second_level.models import (
     stacked_log_odds,
 )
 
-RIDGE_FOLDS = 5  # folds within the training chips, for level-one scores that level two may learn from
+BASELINE = "mean"  # the second level that the others must beat
+RIDGE_FOLDS = 5  # folds within the training chips, for the out-of-fold scores that level two is fitted on
 
-
-def fit_two_levels(matrices: Sequence[Scores], truth: Tags, seed: int) -> TwoLevelRidge:
-    """Ridge regressions on both levels, each with its strength by leave-one-out error and a sigmoid put on (Platt)."""
-    fold = folds.stratify(truth, folds=min(RIDGE_FOLDS, len(truth)), seed=seed)
-    held_out = np.zeros((len(truth), len(matrices), truth.shape[1]), np.float32)
-    for number in range(int(fold.max()) + 1):
-        rest, held = fold != number, fold == number
-        heads = [fit_ridge(clipped_log_odds(matrix[rest]), truth[rest], seed) for matrix in matrices]
-        held_out[held] = first_level_log_odds(heads, [matrix[held] for matrix in matrices])
-    first = tuple(fit_ridge(clipped_log_odds(matrix), truth, seed) for matrix in matrices)
-    second = tuple(fit_ridge(held_out[:, :, label], truth[:, [label]], seed) for label in range(truth.shape[1]))
-    return TwoLevelRidge(first, second)
-
-
-BASELINE = "mean"  # what the others must beat
-INNER_FOLDS = 3  # folds within a training part, where a way is chosen
 FitSecondLevel = Callable[[Sequence[Scores], Tags, int], SecondLevel]
 
 
-def _boosted(matrices: Sequence[Scores], truth: Tags, seed: int) -> SecondLevel:
-    from ensemble.heads.trees import fit_boosted  # noqa: PLC0415  XGBoost takes 2 s to import, and most models hold no trees
+def fit_two_levels(matrices: Sequence[Scores], truth: Tags, seed: int) -> TwoLevelRidge:
+    """Fit ridge regressions on both levels, level two on out-of-fold log odds of level one."""
+
+    def fit_first(matrices: Sequence[Scores], truth: Tags) -> tuple[LinearHead, ...]:
+        return tuple(fit_ridge(clipped_log_odds(matrix), truth, seed) for matrix in matrices)
+
+    def log_odds(train: Rows, held_out: Rows) -> Vectors:
+        return first_level_log_odds(fit_first(_part(matrices, train), truth[train]), _part(matrices, held_out))
+
+    fold = folds.stratify(truth, folds=min(RIDGE_FOLDS, len(truth)), seed=seed)
+    odds = folds.out_of_fold(log_odds, fold)  # (chips, members, labels)
+    second = tuple(fit_ridge(odds[:, :, label], truth[:, [label]], seed) for label in range(truth.shape[1]))
+    return TwoLevelRidge(fit_first(matrices, truth), second)
+
+
+def fit_boosted_stack(matrices: Sequence[Scores], truth: Tags, seed: int) -> StackedHead:
+    """Fit boosted trees on all members' log odds side by side."""
+    from ensemble.heads.trees import fit_boosted  # noqa: PLC0415  XGBoost takes 2 s to import; few models have trees
 
     return StackedHead(fit_boosted(stacked_log_odds(matrices), truth, seed), len(matrices))
 
 
-SECOND_LEVELS: dict[str, FitSecondLevel] = {  # the simpler first
+SECOND_LEVELS: dict[str, FitSecondLevel] = {  # name -> fit(matrices, truth, seed); keys as in `SECOND_LEVEL_NAMES`
     BASELINE: lambda matrices, truth, seed: blend.equal(matrices),
     "geometric": lambda matrices, truth, seed: blend.equal(matrices, "geometric"),
     "rank": lambda matrices, truth, seed: blend.ranked(matrices),
     "greedy": lambda matrices, truth, seed: blend.greedy(matrices, truth),
     "routed": lambda matrices, truth, seed: blend.routed(matrices, truth),
     "ridge": fit_two_levels,
-    "boosted": _boosted,
+    "boosted": fit_boosted_stack,
 }
 
 
 @dataclass(frozen=True)
 class SecondLevelResult:
-    """Scores that a way gave chips which its fit had not seen, their F2 at the flat cut, and its gain over the mean."""
+    """Scores of a second level for chips that it was not fitted on, their F2 at the flat threshold, and its gain."""
 
     scores: Scores
-    worth: Floats  # (chips,)
-    gain: float
-    interval: tuple[float, float]
+    f_beta: Floats  # (chips,)
+    gain: float  # of the mean F2 over the plain mean
+    interval: tuple[float, float]  # of the gain
 
 
 @dataclass(frozen=True)
 class ChosenSecondLevel:
-    """The way chosen, fitted on all chips, and what it was chosen by; `choice` is what choosing within folds gives."""
+    """The chosen second level, fitted on all chips, and the results that it was chosen by.
+
+    `choice` is the result of the whole procedure, which chooses within the folds too.
+    """
 
     second: SecondLevel
     name: str
@@ -82,46 +86,51 @@ class ChosenSecondLevel:
 
 
 def choose_second_level(matrices: Sequence[Scores], truth: Tags, fold: Fold, *, seed: int = 0) -> ChosenSecondLevel:
-    """Compare all ways on out-of-fold scores, and take one."""
+    """Compare all second levels on out-of-fold scores, choose one, and fit it on all chips.
+
+    Args:
+        matrices: one matrix of out-of-fold scores for each member.
+        truth: (chips, labels).
+        fold: (chips,) the folds of the comparison.
+        seed: seed of the inner folds and of the fits.
+    """
     trials = compare_second_levels(matrices, truth, fold, seed=seed)
-    name = pick_second_level(trials)
-    given = np.zeros(truth.shape, np.float32)
-    for number in np.unique(fold):
-        held = fold == number
-        rest = [matrix[~held] for matrix in matrices]
-        inside = folds.stratify(truth[~held], folds=INNER_FOLDS, seed=seed)
-        best = pick_second_level(compare_second_levels(rest, truth[~held], inside, seed=seed))
-        fit = SECOND_LEVELS[best](rest, truth[~held], seed)
-        given[held] = fit.scores([matrix[held] for matrix in matrices])
-    choice = _trial(given, truth, trials[BASELINE].worth)
+    name = choose_candidate(trials, BASELINE)
+
+    def choose(train: Rows, inner_fold: Fold) -> str:
+        inner = compare_second_levels(_part(matrices, train), truth[train], inner_fold, seed=seed)
+        return choose_candidate(inner, BASELINE)
+
+    scores = nested_choice(choose, partial(_predict, matrices, truth, seed), truth, fold, seed=seed)
+    choice = _result(scores, truth, trials[BASELINE].f_beta)
     return ChosenSecondLevel(SECOND_LEVELS[name](matrices, truth, seed), name, trials, choice)
 
 
 def compare_second_levels(
     matrices: Sequence[Scores], truth: Tags, fold: Fold, *, names: Sequence[str] = tuple(SECOND_LEVELS), seed: int = 0
 ) -> dict[str, SecondLevelResult]:
-    """Each way's scores of every fold, fitted on the others; the plain mean is always among them."""
-    trials: dict[str, SecondLevelResult] = {}
-    for name in dict.fromkeys((BASELINE, *names)):
-        given = np.zeros(truth.shape, np.float32)
-        for number in np.unique(fold):
-            held = fold == number
-            fit = SECOND_LEVELS[name]([matrix[~held] for matrix in matrices], truth[~held], seed)
-            given[held] = fit.scores([matrix[held] for matrix in matrices])
-        flat = score.per_chip(truth, apply_thresholds(given, FLAT_THRESHOLD)) if not trials else trials[BASELINE].worth
-        trials[name] = _trial(given, truth, flat)
-    return trials
+    """Return the out-of-fold result of each second level in `names`; the plain mean is always the first."""
+    scores = {
+        name: folds.out_of_fold(partial(_predict, matrices, truth, seed, name), fold)
+        for name in dict.fromkeys((BASELINE, *names))
+    }
+    baseline = _flat_f2(scores[BASELINE], truth)
+    return {name: _result(matrix, truth, baseline) for name, matrix in scores.items()}
 
 
-def pick_second_level(trials: dict[str, SecondLevelResult]) -> str:
-    """The simplest way that counts and that the best of them does not clearly beat."""
-    counting = [name for name, trial in trials.items() if trial.interval[0] > 0]
-    if not counting:
-        return BASELINE
-    best = max(counting, key=lambda name: trials[name].gain)
-    return next(name for name in counting if score.bootstrap_interval(trials[best].worth - trials[name].worth)[0] <= 0)
+def _predict(matrices: Sequence[Scores], truth: Tags, seed: int, name: str, train: Rows, held_out: Rows) -> Scores:
+    second = SECOND_LEVELS[name](_part(matrices, train), truth[train], seed)
+    return second.scores(_part(matrices, held_out))
 
 
-def _trial(given: Scores, truth: Tags, flat: Floats) -> SecondLevelResult:
-    worth = score.per_chip(truth, apply_thresholds(given, FLAT_THRESHOLD))
-    return SecondLevelResult(given, worth, float((worth - flat).mean()), score.bootstrap_interval(worth - flat))
+def _part(matrices: Sequence[Scores], rows: Rows) -> list[Scores]:
+    return [matrix[rows] for matrix in matrices]
+
+
+def _flat_f2(scores: Scores, truth: Tags) -> Floats:
+    return score.per_chip(truth, apply_thresholds(scores, FLAT_THRESHOLD))
+
+
+def _result(scores: Scores, truth: Tags, baseline: Floats) -> SecondLevelResult:
+    f2 = _flat_f2(scores, truth)
+    return SecondLevelResult(scores, f2, *gain_over(baseline, f2))

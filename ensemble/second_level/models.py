@@ -1,10 +1,10 @@
-"""A second level that was fitted: members' scores to one score, and its file.
+"""Fitted second levels: members' scores to one score matrix, and their files.
 
-    second.npz   a mean of some kind, or two levels of ridge regressions
+    second.npz   a weighted mean, or two levels of ridge regressions
     second.json  trees
 
-TwoLevels is the winner's scheme of the 2017 competition: first each model's labels correct each other, then each
-label weighs the models. What fits and chooses is in `ensemble.second`, which predicting does not load.
+`TwoLevelRidge` is the scheme of the 2017 competition's winner: first the labels of each member correct each other, then
+each label weighs the members. `second_level.candidates` fits and chooses; predicting does not import it.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ensemble.arrays import Scores
+from ensemble.arrays import Scores, Vectors
 from ensemble.decisions import calibrate
 from ensemble.heads.fitted import Head, LinearHead
 from ensemble.heads.head_files import parse_head
@@ -23,25 +23,25 @@ from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
 
 SECOND_LEVEL_FILES = ("second.npz", "second.json")
-MAX_LOG_ODDS = 8.0  # log odds beyond are taken for this: a certainty that nobody has measured
+MAX_LOG_ODDS = 8.0  # log odds are clipped to it; no training set is large enough to support more certainty
 
 
 class SecondLevel(Protocol):
-    """Anything that makes one score matrix of several."""
+    """A fitted map of several score matrices to one."""
 
     def scores(self, matrices: Sequence[Scores]) -> Scores:
-        """Scores (chips, labels) in [0, 1], of one matrix a member."""
+        """Return scores (chips, labels) in [0, 1] from one matrix for each member."""
 
 
 @dataclass(frozen=True)
 class TwoLevelRidge:
-    """`first` has a head a member, from its labels' odds to all labels; `second` one a label, from members' odds."""
+    """Two levels of ridge regressions on log odds."""
 
-    first: tuple[LinearHead, ...]
-    second: tuple[LinearHead, ...]
+    first: tuple[LinearHead, ...]  # one for each member: from its labels' log odds to all labels
+    second: tuple[LinearHead, ...]  # one for each label: from the members' log odds to the label
 
     def scores(self, matrices: Sequence[Scores]) -> Scores:
-        """One matrix of several, in the members' order."""
+        """Return one matrix from one of each member, in the members' order."""
         blend.check(matrices, len(self.first))
         odds = first_level_log_odds(self.first, matrices)
         columns = [head.scores(odds[:, :, label]) for label, head in enumerate(self.second)]
@@ -50,19 +50,19 @@ class TwoLevelRidge:
 
 @dataclass(frozen=True)
 class StackedHead:
-    """A classical head on all members' odds in a row."""
+    """A classical head on all members' log odds side by side."""
 
     head: Head
     members: int
 
     def scores(self, matrices: Sequence[Scores]) -> Scores:
-        """One matrix of several, in the members' order."""
+        """Return one matrix from one of each member, in the members' order."""
         blend.check(matrices, self.members)
         return self.head.scores(stacked_log_odds(matrices))
 
 
 def pack_second_level(second: SecondLevel) -> tuple[str, bytes]:
-    """The name of its file, one of `FILES`, and the content."""
+    """Return the name of a second level's file, one of `SECOND_LEVEL_FILES`, and its content."""
     buffer = io.BytesIO()
     if isinstance(second, Blend):
         np.savez(buffer, kind=np.array(second.kind), weights=second.weights, knots=second.knots)
@@ -80,10 +80,10 @@ def pack_second_level(second: SecondLevel) -> tuple[str, bytes]:
 
 
 def parse_second_level(name: str, content: bytes, members: int) -> SecondLevel:
-    """What was packed.
+    """Read a second level from the name and content of its file.
 
     Raises:
-        ValueError: the file is none, or its parts do not fit together or `members`.
+        ValueError: the parts of the file do not fit together, or not `members` members.
     """
     if name == "second.json":
         return StackedHead(parse_head("head.json", content), members)
@@ -94,33 +94,35 @@ def parse_second_level(name: str, content: bytes, members: int) -> SecondLevel:
         return TwoLevelRidge(_heads(arrays, "first", members), _heads(arrays, "second", None))
     weights, knots = arrays["weights"], arrays["knots"]
     if kind not in blend.KINDS or weights.ndim != 2 or len(weights) != members:
-        raise ValueError(f"a second level of kind {kind} with weights {weights.shape} for {members} members")
+        raise ValueError(
+            f"the second level has kind {kind} and weights {weights.shape}, but the bundle has {members} members"
+        )
     if not np.isfinite(weights).all() or weights.min() < 0 or np.abs(weights.sum(axis=0) - 1).max() > 1e-6:
         raise ValueError("the weights of the second level do not sum to 1")
     if kind == "rank" and (knots.shape[:2] != (members + 1, weights.shape[1]) or (np.diff(knots, axis=2) < 0).any()):
-        raise ValueError(f"the knots of the second level, {knots.shape}, are no distributions")
+        raise ValueError(f"the knots of the second level, {knots.shape}, are not the quantiles of distributions")
     return Blend(kind, weights, knots)
 
 
 def _heads(arrays: dict[str, NDArray[Any]], level: str, count: int | None) -> tuple[LinearHead, ...]:
-    found = sum(key.startswith(level) and key.endswith("_bias") for key in arrays)
-    if count is not None and found != count:
-        raise ValueError(f"the second level has {found} heads for {count} members")
+    number_of_heads = sum(key.startswith(level) and key.endswith("_bias") for key in arrays)
+    if count is not None and number_of_heads != count:
+        raise ValueError(f"the second level has {number_of_heads} heads for {count} members")
     keys = ("mean", "spread", "weights", "bias")
-    return tuple(LinearHead(*(arrays[f"{level}_{number}_{key}"] for key in keys)) for number in range(found))
+    return tuple(LinearHead(*(arrays[f"{level}_{number}_{key}"] for key in keys)) for number in range(number_of_heads))
 
 
-def stacked_log_odds(matrices: Sequence[Scores]) -> NDArray[np.float32]:
-    """All members' log odds (chips, members * labels)."""
+def stacked_log_odds(matrices: Sequence[Scores]) -> Vectors:
+    """Return all members' clipped log odds side by side, (chips, members * labels)."""
     return np.concatenate([clipped_log_odds(matrix) for matrix in matrices], axis=1)
 
 
-def clipped_log_odds(scores: Scores) -> NDArray[np.float32]:
-    """Log odds, as far as they reach."""
+def clipped_log_odds(scores: Scores) -> Vectors:
+    """Return log odds, clipped to `MAX_LOG_ODDS`."""
     return np.clip(calibrate.log_odds(scores), -MAX_LOG_ODDS, MAX_LOG_ODDS).astype(np.float32)
 
 
 def first_level_log_odds(heads: Sequence[LinearHead], matrices: Sequence[Scores]) -> NDArray[np.float32]:
-    """Log odds (chips, members, labels) after level one."""
+    """Return clipped log odds (chips, members, labels) of level one."""
     pairs = zip(heads, matrices, strict=True)
     return np.stack([clipped_log_odds(head.scores(clipped_log_odds(matrix))) for head, matrix in pairs], axis=1)

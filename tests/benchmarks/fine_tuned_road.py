@@ -110,7 +110,7 @@ def measure_second_level(fitted: list[FittedMember], examples: Examples) -> None
     print("\n| second level, 8 views | F2 | gain over the mean |\n|---|---|---|")
     for name, trial in {**second_level.trials, "the nested choice": second_level.choice}.items():
         low, high = trial.interval
-        print(f"| {name} | {mean_with_interval(trial.worth)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
+        print(f"| {name} | {mean_with_interval(trial.f_beta)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
 
     costs = [member_cost(member) for member in fitted]
     print("\n| members, one view, averaged | ms per chip | MiB | F2 |\n|---|---|---|---|")

@@ -66,7 +66,7 @@ def measure(options: argparse.Namespace, truth: Tags) -> None:
             def fit(train: Fold, held_out: Fold, head: str = head, vectors: Vectors = vectors) -> Scores:
                 return HEADS[head](vectors[train], truth[train], 0).scores(vectors[held_out])
 
-            matrices.append(folds.out_of_fold(fit, fold, truth.shape[1]))
+            matrices.append(folds.out_of_fold_scores(fit, fold, truth.shape[1]))
             print(row(f"frozen {name}, {head} head", truth, matrices[-1], fold), flush=True)
 
     if len(matrices) > 1:

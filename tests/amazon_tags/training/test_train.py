@@ -328,7 +328,7 @@ def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, 
     (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
     done = run(*arguments, tmp_path / "wrong.toml")
     assert done.returncode == 1
-    assert "no member fits 1e-06 ms a chip; the least there is takes" in done.stderr
+    assert "no member fits 1e-06 ms a chip; the fastest takes" in done.stderr
     (tmp_path / "right.toml").write_text('decision = "flat"\n' + recipe_file.read_text())
     done = run(*arguments, tmp_path / "right.toml")
     assert done.returncode == 0, done.stderr

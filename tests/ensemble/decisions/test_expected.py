@@ -121,7 +121,7 @@ def test_a_permuted_label_order_permutes_the_tags(seed):
 def test_blocks_do_not_show(monkeypatch):
     scores = np.random.default_rng(2).random((100, 5), dtype=np.float32)
     tags, worth = expected.decode(scores)
-    monkeypatch.setattr(expected, "BLOCK", 7)
+    monkeypatch.setattr(expected, "CHIPS_PER_BLOCK", 7)
     in_blocks, again = expected.decode(scores)
     np.testing.assert_array_equal(tags, in_blocks)
     np.testing.assert_allclose(worth, again, atol=1e-14)

@@ -33,7 +33,7 @@ def test_a_score_on_the_cut_is_a_tag_in_float32():
 
 
 def test_cuts_for_other_labels_are_refused():
-    with pytest.raises(ValueError, match="3 cuts came for 5 labels"):
+    with pytest.raises(ValueError, match="thresholds has 3 values for 5 labels"):
         apply_thresholds(rendered(0)[0], np.zeros(3, np.float32))
 
 

@@ -34,7 +34,7 @@ def tuned():
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_every_decoder_gives_tags_and_forecasts_their_worth_on_calibrated_scores(decoder):
+def test_every_decoder_gives_tags_and_forecasts_their_f_beta_on_calibrated_scores(decoder):
     scores, truth = drawn(1, 4000)
     start = flat_decision(7, rules=RULES)
     decision = fit_decision(decoder, start.calibration, scores, truth, start)
@@ -85,19 +85,19 @@ def test_a_planted_miscalibration_is_recovered():
     spoilt = scores**2
     tuned = tuning.tune_decision(problem(spoilt, truth))
     right, wrong = (score.f2(truth, apply_thresholds(matrix, 0.2)) for matrix in (scores, spoilt))
-    assert tuned.choice.worth.mean() - wrong >= 0.9 * (right - wrong)
+    assert tuned.choice.f_beta.mean() - wrong >= 0.9 * (right - wrong)
 
 
 def test_the_simplest_of_equals_is_chosen(tuned):
     names = list(tuning.CANDIDATES)
-    flat = tuned.candidates[tuning.BASELINE].worth
+    flat = tuned.candidates[tuning.BASELINE].f_beta
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.05, len(flat))
 
     def candidate(gain, noisy=0.0):
-        worth = flat + gain + noisy * noise
+        f_beta = flat + gain + noisy * noise
         return CandidateResult(
-            tuned.choice.tags, worth, float((worth - flat).mean()), score.bootstrap_interval(worth - flat)
+            tuned.choice.tags, f_beta, float((f_beta - flat).mean()), score.bootstrap_interval(f_beta - flat)
         )
 
     constant = {"constant": CandidateResult(tuned.choice.tags, flat - 0.1, -0.1, (-0.1, -0.1))}

@@ -116,7 +116,7 @@ def test_out_of_fold_scores_come_from_the_fit_that_did_not_see_the_chip():
         seen.append(fold[held[0]])
         return np.stack([held / 10, np.full(len(held), fold[held[0]] / 4)], axis=1).astype(np.float32)
 
-    scores = folds.out_of_fold(fit, fold, 2)
+    scores = folds.out_of_fold_scores(fit, fold, 2)
     assert seen == [0, 1, 2]
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores[:, 0], np.arange(6) / 10)
@@ -125,18 +125,21 @@ def test_out_of_fold_scores_come_from_the_fit_that_did_not_see_the_chip():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(np.zeros((2, 3)), r"scores \(2, 3\); \(2, 2\)"), (np.array([[0, 0], [0, np.nan]]), "1 scores.*first: nan")],
+    [
+        (np.zeros((2, 3)), r"scores of shape \(2, 3\); expected \(2, 2\)"),
+        (np.array([[0, 0], [0, np.nan]]), "1 scores.*first: nan"),
+    ],
 )
 def test_a_fit_that_gives_nonsense_is_caught(value, text):
     with pytest.raises(ValueError, match=text):
-        folds.out_of_fold(lambda train, held: value, np.array([0, 1, 0, 1]), 2)
+        folds.out_of_fold_scores(lambda train, held_out: value, np.array([0, 1, 0, 1]), 2)
 
 
 def test_scores_outside_the_range_name_their_chip():
     with pytest.raises(ValueError, match=r"first: 1\.5 for chip 0, label 0"):
-        folds.out_of_fold(lambda train, held: np.full((len(held), 1), 1.5), np.array([0, 1]), 1)
+        folds.out_of_fold_scores(lambda train, held_out: np.full((len(held_out), 1), 1.5), np.array([0, 1]), 1)
 
 
 def test_one_fold_leaves_nothing_to_train_on():
     with pytest.raises(ValueError, match="at least 2 folds"):
-        folds.out_of_fold(lambda train, held: np.zeros((len(held), 1)), np.zeros(4, np.int64), 1)
+        folds.out_of_fold(lambda train, held_out: np.zeros((len(held_out), 1)), np.zeros(4, np.int64))

@@ -103,7 +103,7 @@ def test_label_intervals_equal_resampling_one_by_one():
 def test_the_blocks_that_save_memory_change_nothing(monkeypatch):
     truth, tags = two(7, 0.4)
     whole = score.label_intervals(truth, tags, draws=100)
-    monkeypatch.setattr(score, "BLOCK", 90)
+    monkeypatch.setattr(score, "MAX_RESAMPLING_WEIGHTS", 90)
     np.testing.assert_array_equal(score.label_intervals(truth, tags, draws=100), whole)
 
 
@@ -112,7 +112,7 @@ def test_the_blocks_that_save_memory_change_nothing(monkeypatch):
     [
         (np.zeros((3, 2), bool), np.zeros((3, 4), bool), ValueError, r"\(3, 2\) but tags has \(3, 4\)"),
         (np.zeros(3, bool), np.zeros(3, bool), ValueError, "must be"),
-        (np.zeros((3, 2), bool), np.zeros((3, 2)), TypeError, "float64.*decide on scores first"),
+        (np.zeros((3, 2), bool), np.zeros((3, 2)), TypeError, "float64.*apply thresholds to scores first"),
         (np.zeros((0, 2), bool), np.zeros((0, 2), bool), ValueError, "at least one chip"),
     ],
 )

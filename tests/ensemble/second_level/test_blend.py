@@ -103,5 +103,5 @@ def test_weights_sum_to_one_for_each_label(truth, fit):
 def test_what_has_no_mean_is_refused(given, text):
     with pytest.raises(ValueError, match=text):
         blend.mean(given)
-    with pytest.raises(ValueError, match="2 score matrices came for 3 members"):
+    with pytest.raises(ValueError, match="2 score matrices were passed for 3 members"):
         blend.equal(matrices()).scores(matrices()[:2])

@@ -8,6 +8,7 @@ from ensemble.metrics import folds, score
 from ensemble.second_level import blend
 from ensemble.second_level.candidates import SECOND_LEVELS, choose_second_level, compare_second_levels
 from ensemble.second_level.models import SECOND_LEVEL_FILES, pack_second_level, parse_second_level
+from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from tests.ensemble.noise import noisy
 
 
@@ -72,6 +73,7 @@ def test_held_out_scores_never_come_from_a_fit_that_saw_the_chip(truth, fold):
         assert not np.array_equal(first, other)
 
 
-def test_recipes_and_cards_know_every_way():
+def test_recipes_and_cards_have_every_second_level():
+    assert list(SECOND_LEVEL_NAMES) == list(SECOND_LEVELS)
     assert list(SECOND_LEVEL_CHOICES) == [*SECOND_LEVELS, "chosen"]
     assert list(SECOND_LEVEL_SENTENCES) == list(SECOND_LEVELS)

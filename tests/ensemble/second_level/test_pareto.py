@@ -41,8 +41,8 @@ def test_the_best_within_a_budget_is_taken(front):
     assert best_within(front, size=60).places == (1,)
 
 
-def test_a_budget_that_nothing_keeps_to_says_what_the_least_is(front):
-    with pytest.raises(ValueError, match=r"no member fits 0\.5 ms a chip; the least there is takes 1\.00 ms"):
+def test_a_budget_that_nothing_keeps_to_names_the_fastest_member(front):
+    with pytest.raises(ValueError, match=r"no member fits 0\.5 ms a chip; the fastest takes 1\.00 ms"):
         best_within(front, milliseconds=0.5)
 
 

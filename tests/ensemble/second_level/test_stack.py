@@ -53,5 +53,5 @@ def test_a_label_that_no_chip_carries_is_survived(truth):
 
 def test_another_number_of_members_is_refused(truth):
     given = [noisy(truth, 1, 1), noisy(truth, 2, 2)]
-    with pytest.raises(ValueError, match="1 score matrices came for 2 members"):
+    with pytest.raises(ValueError, match="1 score matrices were passed for 2 members"):
         fit_two_levels(given, truth, 0).scores(given[:1])
