@@ -86,11 +86,11 @@ def predict_command(
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder, jobs=jobs, precision=precision, device=device)
         tag = partial(predict_with_checkpoint, journal_folder) if journal_folder else predict_chips
-        tagged = tag(paths, loaded, views=views, on_error=on_error, jobs=jobs)
+        tagged = tag(paths, loaded, views=views, tolerant=on_error != "fail", jobs=jobs)
         if log:
             training, seen = training_record.read_required(folder), RunStatistics()
             tagged = watch_run(tagged, seen)
-        bad = write_submission(tagged, loaded.space, places, total=len(paths))
+        bad = write_submission(tagged, loaded.space, places, fill=on_error == "fill", total=len(paths))
         if log:
             append_line(log, monitor_line(seen, loaded, training))
     if bad:

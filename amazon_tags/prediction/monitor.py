@@ -37,15 +37,16 @@ class RunStatistics:
 
     def add(self, part: TaggedChips) -> None:
         """Count the good chips of a part."""
-        good = part.good
-        band_statistics, scores = part.band_statistics.astype(np.float64), part.scores[good]
+        good = part.usable
+        looks = part.band_statistics[good]
+        band_statistics, scores = looks.astype(np.float64), part.scores[good]
         sums = np.stack([band_statistics.sum(axis=0), (band_statistics**2).sum(axis=0)])
         given = part.tags[good].sum(axis=0).astype(np.float64)
         self.band_statistics = sums if self.band_statistics is None else self.band_statistics + sums
         self.tags = given if self.tags is None else self.tags + given
-        self.expected += float(part.expected[good].sum())
+        self.expected += float(part.expected_f[good].sum())
         rows = range(-self.chips % self.stride, len(scores), self.stride)
-        self.sample += [(scores[row], part.band_statistics[row]) for row in rows]
+        self.sample += [(scores[row], looks[row]) for row in rows]
         self.chips += len(scores)
         if len(self.sample) > MAX_SAMPLED_CHIPS:
             self.sample, self.stride = self.sample[::2], 2 * self.stride

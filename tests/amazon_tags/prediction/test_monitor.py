@@ -51,11 +51,11 @@ def test_the_looks_are_those_of_the_chips(world, opened, model):
 
 def test_memory_does_not_grow_with_the_chips(opened):
     seen, rng = RunStatistics(), np.random.default_rng(0)
-    labels, expected = len(opened.space.names), []
+    labels, expected, names = len(opened.space.names), [], [""] * 16
     for _ in range(500):
         scores = rng.random((16, labels), np.float32)
         tags, band_statistics = scores > 0.5, rng.random((16, 6), np.float32)
-        seen.add(TaggedChips([""] * 16, scores, tags, np.ones(16), [], np.ones(16, bool), band_statistics))
+        seen.add(TaggedChips(names, names, scores, tags, np.ones(16), [None] * 16, band_statistics))
         expected.append(scores)
     kept = np.stack([scores for scores, _ in seen.sample])
     assert MAX_SAMPLED_CHIPS / 2 <= len(kept) <= MAX_SAMPLED_CHIPS
