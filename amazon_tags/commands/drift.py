@@ -26,7 +26,7 @@ def drift_command(log: Path, as_json: bool, stability: float, colours: float, di
     from amazon_tags.prediction.drift import DriftLimits, drift_text, find_drift
 
     limits = DriftLimits(stability, colours, discrepancy)
-    told = find_drift(log, limits)
-    emit(json.dumps(told, indent=2) + "\n" if as_json else drift_text(log, told, limits))
-    if told["moved"]:
+    report = find_drift(log, limits)
+    emit(json.dumps(report.to_json(), indent=2) + "\n" if as_json else drift_text(log, report, limits))
+    if report.moved:
         sys.exit(DRIFTED)

@@ -22,4 +22,4 @@ def evaluate_command(predicted: Path, table: Path, as_json: bool, space: str) ->
     from amazon_tags.evaluation.evaluate import evaluate_tables, evaluation_text
 
     measured = evaluate_tables(predicted, table, space=space)
-    emit(json.dumps(measured, indent=2) + "\n" if as_json else evaluation_text(measured))
+    emit(json.dumps(measured.to_json(), indent=2) + "\n" if as_json else evaluation_text(measured))

@@ -208,7 +208,7 @@ def _watch(asked: Job, taken: JobData, begun: _Run, champion: ModelAnswers, know
     seen.add(TaggedChips(names, names, scores, tags, worth, [None] * len(new), champion.band_statistics[new]))
     line = monitor_line(seen, model, known)
     append_line(asked.runs / "monitor.jsonl", line)
-    atomic.write_json(told, line)
+    atomic.write_json(told, line.to_json())
 
 
 def _end(asked: Job, taken: JobData, begun: _Run, outcome: str, why: str) -> dict[str, Any]:

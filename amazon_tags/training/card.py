@@ -58,7 +58,7 @@ def measure_bundle(
         roads[name] = {"f2": float(worth.mean()), "interval": list(score.bootstrap_interval(worth))}
     gain = score.per_chip(truth, decided["cuts, one view"]) - score.per_chip(truth, decided["flat, one view"])
     return {
-        **measure_tags(truth, tags, space),
+        **measure_tags(truth, tags, space).to_json(),
         "roads": roads,
         "gain_of_cuts": {"f2": float(gain.mean()), "interval": list(score.bootstrap_interval(gain))},
         "mean_average_precision": score.mean_average_precision(truth, single),
