@@ -171,7 +171,7 @@ def tune_verdict(result: TuningResult) -> str:
     flat, constant = (result.candidates[name].worth for name in (tuning.BASELINE, "constant"))
     if score.bootstrap_interval(flat - constant)[0] <= 0:
         return "keep the flat threshold; these scores are not clearly better than the same tags for all chips."
-    return "keep the flat threshold: no candidate is clearly better (each gain's interval reaches down to 0)."
+    return "keep the flat threshold: no candidate is clearly better."
 
 
 def tune_text(report: TuneReport) -> str:

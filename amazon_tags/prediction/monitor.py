@@ -30,15 +30,16 @@ MIN_SPREAD = 1e-6  # of a band statistic over the training chips, which divides 
 
 @dataclass
 class RunStatistics:
-    """Sums over the chips of a run so far, and an even sample of them, in memory that does not grow with the run."""
+    """Sums over the chips of a run so far, and an even sample of them, in memory that does not grow with the run.
+
+    The sample has the scores (labels,) and the band statistics (2 * bands,) of each chip in it.
+    """
 
     chips: int = 0  # those without an error
     expected_f_sum: float = 0.0
     tag_counts: Floats | None = None  # (labels,) the chips with each tag
     band_sums: Floats | None = None  # (2, 2 * bands) sums and sums of squares of the band statistics
-    sample: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(
-        default_factory=list
-    )  # a chip's scores, bands
+    sample: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list)
     stride: int = 1  # every how many chips one is sampled
 
     def add(self, part: TaggedChips) -> None:

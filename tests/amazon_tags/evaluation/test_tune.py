@@ -68,7 +68,7 @@ def test_the_tables_are_joined_by_name(drawn, outcome):
     np.testing.assert_array_equal(outcome.problem.truth, truth)
 
 
-def test_parquet_and_one_hot_say_the_same(folder, outcome):
+def test_parquet_and_one_hot_tables_give_the_same_report(folder, outcome):
     again = tune(folder / "scores.parquet", folder / "one_hot.csv")
     assert again.report == outcome.report
 
@@ -153,11 +153,11 @@ def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outco
     decision_file.write(path, outcome.space, outcome.result.decision)
     expected = decide_tags(outcome.result.decision, drawn[1])
     for suffix in ("csv", "parquet"):
-        done = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
-        assert done.returncode == 0, done.stderr
-        given = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
-        assert given.ids == drawn[0]
-        np.testing.assert_array_equal(given.truth, expected)
+        completed = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
+        assert completed.returncode == 0, completed.stderr
+        table = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
+        assert table.ids == drawn[0]
+        np.testing.assert_array_equal(table.truth, expected)
 
 
 def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, outcome, drawn, monkeypatch, tmp_path):
@@ -190,10 +190,10 @@ def test_chips_that_are_in_one_table_only_are_counted_and_left_out(folder, drawn
         label_tables.write_tags(stream, [*ids[:200], "other"], np.concatenate([truth[:200], truth[:1]]), labels.PLANET)
     outcome = tune(folder / "scores.csv", tmp_path / "some.csv")
     assert outcome.report.chips == 200
-    said = capsys.readouterr().err
-    assert "100 of 300 chips of" in said
-    assert "(first: chip_200)" in said
-    assert "1 of 201 chips of" in said
+    messages = capsys.readouterr().err
+    assert "100 of 300 chips of" in messages
+    assert "(first: chip_200)" in messages
+    assert "1 of 201 chips of" in messages
     (tmp_path / "none.csv").write_text("image_name,tags\nother,clear\n")
     with pytest.raises(ValueError, match="0 chips are in both"):
         tune(folder / "scores.csv", tmp_path / "none.csv")
@@ -258,9 +258,9 @@ def test_a_one_hot_table_holds_zeros_and_ones(folder, tmp_path):
 
 @pytest.mark.parametrize("recall", ["water", "water>=2", "water>=x", "watre>=0.5"])
 def test_a_recall_that_cannot_be_is_refused(folder, run, tmp_path, recall):
-    done = run("tune", folder / "scores.csv", folder / "labels.csv", "-o", tmp_path / "d.json", "--recall", recall)
-    assert done.returncode in (1, 2)
-    assert "Traceback" not in done.stderr
+    completed = run("tune", folder / "scores.csv", folder / "labels.csv", "-o", tmp_path / "d.json", "--recall", recall)
+    assert completed.returncode in (1, 2)
+    assert "Traceback" not in completed.stderr
     assert not (tmp_path / "d.json").exists()
 
 

@@ -149,9 +149,9 @@ def test_a_shard_holds_null_statistics_and_the_error_of_a_damaged_chip(chips, op
 def test_two_runs_do_not_share_a_checkpoint(world, model, run, tmp_path):
     (tmp_path / "checkpoint").mkdir()
     with locks.hold_lock(tmp_path / "checkpoint" / "lock"):
-        done = run("predict", world.test_jpg, "--model", model, "--journal", tmp_path / "checkpoint")
-    assert done.returncode == 75
-    assert not done.stdout
+        result = run("predict", world.test_jpg, "--model", model, "--journal", tmp_path / "checkpoint")
+    assert result.returncode == 75
+    assert not result.stdout
 
 
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(world, model, run, tmp_path):
@@ -164,17 +164,23 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(world, mode
     assert plain.returncode == 0, plain.stderr
     expected = (tmp_path / "tags.csv").read_bytes()
     (tmp_path / "tags.csv").unlink()
+
     arguments += ["--journal", tmp_path / "checkpoint"]
-    killed = 0
-    for seconds in (1.2, 1.6, 2.1, 2.7):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "amazon_tags", *map(str, arguments)], stderr=subprocess.DEVNULL
-        )
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr
+    for shards in (1, 2, 3):
+        kill_after(shards, arguments, tmp_path / "checkpoint")
+        assert not (tmp_path / "tags.csv").exists()
+    result = run(*arguments)
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "tags.csv").read_bytes() == expected
-    assert killed
     assert {path.suffix for path in (tmp_path / "checkpoint").iterdir()} == {"", ".json", ".parquet"}
+
+
+def kill_after(shards, arguments, folder):
+    """Run a command, and kill it as soon as the folder holds so many shards."""
+    command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(list(folder.glob("*.parquet"))) < shards:
+            assert process.poll() is None, f"it ended before it had written {shards} shards"
+            time.sleep(0.005)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL

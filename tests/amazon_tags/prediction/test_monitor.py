@@ -110,16 +110,16 @@ def test_predict_appends_a_line_and_drift_reads_it(world, model, run, tmp_path):
     log = tmp_path / "monitor.jsonl"
     plain = run("predict", world.train_jpg, "--model", model).stdout
     for _ in range(2):
-        done = run("predict", world.train_jpg, "--model", model, "--monitor", log)
-        assert (done.returncode, done.stdout) == (0, plain), done.stderr
+        result = run("predict", world.train_jpg, "--model", model, "--monitor", log)
+        assert (result.returncode, result.stdout) == (0, plain), result.stderr
     assert len(log.read_text().splitlines()) == 2
     report = find_drift(log, DriftLimits(chips=10, discrepancy=9))  # a toy's folds and its whole differ
     assert report.moved == []
     assert report.earlier_expected_f == [report.line.expected_f]
     assert report.to_json()["run"] == json.loads(log.read_text().splitlines()[-1])
-    done = run("drift", log)
-    assert done.returncode == 0
-    assert "too few chips to compare: 48 in the run, 50 needed; 48 training chips, 30 needed" in done.stdout
+    result = run("drift", log)
+    assert result.returncode == 0
+    assert "too few chips to compare: 48 in the run, 50 needed; 48 training chips, 30 needed" in result.stdout
 
 
 def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
@@ -130,9 +130,9 @@ def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
         with Image.open(source) as image:
             image.convert("RGB").point(lambda value: value // 4).save(folder / f"dark_{number}.jpg")
     assert run("predict", folder, "--model", model, "--monitor", log).returncode == 0
-    done = run("drift", log)
-    assert done.returncode == 10
-    assert "the green mean moved to" in done.stdout
+    result = run("drift", log)
+    assert result.returncode == 10
+    assert "the green mean moved to" in result.stdout
     assert json.loads(run("drift", log, "--json").stdout)["moved"]
     loose = run("drift", log, "--colours", "99", "--stability", "99", "--discrepancy", "9")
     assert (loose.returncode, "nothing moved" in loose.stdout) == (0, True)
@@ -195,8 +195,8 @@ def test_a_checkpoint_does_not_change_the_monitors_line(world, model, run, tmp_p
     (chips / "broken.jpg").write_bytes(b"no chip")
     arguments = ("predict", chips, "--model", model, "--monitor", log, "--on-error", "skip", "--errors", tmp_path / "e")
     for checkpoint in ((), ("--journal", tmp_path / "j"), ("--journal", tmp_path / "j")):  # none, written, read
-        done = run(*arguments, *checkpoint)
-        assert done.returncode == 3, done.stderr
+        result = run(*arguments, *checkpoint)
+        assert result.returncode == 3, result.stderr
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert lines[0]["chips"] == worlds.TEST
     for line in lines[1:]:
@@ -215,7 +215,7 @@ def test_a_bundle_holds_a_record_of_its_training_chips(world, model):
 
 def test_a_log_that_cannot_be_written_is_refused_before_the_work(world, model, run, tmp_path):
     for log in (tmp_path, tmp_path / "none" / "log", tmp_path / "tags.csv"):
-        done = run("predict", world.test_jpg, "--model", model, "--monitor", log, "-o", tmp_path / "tags.csv")
-        assert done.returncode in (1, 74)
-        assert done.stderr.count("\n") == 1
+        result = run("predict", world.test_jpg, "--model", model, "--monitor", log, "-o", tmp_path / "tags.csv")
+        assert result.returncode in (1, 74)
+        assert result.stderr.count("\n") == 1
         assert not (tmp_path / "tags.csv").exists()

@@ -21,7 +21,7 @@ def whole(parts):
     return [name for part in parts for name in part.ids], np.concatenate([part.scores for part in parts])
 
 
-def test_scores_are_those_of_the_bundle_and_tags_those_of_its_cuts(world, opened):
+def test_scores_are_those_of_the_bundle_and_tags_those_of_its_thresholds(world, opened):
     paths = find_chips([world.train_jpg])
     pixels = np.stack([chips.load(path, opened.spec) for path in paths])
     expected = opened.scores([network(pixels)[np.newaxis] for network in opened.networks])
@@ -88,14 +88,14 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     assert ids == [path.stem for path in paths]
     assert names == opened.space.names
     assert scores[-1].max() == 0
-    given = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
-    np.testing.assert_array_equal(given.truth[:-1], opened.decide(scores[:-1]))
-    np.testing.assert_array_equal(given.truth[-1], opened.common)
+    table = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
+    np.testing.assert_array_equal(table.truth[:-1], opened.decide(scores[:-1]))
+    np.testing.assert_array_equal(table.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
-    said = capsys.readouterr()
-    assert said.out == ""
-    mean = expected_f(opened.decision, scores[:-1], given.truth[:-1]).sum() / len(ids)
-    assert f"11 chips; expected F {mean:.3f}" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    mean = expected_f(opened.decision, scores[:-1], table.truth[:-1]).sum() / len(ids)
+    assert f"11 chips; expected F {mean:.3f}" in output.err
 
 
 def test_chips_that_are_all_damaged_still_give_a_table(opened, tmp_path):
