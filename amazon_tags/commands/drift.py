@@ -45,6 +45,6 @@ def drift_command(log: Path, as_json: bool, stability: float, colours: float, di
 
     limits = DriftLimits(stability, colours, discrepancy)
     report = find_drift(log, limits)
-    emit(json.dumps(report, indent=2) + "\n" if as_json else drift_text(log, report, limits))
-    if report["moved"]:
+    emit(json.dumps(report.to_json(), indent=2) + "\n" if as_json else drift_text(log, report, limits))
+    if report.moved:
         sys.exit(DRIFTED)

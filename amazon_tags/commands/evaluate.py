@@ -24,4 +24,4 @@ def evaluate_command(predicted: Path, table: Path, as_json: bool, space: str) ->
     from amazon_tags.evaluation.evaluate import evaluate_tables, evaluation_text
 
     report = evaluate_tables(predicted, table, space=space)
-    emit(json.dumps(report, indent=2) + "\n" if as_json else evaluation_text(report))
+    emit(json.dumps(report.to_json(), indent=2) + "\n" if as_json else evaluation_text(report))

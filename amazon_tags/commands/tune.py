@@ -44,15 +44,16 @@ def tune_command(
     Example: amazon_tags tune scores.csv labels.csv -o decision.json
     """
     floors = dict(options.parse_recall_floor(text) for text in recalls)
-    from amazon_tags.evaluation.tune import TuneRequest, tune, tune_text
+    from amazon_tags.evaluation.tune import TuneRequest, tune
     from amazon_tags.evaluation.tuning_page import render_page
+    from amazon_tags.evaluation.tuning_report import tune_text
     from amazon_tags.files import atomic, preflight
     from amazon_tags.model import decision_file
 
     catch_signals()
     preflight.refuse_outputs([path for path in (output, page) if path], [scores, truth])
     outcome = tune(scores, truth, space=space, request=TuneRequest(beta, floors, groups))
-    decision_file.write(output, outcome.space, outcome.tuned.decision)
+    decision_file.write(output, outcome.space, outcome.result.decision)
     if page:
-        atomic.write_text(page, render_page(outcome.space, outcome.problem, outcome.tuned, outcome.report))
-    emit(json.dumps(outcome.report, indent=2) + "\n" if as_json else tune_text(outcome.report))
+        atomic.write_text(page, render_page(outcome))
+    emit(json.dumps(outcome.report.to_json(), indent=2) + "\n" if as_json else tune_text(outcome.report))

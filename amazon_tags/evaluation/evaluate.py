@@ -1,9 +1,11 @@
-"""What `amazon_tags evaluate` does: tags given and tags true, to F2 and a table of the labels, with intervals."""
+"""Measure predicted tags against the ground truth: F2 and a table of the labels, with intervals."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amazon_tags import progress
+from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.tables import label_tables, labels
 from amazon_tags.tables.columns import select
 from amazon_tags.tables.labels import LabelSpace
@@ -11,60 +13,91 @@ from ensemble.arrays import Tags
 from ensemble.metrics import score
 
 
-def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet") -> dict[str, Any]:
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of predicted tags; intervals are 95 % percentile bootstraps over chips."""
+
+    f2: float  # mean over chips
+    interval: tuple[float, float]  # of F2
+    chips: int
+    micro_f1: float
+    macro_f1: float
+    labels: dict[str, LabelReport]  # in the label space's order
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as `evaluate --json` prints them."""
+        return {
+            "f2": self.f2,
+            "interval": list(self.interval),
+            "chips": self.chips,
+            "micro_f1": self.micro_f1,
+            "macro_f1": self.macro_f1,
+            "labels": {name: label.to_json() for name, label in self.labels.items()},
+        }
+
+
+def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet") -> Evaluation:
     """Measure a submission against a label table, on the chips that the label table names.
 
+    Args:
+        predicted: a submission or another label table; chips that `truth` does not name are not counted.
+        truth: a label table.
+        space: `planet`, `table` (the labels of `truth`) or a TOML file.
+
     Raises:
-        ValueError: if the submission lacks one of them, or either table is wrong.
+        ValueError: the submission lacks a chip, or one of the tables is wrong.
     """
-    known = labels.choose(space, truth)
-    true, given = label_tables.read_labels(truth, known), label_tables.read_labels(predicted, known)
-    for path, table in ((truth, true), (predicted, given)):
+    label_space = labels.choose(space, truth)
+    true = label_tables.read_labels(truth, label_space)
+    predictions = label_tables.read_labels(predicted, label_space)
+
+    for path, table in ((truth, true), (predicted, predictions)):
         for remark in table.remarks:
             progress.say(f"{path}: {remark}")
-    rows = select(given.ids, true.ids)
-    if len(given.ids) > len(true.ids):
-        progress.say(f"{predicted}: {len(given.ids) - len(true.ids)} chips have no row in {truth} and are not counted")
-    return measure_tags(true.truth, given.truth[rows], known)
+    rows = select(predictions.ids, true.ids)
+    surplus = len(predictions.ids) - len(true.ids)
+    if surplus > 0:
+        progress.say(f"{predicted}: {surplus} chips have no row in {truth} and are not counted")
+
+    return measure_tags(true.truth, predictions.truth[rows], label_space)
 
 
-def measure_tags(truth: Tags, tags: Tags, space: LabelSpace) -> dict[str, Any]:
-    """F2 and each label's precision, recall, F2 and support; intervals are 95 % percentile bootstraps over chips."""
-    low, high = score.bootstrap_interval(score.per_chip(truth, tags))
+def measure_tags(truth: Tags, tags: Tags, space: LabelSpace) -> Evaluation:
+    """Measure tags (chips, labels) against the truth (chips, labels): F2, F1, and the scores of each label."""
     each = score.per_label(truth, tags)
     intervals = score.label_intervals(truth, tags)
-    return {
-        "f2": score.f2(truth, tags),
-        "interval": [low, high],
-        "chips": len(truth),
-        "micro_f1": score.f1(truth, tags, "micro"),
-        "macro_f1": score.f1(truth, tags, "macro"),
-        "labels": {
-            name: {
-                "precision": float(each.precision[column]),
-                "recall": float(each.recall[column]),
-                "f2": float(each.f2[column]),
-                "interval": [float(end) for end in intervals[column]],
-                "support": int(each.support[column]),
-            }
+    return Evaluation(
+        f2=score.f2(truth, tags),
+        interval=score.bootstrap_interval(score.per_chip(truth, tags)),
+        chips=len(truth),
+        micro_f1=score.f1(truth, tags, "micro"),
+        macro_f1=score.f1(truth, tags, "macro"),
+        labels={
+            name: LabelReport(
+                precision=float(each.precision[column]),
+                recall=float(each.recall[column]),
+                f2=float(each.f2[column]),
+                interval=(float(intervals[column, 0]), float(intervals[column, 1])),
+                support=int(each.support[column]),
+            )
             for column, name in enumerate(space.names)
         },
-    }
+    )
 
 
-def evaluation_text(measured: dict[str, Any]) -> str:
-    """The measurements as an aligned table of plain text."""
-    low, high = measured["interval"]
-    width = max(map(len, measured["labels"]))
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Return the scores as an aligned table of plain text."""
+    low, high = evaluation.interval
+    width = max(map(len, evaluation.labels))
     lines = [
-        f"F2 {measured['f2']:.4f} ({low:.4f} to {high:.4f}) on {measured['chips']} chips",
-        f"micro F1 {measured['micro_f1']:.4f}, macro F1 {measured['macro_f1']:.4f}",
+        f"F2 {evaluation.f2:.4f} ({low:.4f} to {high:.4f}) on {evaluation.chips} chips",
+        f"micro F1 {evaluation.micro_f1:.4f}, macro F1 {evaluation.macro_f1:.4f}",
         "",
         f"{'label':{width}}  support  precision  recall      F2  95 % interval",
     ]
     lines += [
-        f"{name:{width}}  {row['support']:7}  {row['precision']:9.3f}  {row['recall']:6.3f}  {row['f2']:6.3f}"
-        f"  {row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
-        for name, row in measured["labels"].items()
+        f"{name:{width}}  {label.support:7}  {label.precision:9.3f}  {label.recall:6.3f}  {label.f2:6.3f}"
+        f"  {label.interval[0]:.3f} to {label.interval[1]:.3f}"
+        for name, label in evaluation.labels.items()
     ]
     return "\n".join(lines) + "\n"

@@ -22,6 +22,10 @@ class LabelReport:
         """Return the report of its JSON value."""
         return cls(value["precision"], value["recall"], value["f2"], interval(value["interval"]), value["support"])
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as JSON has them."""
+        return {**asdict(self), "interval": list(self.interval)}
+
 
 @dataclass(frozen=True)
 class F2Interval:

@@ -1,19 +1,21 @@
-"""A journal of a long run: a run that was killed goes on from it, and ends in the same bytes.
+"""A checkpoint of a long run of `predict`: a run that was killed resumes from it, and writes the same bytes.
 
-The chips in their order are cut into shards of 1,024. Of each that is done the journal holds the scores and looks, in a
-Parquet file that is named by the shard's number and by its chips' names and contents; `journal.json` says what was
-asked.
+The chips in their order are divided into shards of 1,024. For each finished shard the checkpoint's folder holds a
+Parquet file with scores, errors and band statistics; the file is named by the shard's number and by a hash of its
+chips' names and contents. `journal.json` in the folder says which run the shards belong to.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amazon_tags.files import atomic, folders, locks
 from amazon_tags.files.hashes import sha256_bytes
@@ -23,157 +25,192 @@ from features.images import chips, listing
 from features.images.chips import ChipError
 from features.images.listing import ChipPath, Listing
 
-CHIPS_A_SHARD = 1024  # chips; a multiple of a network's batch
-DIFFERENCES = {
-    "version": "was written by version {} of amazon_tags, and this is {}",
-    "model": "holds scores of a model with the hash {}, and this one has {}",
-    "precision": "holds scores in {}, and this run computes in {}",
-    "views": "holds scores of {} views, and this run takes {}",
-    "tolerant": "is of a run whose --on-error is skip or fill: {}, of this one: {}",
-    "chips": "is of chips with names of the hash {}, and these have {}",
+CHIPS_A_SHARD = 1024  # a multiple of a network's batch; about ten seconds of work, the most that a kill can cost
+RUN_FILE = "journal.json"
+ERROR, BAND_STATISTICS = " error", " looks"  # columns beside the labels, whose names do not begin with a space
+DIFFERENCES = {  # of a checkpoint's run and this one, by the key's field
+    "version": "was written by amazon_tags {}, but this is {}",
+    "model": "holds scores of a model with hash {}, but this model has {}",
+    "precision": "holds scores computed in {}, but this run computes in {}",
+    "views": "holds scores of {} views, but this run averages {}",
+    "tolerant": "was written with --on-error skip or fill: {}, this run: {}",
+    "chips": "is for chips whose names have the hash {}, but these have {}",
 }
-ERROR, LOOKS = " error", " looks"  # columns beside the labels, which do not begin with a space
 ADVICE = "name another folder, or delete this one."
 
 
 @dataclass(frozen=True)
 class RunKey:
-    """What must be the same for a run to go on: values of `journal.json`."""
+    """The values of `journal.json`: what must be equal for a run to resume."""
 
-    version: str
-    model: str
+    version: str  # of amazon_tags
+    model: str  # SHA-256 of the bundle
     precision: str
     views: int
     tolerant: bool
-    chips: str  # SHA-256 of their names in order
+    chips: str  # SHA-256 of the chips' names in order
 
 
 def predict_with_checkpoint(
-    folder: Path, paths: Listing, model: Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+    folder: Path, paths: Listing, model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[TaggedChips]:
-    """As `predict.run`, a shard at a time, with a journal in `folder`, which is made if it is not there.
+    """Score chips and decide their tags as `predict_chips` does, a shard at a time, and keep the scores in `folder`.
+
+    The folder is created if it does not exist. Shards that it holds already are not scored again.
 
     Raises:
-        BlockingIOError: another run holds the journal.
-        ValueError: it is of another run, or of chips that have changed. No tag has been given then.
+        BlockingIOError: another run uses the checkpoint.
+        ValueError: the checkpoint belongs to another run, or chips have changed; raised before the first part. Or a
+            shard's file is damaged.
     """
-    tolerant = on_error != "fail"
-    names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
-    asked = RunKey(
-        version("amazon-tags"),
-        model.manifest.sha256,
-        f"{model.engine.precision} on a {model.engine.device}",
-        views,
-        tolerant,
-        names,
-    )
     folder.mkdir(exist_ok=True)
     with locks.hold_lock(folder / "lock"), ThreadPoolExecutor(jobs) as pool:
-        _refuse_other(folder, asked)
-        folders.sweep(folder)
-        atomic.write_json(folder / "journal.json", asdict(asked))
-        held = _held(folder, paths, pool)
-        missing = (row for row in range(len(paths)) if row // CHIPS_A_SHARD not in held)
-        made = score_chips(paths.take(missing), model, views=views, tolerant=tolerant, jobs=jobs)
-        yield from decide_chips(_shards(folder, paths, made, held, pool, model), model, on_error=on_error)
+        _open(folder, _run_key(paths, model, views, tolerant))
+        finished = _finished_shards(folder, paths, pool)
+
+        missing = paths.take(row for row in range(len(paths)) if row // CHIPS_A_SHARD not in finished)
+        fresh = score_chips(missing, model, views=views, tolerant=tolerant, jobs=jobs)
+
+        yield from decide_chips(_shards(folder, paths, finished, fresh, model, pool), model)
+
+
+def _run_key(paths: Listing, model: Bundle, views: int, tolerant: bool) -> RunKey:
+    return RunKey(
+        version=version("amazon-tags"),
+        model=model.manifest.sha256,
+        precision=f"{model.engine.precision} on a {model.engine.device}",
+        views=views,
+        tolerant=tolerant,
+        chips=hashlib.sha256("\n".join(paths.names()).encode()).hexdigest(),
+    )
+
+
+def _open(folder: Path, key: RunKey) -> None:
+    """Refuse a folder that belongs to another run, delete unfinished files, and write the run's key."""
+    path = folder / RUN_FILE
+    if path.exists():
+        _refuse_other_run(folder, _read_key(path), key)
+    elif any(entry.name != "lock" and not entry.match(folders.UNFINISHED) for entry in folder.iterdir()):
+        raise ValueError(f"{folder} holds other files, but no checkpoint; {ADVICE}")
+    folders.sweep(folder)
+    atomic.write_json(path, asdict(key))
+
+
+def _read_key(path: Path) -> RunKey:
+    with _refused_as(f"{path} is not the file of a checkpoint", ADVICE):
+        return RunKey(**json.loads(path.read_bytes()))
+
+
+def _refuse_other_run(folder: Path, stored: RunKey, current: RunKey) -> None:
+    for name, difference in DIFFERENCES.items():
+        if getattr(stored, name) != getattr(current, name):
+            values = (str(getattr(key, name))[:16] for key in (stored, current))
+            raise ValueError(f"the checkpoint {folder} {difference.format(*values)}; {ADVICE}")
+
+
+def _finished_shards(folder: Path, paths: Listing, pool: ThreadPoolExecutor) -> dict[int, Path]:
+    """Return the files of the finished shards by number, once their chips are known to be unchanged."""
+    finished = {int(path.name[:6]): path for path in sorted(folder.glob("[0-9]*-*.parquet"))}
+    for number, path in finished.items():
+        if path.name != _shard_name(number, _shard(paths, number), pool):
+            raise ValueError(f"{folder}: the chips of {path.name} have changed since it was written; {ADVICE}")
+    return finished
 
 
 def _shards(
     folder: Path,
     paths: Listing,
-    made: Iterator[ScoredChips],
-    held: dict[int, Path],
-    pool: ThreadPoolExecutor,
+    finished: dict[int, Path],
+    fresh: Iterator[ScoredChips],
     model: Bundle,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[ScoredChips]:
-    """The scores of all shards in order: those that the journal holds, and those that are made and put into it."""
+    """Yield all shards in order: read the finished ones, and collect and store the others from the `fresh` scores."""
     for number in range(-(-len(paths) // CHIPS_A_SHARD)):
-        shard = paths[number * CHIPS_A_SHARD : (number + 1) * CHIPS_A_SHARD]
-        if number in held:
-            yield _read(held[number], shard, model)
+        shard = _shard(paths, number)
+        if number in finished:
+            yield _read_shard(finished[number], shard, model)
         else:
-            scored = _joined(made, len(shard))
-            _write(folder / _name(number, shard, pool), scored, model.space.names)
+            scored = _collect(fresh, len(shard))
+            _write_shard(folder / _shard_name(number, shard, pool), scored, model.space.names)
             yield scored
 
 
-def _held(folder: Path, paths: Listing, pool: ThreadPoolExecutor) -> dict[int, Path]:
-    """The journal's shards by number, their chips being what they were."""
-    held = {int(path.name[:6]): path for path in folder.glob("[0-9]*-*.parquet")}
-    for number, path in sorted(held.items()):
-        if path.name != _name(number, paths[number * CHIPS_A_SHARD : (number + 1) * CHIPS_A_SHARD], pool):
-            raise ValueError(f"{folder}: the chips of {path.name} are not what they were when it was written; {ADVICE}")
-    return held
+def _shard(paths: Listing, number: int) -> Listing:
+    return paths[number * CHIPS_A_SHARD : (number + 1) * CHIPS_A_SHARD]
 
 
-def _joined(parts: Iterator[ScoredChips], count: int) -> ScoredChips:
-    """The next parts that hold so many chips."""
-    taken: list[ScoredChips] = []
-    while sum(len(part.places) for part in taken) < count:
-        taken.append(next(parts))
-    return ScoredChips(
-        [place for part in taken for place in part.places],
-        np.concatenate([part.scores for part in taken]),
-        [error for part in taken for error in part.errors],
-        np.concatenate([part.band_statistics for part in taken]),
-    )
-
-
-def _name(number: int, shard: Listing, pool: ThreadPoolExecutor) -> str:
+def _shard_name(number: int, shard: Listing, pool: ThreadPoolExecutor) -> str:
     digest = hashlib.sha256()
-    for place, content in zip(shard, pool.map(_fingerprint, shard), strict=True):
-        digest.update(f"{listing.name(place)} {content}\n".encode())
+    for path, content in zip(shard, pool.map(_content_hash, shard), strict=True):
+        digest.update(f"{listing.name(path)} {content}\n".encode())
     return f"{number:06}-{digest.hexdigest()[:32]}.parquet"
 
 
-def _fingerprint(place: ChipPath) -> str:
+def _content_hash(path: ChipPath) -> str:
     try:
-        return sha256_bytes(chips.bytes_of(place))
-    except (ChipError, OSError) as error:
+        return sha256_bytes(chips.bytes_of(path))
+    except (ChipError, OSError) as error:  # the chip cannot be used, which is an answer too
         return f"{type(error).__name__}"
 
 
-def _write(path: Path, scored: ScoredChips, labels: Sequence[str]) -> None:
-    import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with a journal should pay
+def _collect(parts: Iterator[ScoredChips], count: int) -> ScoredChips:
+    """Join the next parts, which hold `count` chips together."""
+    joined: list[ScoredChips] = []
+    while sum(len(part.paths) for part in joined) < count:
+        joined.append(next(parts))
+    return ScoredChips(
+        [path for part in joined for path in part.paths],
+        np.concatenate([part.scores for part in joined]),
+        [error for part in joined for error in part.errors],
+        np.concatenate([part.band_statistics for part in joined]),
+    )
+
+
+def _write_shard(path: Path, scored: ScoredChips, labels: Sequence[str]) -> None:
+    import pyarrow as pa  # noqa: PLC0415  0.1 s that only a run with a checkpoint should pay
     from pyarrow import parquet as pq  # noqa: PLC0415
 
+    rows = zip(scored.band_statistics, scored.errors, strict=True)
+    statistics = [row if error is None else None for row, error in rows]  # null, not NaN, for a chip with an error
     columns = {name: pa.array(column) for name, column in zip(labels, scored.scores.T, strict=True)}
-    band_statistics = iter(scored.band_statistics)
-    seen = [next(band_statistics) if error is None else None for error in scored.errors]  # a bad chip has no looks
     columns[ERROR] = pa.array(scored.errors, pa.string())
-    columns[LOOKS] = pa.array(seen, pa.list_(pa.float32()))
+    columns[BAND_STATISTICS] = pa.array(statistics, pa.list_(pa.float32()))
     with atomic.atomic_file(path) as stream:
         pq.write_table(pa.table(columns), stream)
 
 
-def _read(path: Path, shard: Listing, model: Bundle) -> ScoredChips:
-    import pyarrow as pa  # noqa: PLC0415  as in `_write`
-    from pyarrow import parquet as pq  # noqa: PLC0415
+def _read_shard(path: Path, shard: Listing, model: Bundle) -> ScoredChips:
+    from pyarrow import parquet as pq  # noqa: PLC0415  as in `_write_shard`
 
-    try:
+    with _refused_as(f"{path} is damaged", "delete it, and its chips are scored again."):
         table = pq.read_table(path)
         scores = np.stack([table.column(name).to_numpy() for name in model.space.names], axis=1)
-        errors = table.column(ERROR).to_pylist()
-        seen = [row for row in table.column(LOOKS).to_pylist() if row is not None]
-        band_statistics = np.array(seen, np.float32).reshape(errors.count(None), 2 * len(model.spec.bands))
         if scores.shape != (len(shard), len(model.space.names)) or scores.dtype != np.float32:
-            raise ValueError(f"scores {scores.shape} of {scores.dtype}")
-    except (KeyError, ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, and its chips are scored again.") from error
-    return ScoredChips(list(shard), scores, errors, band_statistics)
+            raise ValueError(f"it holds scores {scores.shape} of {scores.dtype}")
+        errors = table.column(ERROR).to_pylist()
+        statistics = _band_statistics(table.column(BAND_STATISTICS).to_pylist(), errors, 2 * len(model.spec.bands))
+    return ScoredChips(list(shard), scores, errors, statistics)
 
 
-def _refuse_other(folder: Path, asked: RunKey) -> None:
-    path = folder / "journal.json"
-    if not path.exists():
-        if any(entry.name != "lock" and not entry.match(folders.UNFINISHED) for entry in folder.iterdir()):
-            raise ValueError(f"{folder} holds files and is no journal; {ADVICE}")
-        return
+def _band_statistics(rows: list[list[float] | None], errors: list[str | None], width: int) -> NDArray[np.float32]:
+    """Return the band statistics (chips, width) of a shard's column, NaN for a chip with an error.
+
+    Raises:
+        ValueError: a row has another width, or is missing for a chip without an error.
+    """
+    statistics = np.full((len(rows), width), np.nan, np.float32)
+    usable = [error is None for error in errors]
+    statistics[usable] = np.array([row for row in rows if row is not None], np.float32).reshape(sum(usable), width)
+    return statistics
+
+
+@contextmanager
+def _refused_as(problem: str, advice: str) -> Iterator[None]:
+    """Turn what the parsers of JSON and Parquet raise into one ValueError with the problem and what to do."""
+    import pyarrow as pa  # noqa: PLC0415  as in `_write_shard`
+
     try:
-        found = RunKey(**json.loads(path.read_bytes()))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no journal's ({error}); {ADVICE}") from error
-    for name, words in DIFFERENCES.items():
-        there, here = (str(getattr(key, name))[:16] for key in (found, asked))
-        if getattr(found, name) != getattr(asked, name):
-            raise ValueError(f"{folder} {words.format(there, here)}; {ADVICE}")
+        yield
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{problem} ({error}); {advice}") from error

@@ -1,29 +1,33 @@
-"""What `amazon_tags decide` does: a score table and a decision in, a submission out; no chips, no model."""
+"""Decide tags from a score table and a decision file, without chips and without a model."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags.model import decision_file
 from amazon_tags.prediction.predict import TaggedChips
 from amazon_tags.tables import score_tables
 from amazon_tags.tables.labels import LabelSpace
+from ensemble.arrays import Scores
 from ensemble.decisions.decision import Decision, decide_tags, expected_f
 
 
-def decide_scores(scores: Path, decided_by: Path) -> tuple[LabelSpace, Iterator[TaggedChips]]:
-    """The label space, and the tags of a score table's chips, a part of the table at a time.
+def decide_scores(scores: Path, decision_path: Path) -> tuple[LabelSpace, Iterator[TaggedChips]]:
+    """Return the decision's label space, and the tags of a score table's chips, a part of the table at a time.
+
+    Args:
+        scores: a score table, CSV or Parquet.
+        decision_path: what `amazon_tags tune` wrote, or a bundle's `decision.json`.
 
     Raises:
-        ValueError: the decision or the table is wrong, also while it is read.
+        ValueError: the decision or the table is wrong; the table's errors may come while the parts are read.
     """
-    space, made = decision_file.read(decided_by)
-    return space, (_tagged(made, ids, matrix) for ids, matrix in score_tables.stream_scores(scores, space))
+    space, decision = decision_file.read(decision_path)
+    return space, (_decide(decision, ids, part) for ids, part in score_tables.stream_scores(scores, space))
 
 
-def _tagged(made: Decision, ids: list[str], scores: NDArray[np.float32]) -> TaggedChips:
-    tags = decide_tags(made, scores)
-    nothing = np.zeros((len(ids), 0), np.float32)  # of the chips themselves is known
-    return TaggedChips(ids, scores, tags, expected_f(made, scores, tags), [], np.ones(len(ids), bool), nothing)
+def _decide(decision: Decision, ids: list[str], scores: Scores) -> TaggedChips:
+    tags = decide_tags(decision, scores)
+    no_statistics = np.zeros((len(ids), 0), np.float32)  # a score table says nothing about pixels
+    return TaggedChips(ids, ids, scores, tags, expected_f(decision, scores, tags), [None] * len(ids), no_statistics)

@@ -1,103 +1,141 @@
-"""What `amazon_tags drift` does: the last run of a monitor's log held against limits, and which measures moved."""
+"""Compare the last run of a monitor's log with limits, and report which measures moved past theirs."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from amazon_tags.prediction.monitor import MonitorLine, parse_line
+
 
 @dataclass(frozen=True)
 class DriftLimits:
-    """Past which a measure has moved, where `p` of the test is below.
+    """How far each measure may move, and how many chips a comparison needs.
 
-    Nothing is said of fewer than `chips` that were seen, nor of a model that learnt from fewer than `learnt`.
-
-    `discrepancy` lies near 0.1 for two samples of some hundred chips of one kind.
+    A discrepancy of about 0.1 is usual between two samples of some hundred chips of the same kind.
     """
 
-    stability: float = 0.25
-    colours: float = 1.0
-    discrepancy: float = 0.3
+    stability: float = 0.25  # population stability index of a tag's rate; above 0.25 is called shifted
+    colours: float = 1.0  # of a band statistic's mean, in standard deviations of the training chips
+    discrepancy: float = 0.3  # maximum mean discrepancy; counts only where the test's p-value is below `p`
     p: float = 0.01
-    chips: int = 50
-    learnt: int = 30
+    chips: int = 50  # least number in the run; the measures of fewer are mostly chance
+    training_chips: int = 30  # least number of the model
 
 
-def find_drift(log: Path, limits: DriftLimits) -> dict[str, Any]:
-    """The last run of a log, `moved`, what moved, in words, and `before`, the expected F of the runs before it.
+@dataclass(frozen=True)
+class DriftReport:
+    """What moved in the last run of a log."""
 
-    Lines before the last that are no JSON, as a crash may leave them, are counted as `damaged`.
+    line: MonitorLine  # of the last run
+    enough: bool  # whether there are enough chips to compare
+    moved: list[str]  # a sentence for each measure past its limit
+    earlier_expected_f: list[float]  # of the runs before, oldest first
+    damaged: int  # earlier lines that cannot be read, as a crash may leave them
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as `drift --json` prints them."""
+        return {
+            "run": self.line.to_json(),
+            "enough": self.enough,
+            "moved": self.moved,
+            "before": self.earlier_expected_f,
+            "damaged": self.damaged,
+        }
+
+
+def find_drift(log: Path, limits: DriftLimits) -> DriftReport:
+    """Compare the last run of a log with limits.
 
     Raises:
-        ValueError: the log is empty, or no log of a monitor; or a limit is no number from 0.
+        ValueError: the log is empty, or its last line is not a monitor's; or a limit is negative or not a number.
     """
-    for key, limit in asdict(limits).items():
-        if not limit >= 0:  # nor NaN
-            raise ValueError(f"the limit of {key} is {limit}, but must be 0 or more.")
-    content = log.read_bytes()
-    if not content.strip():
-        raise ValueError(f"{log} is empty; predict with --monitor {log} first.")
-    *earlier, newest = (line for line in content.split(b"\n") if line.strip())
+    _refuse_limits(limits)
+    *earlier, last = _lines(log)
     try:
-        last = json.loads(newest, parse_constant=_no_number)
-        for key in ("chips", "training_chips"):
-            if type(last.get(key, 0)) is not int or last.get(key, 0) < 0:
-                raise ValueError(f"{key} is {last[key]!r}")
-        enough = last["chips"] >= limits.chips and last.get("training_chips", limits.learnt) >= limits.learnt
-        float(last.get("expected_f", 0)), last["when"], last["model"]
-        moved = _moved(last, limits) if enough else []
-    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"{log} is no log of --monitor, or its last line is damaged ({error!r}).") from error
-    runs = [run for run in map(_sound, earlier) if run is not None]
-    before = [float(run["expected_f"]) for run in runs if "expected_f" in run]
-    return {"run": last, "enough": enough, "moved": moved, "before": before, "damaged": len(earlier) - len(runs)}
+        line = parse_line(last)
+        training_chips = limits.training_chips if line.training_chips is None else line.training_chips
+        enough = line.chips >= limits.chips and training_chips >= limits.training_chips
+        moved = _moved_measures(line, limits) if enough else []
+    except ValueError as error:
+        raise ValueError(
+            f"{log} is not a log of predict --monitor, or its last line is damaged ({error}); "
+            "name a log, or predict with --monitor again."
+        ) from error
+
+    lines = [_parse_or_none(content) for content in earlier]
+    expected_f = [line.expected_f for line in lines if line is not None and line.expected_f is not None]
+    return DriftReport(line, enough, moved, expected_f, damaged=lines.count(None))
 
 
-def drift_text(log: Path, told: dict[str, Any], limits: DriftLimits) -> str:
-    """The findings as lines."""
-    last = told["run"]
-    lines = [f"{log}: run of {last['when']}, model {last['model']}, {last['chips']:,} chips"]
-    if "expected_f" in last:
-        before = f"; {told['before'][-1]:.3f} the run before" if told["before"] else ""
-        lines.append(f"expected F {last['expected_f']:.3f}, as far as the scores are probabilities{before}")
-    if told["damaged"]:
-        lines.append(f"{told['damaged']} earlier lines are damaged, and left out")
-    if not told["enough"]:
-        learnt = f"; {last['training_chips']} learnt from, {limits.learnt} needed" if "training_chips" in last else ""
-        lines.append(f"too few to say more: {last['chips']} chips seen, {limits.chips} needed{learnt}")
-    elif not told["moved"]:
+def drift_text(log: Path, report: DriftReport, limits: DriftLimits) -> str:
+    """Return the report as lines of plain text."""
+    line = report.line
+    lines = [f"{log}: run of {line.when}, model {line.model}, {line.chips:,} chips"]
+    if line.expected_f is not None:
+        before = f"; {report.earlier_expected_f[-1]:.3f} in the run before" if report.earlier_expected_f else ""
+        lines.append(f"expected F {line.expected_f:.3f}, as far as the scores are probabilities{before}")
+    if report.damaged:
+        lines.append(f"{report.damaged} earlier lines are damaged and were left out")
+    if not report.enough:
+        lines.append(_too_few(line, limits))
+    elif not report.moved:
         lines.append("nothing moved past its limit")
-    return "\n".join([*lines, *told["moved"]]) + "\n"
+    return "\n".join([*lines, *report.moved]) + "\n"
 
 
-def _sound(line: bytes) -> dict[str, Any] | None:
+def _refuse_limits(limits: DriftLimits) -> None:
+    for name, limit in asdict(limits).items():
+        if not limit >= 0:  # nor NaN
+            raise ValueError(f"the limit of {name} is {limit}, but must be 0 or more.")
+
+
+def _lines(log: Path) -> list[bytes]:
+    lines = [line for line in log.read_bytes().split(b"\n") if line.strip()]
+    if not lines:
+        raise ValueError(f"{log} is empty; predict with --monitor {log} first.")
+    return lines
+
+
+def _parse_or_none(content: bytes) -> MonitorLine | None:
     try:
-        run: dict[str, Any] = json.loads(line, parse_constant=_no_number)
-        float(run.get("expected_f", 0))
-    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError):
+        return parse_line(content)
+    except ValueError:
         return None
-    return run
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def _too_few(line: MonitorLine, limits: DriftLimits) -> str:
+    training = ""
+    if line.training_chips is not None:
+        training = f"; {line.training_chips} training chips, {limits.training_chips} needed"
+    return f"too few chips to compare: {line.chips} in the run, {limits.chips} needed{training}"
 
 
-def _moved(last: dict[str, Any], limits: DriftLimits) -> list[str]:
+def _moved_measures(line: MonitorLine, limits: DriftLimits) -> list[str]:
+    """Return a sentence for each measure of a run past its limit.
+
+    Raises:
+        ValueError: the line lacks measures.
+    """
+    if line.rates is None or line.stability is None or line.band_means is None or line.band_shifts is None:
+        raise ValueError("rates, stability, looks or colours are missing")
+    if line.discrepancy is None or line.p is None:
+        raise ValueError("discrepancy or p is missing")
+    if not line.rates.keys() >= line.stability.keys() or not line.band_means.keys() >= line.band_shifts.keys():
+        raise ValueError("a rate or a band's mean is missing")
     moved = [
-        f"the rate of {name} moved to {last['rates'][name]:.1%}: stability index {index:.2f}, limit {limits.stability}"
-        for name, index in last["stability"].items()
+        f"the rate of {name} moved to {line.rates[name]:.1%}: stability index {index:.2f}, limit {limits.stability}"
+        for name, index in line.stability.items()
         if index > limits.stability
     ]
     moved += [
-        f"the {name} moved to {last['looks'][name]:.1f}: {spreads:.2f} spreads of the training chips, "
-        f"limit {limits.colours}"
-        for name, spreads in last["colours"].items()
-        if spreads > limits.colours
+        f"the {name} moved to {line.band_means[name]:.1f}: {deviations:.2f} standard deviations from the "
+        f"training chips, limit {limits.colours}"
+        for name, deviations in line.band_shifts.items()
+        if deviations > limits.colours
     ]
-    if last["discrepancy"] > limits.discrepancy and last["p"] < limits.p:
+    if line.discrepancy > limits.discrepancy and line.p < limits.p:
         moved.append(
-            f"the chips lie elsewhere than the training chips: discrepancy {last['discrepancy']:.2f}, "
-            f"limit {limits.discrepancy}, p {last['p']:.3f}"
+            f"the chips differ from the training chips: discrepancy {line.discrepancy:.2f}, "
+            f"limit {limits.discrepancy}, p {line.p:.3f}"
         )
     return moved

@@ -1,14 +1,15 @@
-"""What a run saw, against what its model learnt from: tag rates, colours, and where the chips lie among the scores.
+"""Compare the chips of a run with the model's training chips: tag rates, band statistics, and the scores' distribution.
 
-One line of JSON a run, in a log that only grows. Nothing in it names a chip.
+`predict --monitor` appends one line of JSON for each run to a log. A line holds statistics only, no chip's name.
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,91 +18,208 @@ from amazon_tags.files import atomic
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.prediction.predict import TaggedChips
-from ensemble.arrays import Floats
+from ensemble.arrays import Floats, Scores
 from ensemble.decisions.calibrate import log_odds
 from ensemble.metrics import shift
 
-MAX_SAMPLED_CHIPS = 2 * shift.MAX_TESTED_CHIPS  # chips kept of a run, evenly over it
-EDGE = 1e-3  # of scores, before they become log odds
+T = TypeVar("T")
+
+MAX_SAMPLED_CHIPS = 2 * shift.MAX_TESTED_CHIPS  # of a run; halved when it is full, enough for the test are left
+MIN_SCORE = 1e-3  # scores are kept this far from 0 and 1, where log-odds would be infinite
+MIN_SPREAD = 1e-6  # of a band statistic over the training chips, which divides its shift
 
 
 @dataclass
 class RunStatistics:
-    """What came by so far, in memory that does not grow with it."""
+    """Sums over the chips of a run so far, and an even sample of them, in memory that does not grow with the run.
 
-    chips: int = 0
-    expected: float = 0.0
-    tags: Floats | None = None  # (labels,) how many chips carry each
-    band_statistics: Floats | None = None  # (2, 2 * bands) sums and sums of squares
-    sample: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list)  # scores and looks
-    stride: int = 1
+    The sample has the scores (labels,) and the band statistics (2 * bands,) of each chip in it.
+    """
+
+    chips: int = 0  # those without an error
+    expected_f_sum: float = 0.0
+    tag_counts: Floats | None = None  # (labels,) the chips with each tag
+    band_sums: Floats | None = None  # (2, 2 * bands) sums and sums of squares of the band statistics
+    sample: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list)
+    stride: int = 1  # every how many chips one is sampled
 
     def add(self, part: TaggedChips) -> None:
-        """Count the good chips of a part."""
-        good = part.good
-        band_statistics, scores = part.band_statistics.astype(np.float64), part.scores[good]
-        sums = np.stack([band_statistics.sum(axis=0), (band_statistics**2).sum(axis=0)])
-        given = part.tags[good].sum(axis=0).astype(np.float64)
-        self.band_statistics = sums if self.band_statistics is None else self.band_statistics + sums
-        self.tags = given if self.tags is None else self.tags + given
-        self.expected += float(part.expected[good].sum())
+        """Add the chips of a part that have no error."""
+        usable = part.usable
+        scores, statistics = part.scores[usable], part.band_statistics[usable]
+
+        bands = statistics.astype(np.float64)
+        band_sums = np.stack([bands.sum(axis=0), (bands**2).sum(axis=0)])
+        tag_counts = part.tags[usable].sum(axis=0).astype(np.float64)
+        self.band_sums = band_sums if self.band_sums is None else self.band_sums + band_sums
+        self.tag_counts = tag_counts if self.tag_counts is None else self.tag_counts + tag_counts
+        self.expected_f_sum += float(part.expected_f[usable].sum())
+
         rows = range(-self.chips % self.stride, len(scores), self.stride)
-        self.sample += [(scores[row], part.band_statistics[row]) for row in rows]
+        self.sample += [(scores[row], statistics[row]) for row in rows]
         self.chips += len(scores)
         if len(self.sample) > MAX_SAMPLED_CHIPS:
             self.sample, self.stride = self.sample[::2], 2 * self.stride
 
 
-def watch_run(tagged: Iterable[TaggedChips], seen: RunStatistics) -> Iterator[TaggedChips]:
-    """The same parts, each counted once it was used."""
+@dataclass(frozen=True)
+class MonitorLine:
+    """A line of the log. The fields from `expected_f` on are None for a run without a usable chip.
+
+    The keys of tag measures are labels; those of band measures are `<band> mean` and `<band> deviation`, the statistics
+    of a band within a chip.
+    """
+
+    when: str  # ISO 8601, UTC
+    model: str  # the first 12 digits of the bundle's SHA-256
+    chips: int
+    training_chips: int | None = None  # None in logs of older versions
+    expected_f: float | None = None  # mean over chips
+    rates: dict[str, float] | None = None  # share of chips with each tag
+    brightness: float | None = None  # mean over bands
+    band_means: dict[str, float] | None = None  # mean of each band statistic over the run's chips
+    band_deviations: dict[str, float] | None = None  # its standard deviation over the run's chips
+    stability: dict[str, float] | None = None  # population stability index of each tag's rate
+    band_shifts: dict[str, float] | None = None  # from the training chips' mean, in their standard deviations
+    discrepancy: float | None = None  # maximum mean discrepancy of log-odds and band statistics
+    p: float | None = None  # of the discrepancy's permutation test
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as the log has them, without those that are None."""
+        values = {
+            "when": self.when,
+            "model": self.model,
+            "chips": self.chips,
+            "training_chips": self.training_chips,
+            "expected_f": self.expected_f,
+            "rates": self.rates,
+            "brightness": self.brightness,
+            "looks": self.band_means,
+            "spreads": self.band_deviations,
+            "stability": self.stability,
+            "colours": self.band_shifts,
+            "discrepancy": self.discrepancy,
+            "p": self.p,
+        }
+        return {key: value for key, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "MonitorLine":
+        """Return the line with the values of a log; unknown keys are ignored.
+
+        Raises:
+            ValueError: a value is missing or has another type.
+        """
+        with _refused_values():
+            return cls(
+                when=str(values["when"]),
+                model=str(values["model"]),
+                chips=_count(values["chips"]),
+                training_chips=_optional(_count, values.get("training_chips")),
+                expected_f=_optional(float, values.get("expected_f")),
+                rates=_optional(_numbers, values.get("rates")),
+                brightness=_optional(float, values.get("brightness")),
+                band_means=_optional(_numbers, values.get("looks")),
+                band_deviations=_optional(_numbers, values.get("spreads")),
+                stability=_optional(_numbers, values.get("stability")),
+                band_shifts=_optional(_numbers, values.get("colours")),
+                discrepancy=_optional(float, values.get("discrepancy")),
+                p=_optional(float, values.get("p")),
+            )
+
+
+def watch_run(tagged: Iterable[TaggedChips], statistics: RunStatistics) -> Iterator[TaggedChips]:
+    """Yield the same parts, and add each to the statistics once it has been used."""
     for part in tagged:
         yield part
-        seen.add(part)
+        statistics.add(part)
 
 
-def monitor_line(seen: RunStatistics, model: Bundle, training: TrainingRecord) -> dict[str, Any]:
-    """The line of the log: rates, shifts from the training chips, and the F that the tags are expected to be worth.
-
-    `stability` is the population stability index of each tag's rate; `colours` how far the mean of each band's mean
-    and deviation lies from that of the training chips, in their spreads; `discrepancy` the maximum mean discrepancy of
-    log odds and looks, with the `p` of its permutation test.
-    """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    line: dict[str, Any] = {
-        "when": now,
-        "model": model.manifest.name,
-        "chips": seen.chips,
-        "training_chips": len(training.hashes),
-    }
-    if not seen.chips or seen.tags is None or seen.band_statistics is None:
+def monitor_line(statistics: RunStatistics, model: Bundle, training: TrainingRecord) -> MonitorLine:
+    """Compare a run with the model's training chips."""
+    line = MonitorLine(
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=model.manifest.name,
+        chips=statistics.chips,
+        training_chips=len(training.hashes),
+    )
+    if not statistics.chips or statistics.tag_counts is None or statistics.band_sums is None:
         return line
-    names, bands = model.space.names, model.spec.bands
-    before = model.decide(training.scores)
-    given = np.arange(seen.chips)[:, np.newaxis] < seen.tags  # the same rates; the order is no matter
-    index = shift.stability_index(before, given)
-    mean, square = seen.band_statistics / seen.chips
-    usual, spread = training.band_statistics.mean(axis=0), np.maximum(training.band_statistics.std(axis=0), 1e-6)
-    moved = np.abs(mean - usual) / spread
-    scores, band_statistics = (np.stack(column) for column in zip(*seen.sample, strict=True))
-    found, p = shift.discrepancy(_vectors(training.scores, training.band_statistics), _vectors(scores, band_statistics))
-    what = [*(f"{band} mean" for band in bands), *(f"{band} deviation" for band in bands)]
-    return line | {
-        "expected_f": seen.expected / seen.chips,
-        "rates": dict(zip(names, (seen.tags / seen.chips).tolist(), strict=True)),
-        "brightness": float(mean[: len(bands)].mean()),
-        "looks": dict(zip(what, mean.tolist(), strict=True)),
-        "spreads": dict(zip(what, np.sqrt(np.maximum(square - mean**2, 0)).tolist(), strict=True)),
-        "stability": dict(zip(names, index.tolist(), strict=True)),
-        "colours": dict(zip(what, moved.tolist(), strict=True)),
-        "discrepancy": found,
-        "p": p,
-    }
+
+    labels = model.space.names
+    tags = np.arange(statistics.chips)[:, np.newaxis] < statistics.tag_counts  # the same rates; the order has no effect
+    stability = shift.stability_index(model.decide(training.scores), tags)
+
+    mean, mean_square = statistics.band_sums / statistics.chips
+    training_mean = training.band_statistics.mean(axis=0)
+    training_spread = np.maximum(training.band_statistics.std(axis=0), MIN_SPREAD)
+    bands = [f"{band} {statistic}" for statistic in ("mean", "deviation") for band in model.spec.bands]
+
+    scores, band_statistics = (np.stack(column) for column in zip(*statistics.sample, strict=True))
+    discrepancy, p = shift.discrepancy(
+        _vectors(training.scores, training.band_statistics), _vectors(scores, band_statistics)
+    )
+
+    return replace(
+        line,
+        expected_f=statistics.expected_f_sum / statistics.chips,
+        rates=_by_name(labels, statistics.tag_counts / statistics.chips),
+        brightness=float(mean[: len(model.spec.bands)].mean()),
+        band_means=_by_name(bands, mean),
+        band_deviations=_by_name(bands, np.sqrt(np.maximum(mean_square - mean**2, 0))),
+        stability=_by_name(labels, stability),
+        band_shifts=_by_name(bands, np.abs(mean - training_mean) / training_spread),
+        discrepancy=discrepancy,
+        p=p,
+    )
 
 
-def append_line(log: Path, line: dict[str, Any]) -> None:
-    """One more line."""
-    atomic.append(log, json.dumps(line, allow_nan=False) + "\n")
+def append_line(log: Path, line: MonitorLine) -> None:
+    """Append a line to a log."""
+    atomic.append(log, json.dumps(line.to_json(), allow_nan=False) + "\n")
 
 
-def _vectors(scores: NDArray[np.float32], band_statistics: NDArray[np.float32]) -> Floats:
-    return np.concatenate([log_odds(scores, edge=EDGE), band_statistics.astype(np.float64)], axis=1)
+def parse_line(content: bytes) -> MonitorLine:
+    """Return the line of a log that its bytes hold.
+
+    Raises:
+        ValueError: the bytes are not a monitor's line.
+    """
+    with _refused_values():
+        return MonitorLine.from_json(json.loads(content, parse_constant=_refuse_constant))
+
+
+def _vectors(scores: Scores, band_statistics: NDArray[np.float32]) -> Floats:
+    """Return the vectors (chips, labels + 2 * bands) whose distribution is compared."""
+    return np.concatenate([log_odds(scores, edge=MIN_SCORE), band_statistics.astype(np.float64)], axis=1)
+
+
+def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def _optional(convert: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else convert(value)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:  # a bool is an int to isinstance
+        raise ValueError(f"{value!r} is not a number of chips")
+    return value
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+@contextmanager
+def _refused_values() -> Iterator[None]:
+    """Turn what reading JSON of another kind raises into a ValueError."""
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError) as error:
+        raise ValueError(repr(error)) from error

@@ -1,4 +1,8 @@
-"""What `amazon_tags predict` does: chips in, one row of tags a chip out, as they are decided."""
+"""Chips to tags: list the chips, score them, decide their tags; `submission` then writes the rows.
+
+Every step is a stream of parts with one row for each chip, in the order of the chips. A chip that cannot be used keeps
+its row: its error is in `errors`, its scores are 0 and its band statistics NaN. Only the writer leaves such rows out.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,49 +14,47 @@ from numpy.typing import NDArray
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.tables import label_tables
 from amazon_tags.tables.columns import select
+from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.decision import expected_f
 from features.images import listing
 from features.images.listing import ChipPath, Listing
 from features.networks import extract
-
-ON_ERROR = ("fail", "skip", "fill")
+from features.networks.extract import Outputs
 
 
 @dataclass(frozen=True)
 class ScoredChips:
-    """The next chips in order, their scores, and what is wrong with each, whose scores are then 0.
+    """The next chips in order, and their scores."""
 
-    `looks` are those of `extract.Outputs`, of the good chips.
-    """
-
-    places: list[ChipPath]
-    scores: NDArray[np.float32]  # (chips, labels)
-    errors: list[str | None]
-    band_statistics: NDArray[np.float32]  # (good chips, 2 * bands)
+    paths: list[ChipPath]
+    scores: Scores  # (chips, labels), 0 for a chip with an error
+    errors: list[str | None]  # (chips,) why a chip cannot be used, or None
+    band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `extract.Outputs`, NaN for a chip with an error
 
 
 @dataclass(frozen=True)
 class TaggedChips:
-    """The next chips in order, and what was wrong with those among them that cannot be used.
-
-    `expected` is the F-beta that each chip's tags may be expected to be worth, if its scores are probabilities. `good`
-    are the chips that were looked at, and `looks` are theirs, as in `Scored`.
-    """
+    """The next chips in order, and their tags; a chip with an error has the bundle's common tags."""
 
     ids: list[str]
-    scores: NDArray[np.float32]  # (chips, labels)
-    tags: NDArray[np.bool_]  # (chips, labels)
-    expected: NDArray[np.float64]  # (chips,)
-    failures: list[tuple[ChipPath, str]]
-    good: NDArray[np.bool_]  # (chips,)
-    band_statistics: NDArray[np.float32]  # (good chips, 2 * bands)
+    files: list[str]  # (chips,) the file that an error is reported for
+    scores: Scores  # (chips, labels), 0 for a chip with an error
+    tags: Tags  # (chips, labels)
+    expected_f: Floats  # (chips,) the expected F-beta of the tags if the scores are probabilities; 0 for an error
+    errors: list[str | None]  # (chips,) why a chip cannot be used, or None
+    band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `ScoredChips`
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which chips (chips,) have no error."""
+        return _usable(self.errors)
 
 
 def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
-    """The chips in natural order or, with a sample submission, exactly its rows in its order.
+    """Return the chips in natural order or, with a sample submission `like`, exactly its rows in its order.
 
     Raises:
-        ValueError: if there are no chips, or the sample submission names chips that are missing.
+        ValueError: there are no chips, or the sample submission names chips that are missing.
     """
     paths = listing.chips(inputs)
     if like is None:
@@ -61,47 +63,58 @@ def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
 
 
 def predict_chips(
-    paths: Listing, model: Bundle, *, views: int = 1, on_error: str = "fail", jobs: int = 2
+    paths: Sequence[ChipPath], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[TaggedChips]:
-    """Tags of chips, in their order, a batch at a time.
+    """Score chips and decide their tags, a batch at a time, in the order of `paths`.
 
     Args:
-        paths: chips, as `find` lists them.
+        paths: chips, as `find_chips` lists them.
         model: an open bundle.
-        views: dihedral views, 1 to 8, whose scores are averaged.
-        on_error: what becomes of a chip that cannot be used: `fail` raises its error, `skip` leaves it out,
-            `fill` gives it the tags that over a fifth of the training chips carry, with scores of 0.
+        views: number of dihedral views, 1 to 8, whose scores are averaged.
+        tolerant: return the error of a chip that cannot be used with its row, instead of raising it.
         jobs: threads that decode.
+
+    Raises:
+        ChipError: a chip cannot be used, and `tolerant` is False.
+        OSError: a chip cannot be read, and `tolerant` is False.
     """
-    return decide_chips(
-        score_chips(paths, model, views=views, tolerant=on_error != "fail", jobs=jobs), model, on_error=on_error
-    )
+    return decide_chips(score_chips(paths, model, views=views, tolerant=tolerant, jobs=jobs), model)
 
 
 def score_chips(
     paths: Sequence[ChipPath], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[ScoredChips]:
-    """Scores of chips, in their order, a batch at a time; `tolerant` tells of chips that cannot be used."""
+    """Score chips, a batch at a time, in the order of `paths`; arguments and errors are those of `predict_chips`."""
     for outputs in extract.stream_outputs(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):
-        wrong = {row: str(error) for row, error in outputs.failures}
-        rows = sorted([*outputs.rows.tolist(), *wrong])
-        scores = np.zeros((len(rows), len(model.space.names)), np.float32)
-        scores[[row not in wrong for row in rows]] = model.scores(outputs.values)
-        yield ScoredChips(
-            [paths[row] for row in rows], scores, [wrong.get(row) for row in rows], outputs.band_statistics
-        )
+        part = list(paths[outputs.rows])
+        yield ScoredChips(part, _scores(outputs, model), outputs.errors, outputs.band_statistics)
 
 
-def decide_chips(parts: Iterable[ScoredChips], model: Bundle, *, on_error: str = "fail") -> Iterator[TaggedChips]:
-    """Tags for scores; chips that could not be used are left out unless `on_error` is `fill`."""
+def _scores(outputs: Outputs, model: Bundle) -> Scores:
+    """Return the model's scores (chips, labels), 0 for a chip with an error."""
+    usable = _usable(outputs.errors)
+    if usable.all():
+        return model.scores(outputs.values)
+    scores = np.zeros((len(usable), len(model.space.names)), np.float32)
+    scores[usable] = model.scores([value.compress(usable, axis=1) for value in outputs.values])
+    return scores
+
+
+def decide_chips(parts: Iterable[ScoredChips], model: Bundle) -> Iterator[TaggedChips]:
+    """Decide the tags of scored chips; a chip with an error gets the tags that are common among the training chips."""
     for part in parts:
-        good = np.array([error is None for error in part.errors], np.bool_)
-        kept = good | (on_error == "fill")
-        places = [place for place, keep in zip(part.places, kept, strict=True) if keep]
-        scores, good = part.scores[kept], good[kept]
-        tags = np.where(good[:, None], model.decide(scores), model.common)
-        expected = np.where(good, expected_f(model.decision, scores, tags), 0)
-        failures = [(place, error) for place, error in zip(part.places, part.errors, strict=True) if error is not None]
+        usable = _usable(part.errors)
+        tags = np.where(usable[:, np.newaxis], model.decide(part.scores), model.common)
         yield TaggedChips(
-            [listing.name(place) for place in places], scores, tags, expected, failures, good, part.band_statistics
+            ids=[listing.name(path) for path in part.paths],
+            files=[str(path) for path in part.paths],
+            scores=part.scores,
+            tags=tags,
+            expected_f=np.where(usable, expected_f(model.decision, part.scores, tags), 0),
+            errors=part.errors,
+            band_statistics=part.band_statistics,
         )
+
+
+def _usable(errors: Sequence[str | None]) -> NDArray[np.bool_]:
+    return np.array([error is None for error in errors], np.bool_)

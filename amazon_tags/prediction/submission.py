@@ -1,4 +1,4 @@
-"""Tags as they come, written down: the submission, the score table, the list of chips that could not be used."""
+"""Write tags as they come: the submission, the score table, and the list of chips that could not be used."""
 
 import errno
 import json
@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
 from amazon_tags.prediction.predict import TaggedChips
 from amazon_tags.tables import label_tables, score_tables
 from amazon_tags.tables.labels import LabelSpace
-from features.images import naming
 
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where to write: tags to stdout unless `tags` names a file; the rest only where named."""
+    """Files to write: tags go to stdout unless `tags` names a file; the others are written where named."""
 
     tags: Path | None = None
     scores: Path | None = None
@@ -27,40 +28,65 @@ class OutputPaths:
     log: Path | None = None
 
     def refuse(self, *inputs: Iterable[Path]) -> None:
-        """Raise what writing would end in, before any chip is read.
+        """Raise, before any chip is read, the error that writing would end in.
 
         Raises:
-            OSError: a place cannot be written.
-            ValueError: a place is one of the `inputs`, or stands for two outputs.
+            OSError: a file cannot be written.
+            ValueError: a file is one of the `inputs`, or is named for two outputs.
         """
         if not self.tags and not sys.stdout:
             raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             score_tables.refuse_score_path(self.scores)
-        places = [self.tags or Path("/dev/stdout"), self.scores, self.errors, self.log]
-        preflight.refuse_outputs([path for path in places if path], chain(*inputs))
+        outputs = [self.tags or Path("/dev/stdout"), self.scores, self.errors, self.log]
+        preflight.refuse_outputs([path for path in outputs if path], chain(*inputs))
 
 
 def write_submission(
-    tagged: Iterable[TaggedChips], space: LabelSpace, places: OutputPaths, *, total: int | None = None
+    tagged: Iterable[TaggedChips],
+    space: LabelSpace,
+    outputs: OutputPaths,
+    *,
+    fill: bool = False,
+    total: int | None = None,
 ) -> int:
-    """Write every row as soon as it is known; returns how many of the `total` chips could not be used.
+    """Write the rows of each part as soon as it is decided, and return how many chips could not be used.
 
-    Says at the end what the tags may be expected to be worth.
+    Reports the mean expected F of the written rows at the end.
+
+    Args:
+        tagged: tags of chips, in order.
+        space: names of the labels.
+        outputs: files to write.
+        fill: also write the rows of chips that cannot be used, instead of leaving them out.
+        total: number of chips, for the progress bar.
     """
-    failures: list[dict[str, str]] = []
-    count, worth = 0, 0.0
-    table = score_tables.score_writer(places.scores, space) if places.scores else nullcontext(lambda ids, scores: None)
-    with atomic.atomic_text(places.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
+    unusable: list[dict[str, str]] = []
+    count, expected_f = 0, 0.0
+    table = (
+        score_tables.score_writer(outputs.scores, space) if outputs.scores else nullcontext(lambda ids, scores: None)
+    )
+    with atomic.atomic_text(outputs.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
         for number, part in enumerate(tagged):
-            label_tables.write_tags(stream, part.ids, part.tags, space, header=number == 0)
+            rows = np.flatnonzero(part.usable | fill)
+            ids = [part.ids[row] for row in rows]
+            label_tables.write_tags(stream, ids, part.tags[rows], space, header=number == 0)
             stream.flush()
-            write_scores(part.ids, part.scores)
-            count, worth = count + len(part.ids), worth + float(part.expected.sum())
-            failures += [{"file": str(path), "error": error} for path, error in part.failures]
-            advance(len({*part.ids, *(naming.name(path.name) for path, _ in part.failures)}))
-    if places.errors:  # an empty list too, or that of a former run would stand
-        atomic.write_text(places.errors, "".join(json.dumps(entry) + "\n" for entry in failures))
+            write_scores(ids, part.scores[rows])
+
+            count, expected_f = count + len(ids), expected_f + float(part.expected_f[rows].sum())
+            unusable += _error_entries(part)
+            advance(len(part.ids))
+
+    if outputs.errors:  # even an empty list, or the list of an earlier run would stay
+        atomic.write_text(outputs.errors, "".join(json.dumps(entry) + "\n" for entry in unusable))
     if count:
-        progress.say(f"{count:,} chips; expected F {worth / count:.3f}, as far as the scores are probabilities")
-    return len(failures)
+        progress.say(f"{count:,} chips; expected F {expected_f / count:.3f}, as far as the scores are probabilities")
+    return len(unusable)
+
+
+def _error_entries(part: TaggedChips) -> list[dict[str, str]]:
+    """Return the lines of errors.jsonl for a part."""
+    return [
+        {"file": file, "error": error} for file, error in zip(part.files, part.errors, strict=True) if error is not None
+    ]

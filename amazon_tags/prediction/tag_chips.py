@@ -63,19 +63,22 @@ def tag_chips(
         ValueError: there are no chips, or an output would replace an input.
     """
     options = options or TagOptions()
+    fill = options.on_error == "fill"
     paths = find_chips(inputs, options.like)
     outputs.refuse(paths.files(), [options.like] if options.like else [])
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
-        tagged = predict(paths, loaded, views=options.views, on_error=options.on_error, jobs=options.jobs)
+        tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
 
         if outputs.log is None:
-            unusable = write_submission(tagged, loaded.space, outputs, total=len(paths))
+            unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=len(paths))
         else:
             training, statistics = training_record.read_required(folder), RunStatistics()
-            unusable = write_submission(watch_run(tagged, statistics), loaded.space, outputs, total=len(paths))
+            unusable = write_submission(
+                watch_run(tagged, statistics), loaded.space, outputs, fill=fill, total=len(paths)
+            )
             append_line(outputs.log, monitor_line(statistics, loaded, training))
 
     return TagSummary(len(paths), unusable)

@@ -205,11 +205,10 @@ def _watch(asked: Job, taken: JobData, begun: _Run, champion: ModelAnswers, know
     scores, tags = champion.scores[new], champion.tags[new]
     worth = expected_f(model.decision, scores, tags)
     names = [listing.name(taken.given.paths[row]) for row in new]
-    good = np.ones(len(new), np.bool_)
-    seen.add(TaggedChips(names, scores, tags, worth, [], good, champion.band_statistics[new]))
+    seen.add(TaggedChips(names, names, scores, tags, worth, [None] * len(new), champion.band_statistics[new]))
     line = monitor_line(seen, model, known)
     append_line(asked.runs / "monitor.jsonl", line)
-    atomic.write_json(told, line)
+    atomic.write_json(told, line.to_json())
 
 
 def _end(asked: Job, taken: JobData, begun: _Run, outcome: str, why: str) -> dict[str, Any]:

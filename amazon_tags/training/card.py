@@ -4,7 +4,7 @@ import numpy as np
 
 from amazon_tags.evaluation.evaluate import measure_tags
 from amazon_tags.model.manifest import DataSummary, Manifest, PrecisionReport
-from amazon_tags.model.measured_scores import F2Interval, Interval, LabelReport, MeasuredScores
+from amazon_tags.model.measured_scores import F2Interval, Interval, MeasuredScores
 from amazon_tags.model.recipe import MemberSettings
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Floats, Fold, Scores, Tags
@@ -53,15 +53,14 @@ def measure_bundle(
         "constant answer": np.broadcast_to(frequent_tags(truth), truth.shape),
     }
     gain = score.per_chip(truth, decisions["cuts, one view"]) - score.per_chip(truth, decisions["flat, one view"])
-    report = measure_tags(truth, tags, space)
-    low, high = report["interval"]
+    evaluation = measure_tags(truth, tags, space)
     return MeasuredScores(
-        report["f2"],
-        (low, high),
-        report["chips"],
-        report["micro_f1"],
-        report["macro_f1"],
-        labels={name: LabelReport.from_json(values) for name, values in report["labels"].items()},
+        evaluation.f2,
+        evaluation.interval,
+        evaluation.chips,
+        evaluation.micro_f1,
+        evaluation.macro_f1,
+        labels=evaluation.labels,
         decisions={name: _mean_f2(score.per_chip(truth, answers)) for name, answers in decisions.items()},
         gain_of_thresholds=_mean_f2(gain),
         mean_average_precision=score.mean_average_precision(truth, single),

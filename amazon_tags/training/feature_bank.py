@@ -95,7 +95,7 @@ def write_bank(
         vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
         for outputs in extract.stream_outputs(paths, [network], spec, turns=key.views, jobs=jobs):
             vectors[outputs.rows] = outputs.values[0].mean(axis=0)
-            advance(len(outputs.rows))
+            advance(len(outputs.errors))
         vectors.flush()
         refuse_changed_chips(hashes, jobs=jobs)
         table = io.StringIO()

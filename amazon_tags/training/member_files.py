@@ -93,7 +93,7 @@ def network_outputs(
     with progress.bar(folder.parent.name, len(paths)) as advance:
         for outputs in extract.stream_outputs(paths, [network], examples.spec, turns=views, jobs=examples.jobs):
             result[:, outputs.rows] = outputs.values[0]
-            advance(len(outputs.rows))
+            advance(len(outputs.errors))
     return result
 
 

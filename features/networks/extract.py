@@ -1,4 +1,4 @@
-"""Chips to network outputs, streamed: decoding runs ahead of inference by a few batches, never more."""
+"""Chips to network outputs, as a stream: decoding runs a few batches ahead of inference, never more."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,38 +16,45 @@ from features.images.chips import ChipError, ChipSpec
 from features.images.listing import ChipPath
 from features.networks import openvino_runtime
 
-Failure = tuple[int, ChipError | OSError]  # a position in the list of paths, and what is wrong there
-
-AHEAD = 4  # batches decoded or being decoded while one is inferred
-SPARSE = 8  # every eighth pixel of every eighth row tells how a chip looks; all of them would take as long as decoding
+BATCHES_DECODED_AHEAD = 4  # beside the batch in inference; more would only take memory
+STATISTICS_STRIDE = 8  # pixels: statistics of all rows and columns would take as long as decoding the chip
 
 
 class Network(Protocol):
-    """`runtime.Network` on a CPU, `accelerator.Network` on a GPU."""
+    """`openvino_runtime.OpenvinoNetwork` on a CPU, `keras_runtime.KerasNetwork` on a GPU."""
 
     batch: int
     chip_shape: tuple[int, int, int]
     dtype: np.dtype[Any]
 
     def __call__(self, chips: ChipBatch) -> NetworkOutput:
-        """The output for any number of chips."""
+        """Return the output for any number of chips."""
 
     def start(self, batch: ChipBatch) -> Callable[[], NetworkOutput]:
-        """Begin with some chips; the function returned waits for their output."""
+        """Start inference on some chips; the returned function waits for their output."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the networks said of the next chips: `rows` are their positions in the list of paths.
+    """The outputs of the networks for the next chips, one row for each chip of the part.
 
-    `values` has one array (views, chips, dim) a network. `looks` (chips, 2 * bands) is each band's mean and standard
-    deviation in a chip. `failures` are the chips in between that cannot be used.
+    `errors` says for each chip why it cannot be used, or None; such a chip has outputs of 0 and statistics of NaN.
     """
 
-    rows: NDArray[np.intp]
-    values: list[NDArray[np.float32]]
-    band_statistics: NDArray[np.float32]
-    failures: list[Failure]
+    rows: slice  # the position of this part in the list of paths
+    values: list[NDArray[np.float32]]  # for each network (views, chips, dim)
+    band_statistics: NDArray[np.float32]  # (chips, 2 * bands): the bands' means, then their standard deviations
+    errors: list[str | None]  # (chips,)
+
+
+@dataclass(frozen=True)
+class _DecodedPart:
+    """A part's usable chips, one batch for each view, their statistics, and the errors of all its chips."""
+
+    rows: slice
+    batches: list[ChipBatch]
+    band_statistics: NDArray[np.float32]  # (usable chips, 2 * bands)
+    errors: list[str | None]
 
 
 def stream_outputs(
@@ -59,82 +66,91 @@ def stream_outputs(
     jobs: int = 1,
     tolerant: bool = False,
 ) -> Iterator[Outputs]:
-    """Run every network over every chip in its first `turns` dihedral views, in the order of `paths`.
+    """Run every network on every chip in its first `turns` dihedral views, in the order of `paths`.
 
     Args:
         paths: chip files.
-        networks: all eat chips of `spec`.
-        spec: what a chip is made to be before it is fed.
-        turns: 1 to 8.
+        networks: each expects chips of `spec`.
+        spec: bands, data type and size that chips are converted to.
+        turns: number of views, 1 to 8.
         jobs: threads that decode.
-        tolerant: report chips that cannot be used among the outputs, instead of raising the first one's error.
+        tolerant: return the error of a chip that cannot be used in `Outputs.errors`, instead of raising the first one.
+
+    Raises:
+        ChipError: a chip cannot be used, and `tolerant` is False.
+        OSError: a chip cannot be read, and `tolerant` is False.
     """
-    flying: deque[Callable[[], Outputs]] = deque()
+    pending: deque[Callable[[], Outputs]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             size = max((network.batch for network in networks), default=openvino_runtime.BATCH)
-            for decoded in _decode(pool, _parts(paths, size), spec, turns, tolerant):
-                started = [[network.start(view) for view in decoded.turned] for network in networks]
-                flying.append(partial(_finish, decoded, started))
-                if len(flying) > jobs:  # one batch a thread, and one to go on with
-                    yield flying.popleft()()
-            while flying:
-                yield flying.popleft()()
+            for part in _decode_parts(pool, paths, size, partial(_decode_part, spec, turns, tolerant)):
+                started = [[network.start(batch) for batch in part.batches] for network in networks]
+                pending.append(partial(_finish, part, started))
+
+                if len(pending) > jobs:  # one batch for each thread, and the next one
+                    yield pending.popleft()()
+            while pending:
+                yield pending.popleft()()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """The good chips among the next ones, in each view, and the others."""
-
-    rows: list[int]
-    turned: list[ChipBatch]
-    band_statistics: NDArray[np.float32]
-    failures: list[Failure]
-
-
-def _finish(decoded: _Decoded, started: list[list[Callable[[], NetworkOutput]]]) -> Outputs:
-    values = [np.stack([finish() for finish in flights]) for flights in started]
-    return Outputs(np.array(decoded.rows, np.intp), values, decoded.band_statistics, decoded.failures)
-
-
-def _parts(paths: Sequence[ChipPath], size: int) -> Iterator[tuple[int, Sequence[ChipPath]]]:
-    """The paths in parts, each with the position of its first."""
-    return ((first, paths[first : first + size]) for first in range(0, len(paths), size))
-
-
-def _decode(
+def _decode_parts(
     pool: ThreadPoolExecutor,
-    parts: Iterator[tuple[int, Sequence[ChipPath]]],
-    spec: ChipSpec,
-    turns: int,
-    tolerant: bool,
-) -> Iterator[_Decoded]:
-    """Batches of decoded chips, in order."""
-    waiting: deque[Future[_Decoded]] = deque()
-    for first, part in parts:
-        waiting.append(pool.submit(_load, first, part, spec, turns, tolerant))
-        if len(waiting) > AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    paths: Sequence[ChipPath],
+    size: int,
+    decode: Callable[[slice, Sequence[ChipPath]], _DecodedPart],
+) -> Iterator[_DecodedPart]:
+    """Yield the parts of `size` paths in order, decoded a few parts ahead."""
+    pending: deque[Future[_DecodedPart]] = deque()
+    for first in range(0, len(paths), size):
+        part = paths[first : first + size]
+        pending.append(pool.submit(decode, slice(first, first + len(part)), part))
+        if len(pending) > BATCHES_DECODED_AHEAD:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
 
 
-def _load(first: int, part: Sequence[ChipPath], spec: ChipSpec, turns: int, tolerant: bool) -> _Decoded:
-    batch = np.empty((len(part), spec.side, spec.side, len(spec.bands)), spec.dtype)
-    good: list[int] = []
-    failures: list[Failure] = []
-    for row, place in enumerate(part, first):
+def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths: Sequence[ChipPath]) -> _DecodedPart:
+    batch = np.empty((len(paths), spec.side, spec.side, len(spec.bands)), spec.dtype)
+    errors: list[str | None] = []
+    for path in paths:
         try:
-            batch[len(good)] = chips.load(place, spec)
-            good.append(row)
+            batch[errors.count(None)] = chips.load(path, spec)
+            errors.append(None)
         except (ChipError, OSError) as error:
             if not tolerant:
                 raise
-            failures.append((row, error))
-    chosen = batch[: len(good)]
-    turned = [chosen if turn == 0 else views.view(chosen, turn) for turn in range(turns)]
-    some = chosen[:, ::SPARSE, ::SPARSE].astype(np.float32)
-    band_statistics = np.concatenate([some.mean(axis=(1, 2)), some.std(axis=(1, 2))], axis=1)
-    return _Decoded(good, turned, band_statistics, failures)
+            errors.append(str(error))
+
+    usable = batch[: errors.count(None)]
+    batches = [usable, *(views.view(usable, turn) for turn in range(1, turns))]
+    return _DecodedPart(rows, batches, _band_statistics(usable), errors)
+
+
+def _finish(part: _DecodedPart, started: list[list[Callable[[], NetworkOutput]]]) -> Outputs:
+    """Wait for the outputs of the usable chips, and add the rows of the other chips."""
+    usable = np.array([error is None for error in part.errors], np.bool_)
+    values = [np.stack([finish() for finish in of_views]) for of_views in started]
+    statistics = part.band_statistics
+    if not usable.all():
+        values = [_spread(value, usable, axis=1, fill=0) for value in values]
+        statistics = _spread(statistics, usable, axis=0, fill=np.nan)
+    return Outputs(part.rows, values, statistics, part.errors)
+
+
+def _band_statistics(batch: ChipBatch) -> NDArray[np.float32]:
+    """Return each band's mean and standard deviation in a chip (chips, 2 * bands), of every eighth row and column."""
+    pixels = batch[:, ::STATISTICS_STRIDE, ::STATISTICS_STRIDE].astype(np.float32)
+    return np.concatenate([pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))], axis=1)
+
+
+def _spread(values: NDArray[np.float32], usable: NDArray[np.bool_], *, axis: int, fill: float) -> NDArray[np.float32]:
+    """Return `values` with a row of `fill` on an axis for each chip that is not usable."""
+    shape = list(values.shape)
+    shape[axis] = len(usable)
+    spread = np.full(shape, fill, np.float32)
+    np.moveaxis(spread, axis, 0)[usable] = np.moveaxis(values, axis, 0)
+    return spread

@@ -6,9 +6,18 @@ import json
 import numpy as np
 import pytest
 
-from amazon_tags.evaluation.tune import TuneRequest, tune, tune_text
-from amazon_tags.evaluation.tuning_page import _worth_by_cut, render_page
+from amazon_tags.evaluation.tune import TuneRequest, tune
+from amazon_tags.evaluation.tuning_page import mean_f_by_threshold, render_page
+from amazon_tags.evaluation.tuning_report import (
+    CalibrationReport,
+    CandidateReport,
+    LabelTuneReport,
+    RecallReport,
+    TuneReport,
+    tune_text,
+)
 from amazon_tags.model import decision_file
+from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.prediction.decide import decide_scores
 from amazon_tags.tables import label_tables, labels, parquet, score_tables
 from amazon_tags.tables.labels import LabelSpace
@@ -59,59 +68,102 @@ def test_the_tables_are_joined_by_name(drawn, outcome):
     np.testing.assert_array_equal(outcome.problem.truth, truth)
 
 
-def test_parquet_and_one_hot_say_the_same(folder, outcome):
+def test_parquet_and_one_hot_tables_give_the_same_report(folder, outcome):
     again = tune(folder / "scores.parquet", folder / "one_hot.csv")
     assert again.report == outcome.report
 
 
-def test_the_report_says_what_the_tags_are_worth(drawn, outcome):
+def test_the_report_has_the_f_of_every_candidate(drawn, outcome):
     _, scores, truth = drawn
-    found = outcome.report
-    assert found["chips"] == 300
-    assert found["candidates"]["flat"]["f"] == pytest.approx(score.f2(truth, scores >= np.float32(0.2)))
-    assert set(found["candidates"]) == {"flat", "flat, calibrated", "cuts", "expected", "ruled", "constant"}
-    assert set(found["labels"]) == set(labels.PLANET.names)
-    text = tune_text(found)
-    assert text.splitlines()[-1] == found["verdict"]
-    assert json.loads(json.dumps(found)) == found
+    report = outcome.report
+    assert report.chips == 300
+    assert report.candidates["flat"].f == pytest.approx(score.f2(truth, scores >= np.float32(0.2)))
+    assert set(report.candidates) == {"flat", "flat, calibrated", "cuts", "expected", "ruled", "constant"}
+    assert set(report.labels) == set(labels.PLANET.names)
+    assert tune_text(report).splitlines()[-1] == report.verdict
+    values = report.to_json()
+    assert json.loads(json.dumps(values)) == values
+
+
+def test_the_json_of_a_report_has_these_keys():
+    report = TuneReport(
+        chips=10,
+        beta=2.0,
+        chosen="flat",
+        verdict="keep it",
+        candidates={"flat": CandidateReport(0.5, 0.0, (0.0, 0.0))},
+        choice_within_folds=CandidateReport(0.4, -0.1, (-0.2, 0.0)),
+        forecast=0.6,
+        calibration=CalibrationReport("none", {"none": 0.3}),
+        labels={"road": LabelTuneReport(LabelReport(0.1, 0.2, 0.3, (0.2, 0.4), 5), 0.7, (0.6, 0.8), (0.02, 0.01))},
+        recalls=RecallReport({"road": 0.9}, {"road": 0.2}, 0.05, (0.04, 0.06)),
+    )
+    expected = {
+        "chips": 10,
+        "beta": 2.0,
+        "chosen": "flat",
+        "verdict": "keep it",
+        "candidates": {"flat": {"f": 0.5, "gain": 0.0, "interval": [0.0, 0.0]}},
+        "choice_within_folds": {"f": 0.4, "gain": -0.1, "interval": [-0.2, 0.0]},
+        "forecast": 0.6,
+        "calibration": {"kind": "none", "log_loss": {"none": 0.3}},
+        "labels": {
+            "road": {
+                "precision": 0.1,
+                "recall": 0.2,
+                "f2": 0.3,
+                "interval": [0.2, 0.4],
+                "support": 5,
+                "cut": 0.7,
+                "cut_interval": [0.6, 0.8],
+                "calibration_error": [0.02, 0.01],
+            }
+        },
+        "recall_floors": {
+            "asked": {"road": 0.9},
+            "reached": {"road": 0.2},
+            "price": {"f": 0.05, "interval": [0.04, 0.06]},
+        },
+    }
+    assert json.dumps(report.to_json()) == json.dumps(expected)  # the order of the keys too
 
 
 def test_the_page_is_complete_in_itself(outcome):
-    shown = render_page(outcome.space, outcome.problem, outcome.tuned, outcome.report)
-    assert shown.count("<svg") == 2 * 17
-    assert outcome.report["verdict"] in shown
-    assert "http" not in shown
-    assert "nan" not in shown
+    page = render_page(outcome)
+    assert page.count("<svg") == 2 * 17
+    assert outcome.report.verdict in page
+    assert "http" not in page
+    assert "nan" not in page
 
 
-def test_a_curves_value_at_the_fitted_cut_is_what_the_score_says(outcome):
+def test_a_curve_has_the_f_of_each_threshold(outcome):
     problem = outcome.problem
-    others = np.full(17, 0.2, np.float32)
+    fitted = np.full(17, 0.2, np.float32)
     for label in (0, 5, 12):
         thresholds = np.array([0.0, 0.2, 0.55, 1.0])
-        values = _worth_by_cut(problem, problem.scores, others, label, thresholds)
+        values = mean_f_by_threshold(problem, problem.scores, fitted=fitted, label=label, thresholds=thresholds)
         for threshold, value in zip(thresholds, values, strict=True):
-            limits = others.copy()
+            limits = fitted.copy()
             limits[label] = threshold
             assert value == pytest.approx(score.f2(problem.truth, problem.scores >= limits))
 
 
 def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outcome, drawn, run, tmp_path):
     path = tmp_path / "decision.json"
-    decision_file.write(path, outcome.space, outcome.tuned.decision)
-    expected = decide_tags(outcome.tuned.decision, drawn[1])
+    decision_file.write(path, outcome.space, outcome.result.decision)
+    expected = decide_tags(outcome.result.decision, drawn[1])
     for suffix in ("csv", "parquet"):
-        done = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
-        assert done.returncode == 0, done.stderr
-        given = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
-        assert given.ids == drawn[0]
-        np.testing.assert_array_equal(given.truth, expected)
+        completed = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
+        assert completed.returncode == 0, completed.stderr
+        table = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
+        assert table.ids == drawn[0]
+        np.testing.assert_array_equal(table.truth, expected)
 
 
 def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, outcome, drawn, monkeypatch, tmp_path):
     monkeypatch.setattr(parquet, "PART", 64)
     path = tmp_path / "decision.json"
-    decision_file.write(path, outcome.space, outcome.tuned.decision)
+    decision_file.write(path, outcome.space, outcome.result.decision)
     _, parts = decide_scores(folder / "scores.parquet", path)
     parts = list(parts)
     assert [len(part.ids) for part in parts] == [64, 64, 64, 64, 44]
@@ -137,11 +189,11 @@ def test_chips_that_are_in_one_table_only_are_counted_and_left_out(folder, drawn
     with (tmp_path / "some.csv").open("w", newline="") as stream:
         label_tables.write_tags(stream, [*ids[:200], "other"], np.concatenate([truth[:200], truth[:1]]), labels.PLANET)
     outcome = tune(folder / "scores.csv", tmp_path / "some.csv")
-    assert outcome.report["chips"] == 200
-    said = capsys.readouterr().err
-    assert "100 of 300 chips of" in said
-    assert "(first: chip_200)" in said
-    assert "1 of 201 chips of" in said
+    assert outcome.report.chips == 200
+    messages = capsys.readouterr().err
+    assert "100 of 300 chips of" in messages
+    assert "(first: chip_200)" in messages
+    assert "1 of 201 chips of" in messages
     (tmp_path / "none.csv").write_text("image_name,tags\nother,clear\n")
     with pytest.raises(ValueError, match="0 chips are in both"):
         tune(folder / "scores.csv", tmp_path / "none.csv")
@@ -149,10 +201,11 @@ def test_chips_that_are_in_one_table_only_are_counted_and_left_out(folder, drawn
 
 def test_a_recall_floor_is_reported_with_its_price(folder):
     request = TuneRequest(recalls={"water": 0.95})
-    found = tune(folder / "scores.csv", folder / "labels.csv", request=request).report
-    assert found["recall_floors"]["asked"] == {"water": 0.95}
-    assert found["recall_floors"]["reached"]["water"] > 0.8  # held out
-    assert "recall reached: water" in tune_text(found)
+    report = tune(folder / "scores.csv", folder / "labels.csv", request=request).report
+    assert report.recalls is not None
+    assert report.recalls.required == {"water": 0.95}
+    assert report.recalls.reached["water"] > 0.8  # held out
+    assert "recall reached: water" in tune_text(report)
 
 
 def test_other_labels_come_from_the_score_table(tmp_path, drawn):
@@ -170,7 +223,7 @@ def test_groups_must_name_every_chip(folder, drawn, tmp_path):
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows))
     fold = tune(
         folder / "scores.csv", folder / "labels.csv", request=TuneRequest(groups=tmp_path / "groups.csv")
-    ).tuned.fold
+    ).result.fold
     assert all(len(set(fold[first : first + 5])) == 1 for first in range(0, 300, 5))
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows[1:]))
     with pytest.raises(ValueError, match=r"1 of 300 chips have no group .*first: chip_0"):
@@ -205,9 +258,9 @@ def test_a_one_hot_table_holds_zeros_and_ones(folder, tmp_path):
 
 @pytest.mark.parametrize("recall", ["water", "water>=2", "water>=x", "watre>=0.5"])
 def test_a_recall_that_cannot_be_is_refused(folder, run, tmp_path, recall):
-    done = run("tune", folder / "scores.csv", folder / "labels.csv", "-o", tmp_path / "d.json", "--recall", recall)
-    assert done.returncode in (1, 2)
-    assert "Traceback" not in done.stderr
+    completed = run("tune", folder / "scores.csv", folder / "labels.csv", "-o", tmp_path / "d.json", "--recall", recall)
+    assert completed.returncode in (1, 2)
+    assert "Traceback" not in completed.stderr
     assert not (tmp_path / "d.json").exists()
 
 
@@ -222,9 +275,9 @@ def test_a_recall_of_a_label_that_no_chip_carries_is_refused(folder, drawn, tmp_
 
 
 @pytest.mark.real
-def test_on_real_scores_the_flat_cut_is_kept(real):
-    tables_of = real / "predictions"
-    found = tune(tables_of / "resnet_valid_scores.csv", tables_of / "resnet_valid_labels.csv").report
-    assert found["chosen"] == "flat"
-    assert abs(found["candidates"]["cuts"]["gain"]) < 0.002
-    assert abs(found["forecast"] - found["candidates"]["flat"]["f"]) < 0.01
+def test_on_real_scores_the_flat_threshold_is_kept(real):
+    tables = real / "predictions"
+    report = tune(tables / "resnet_valid_scores.csv", tables / "resnet_valid_labels.csv").report
+    assert report.chosen == "flat"
+    assert abs(report.candidates["cuts"].gain) < 0.002
+    assert abs(report.forecast - report.candidates["flat"].f) < 0.01

@@ -4,7 +4,7 @@ import pytest
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, write_submission
-from amazon_tags.tables import label_tables, score_tables
+from amazon_tags.tables import label_tables, labels, score_tables
 from ensemble.decisions.decision import expected_f
 from features.images import chips, views
 from features.images.chips import ChipError
@@ -21,7 +21,7 @@ def whole(parts):
     return [name for part in parts for name in part.ids], np.concatenate([part.scores for part in parts])
 
 
-def test_scores_are_those_of_the_bundle_and_tags_those_of_its_cuts(world, opened):
+def test_scores_are_those_of_the_bundle_and_tags_those_of_its_thresholds(world, opened):
     paths = find_chips([world.train_jpg])
     pixels = np.stack([chips.load(path, opened.spec) for path in paths])
     expected = opened.scores([network(pixels)[np.newaxis] for network in opened.networks])
@@ -82,29 +82,58 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     paths = [*find_chips([world.test_jpg]), tmp_path / "bad.jpg"]
     places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.parquet", tmp_path / "errors.jsonl")
     places.refuse()
-    tagged = predict_chips(paths, opened, on_error="fill")
-    assert write_submission(tagged, opened.space, places, total=len(paths)) == 1
+    tagged = predict_chips(paths, opened, tolerant=True)
+    assert write_submission(tagged, opened.space, places, fill=True, total=len(paths)) == 1
     ids, scores, names = score_tables.read_scores(tmp_path / "scores.parquet", opened.space)
     assert ids == [path.stem for path in paths]
     assert names == opened.space.names
     assert scores[-1].max() == 0
-    given = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
-    np.testing.assert_array_equal(given.truth[:-1], opened.decide(scores[:-1]))
-    np.testing.assert_array_equal(given.truth[-1], opened.common)
+    table = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
+    np.testing.assert_array_equal(table.truth[:-1], opened.decide(scores[:-1]))
+    np.testing.assert_array_equal(table.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
-    said = capsys.readouterr()
-    assert said.out == ""
-    worth = expected_f(opened.decision, scores[:-1], given.truth[:-1]).sum() / len(ids)
-    assert f"11 chips; expected F {worth:.3f}" in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    mean = expected_f(opened.decision, scores[:-1], table.truth[:-1]).sum() / len(ids)
+    assert f"11 chips; expected F {mean:.3f}" in output.err
 
 
 def test_chips_that_are_all_damaged_still_give_a_table(opened, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.csv", tmp_path / "errors.jsonl")
-    tagged = predict_chips([tmp_path / "bad.jpg"], opened, on_error="skip")
+    tagged = predict_chips([tmp_path / "bad.jpg"], opened, tolerant=True)
     assert write_submission(tagged, opened.space, places, total=1) == 1
     assert (tmp_path / "tags.csv").read_text() == "image_name,tags\n"
     assert (tmp_path / "scores.csv").read_text().count("\n") == 1
+
+
+def test_a_damaged_chip_keeps_its_row_and_changes_no_other(world, opened, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    good = list(find_chips([world.test_jpg]))
+    paths = [*good[:3], tmp_path / "bad.jpg", *good[3:]]
+    (part,), (expected,) = predict_chips(paths, opened, tolerant=True), predict_chips(good, opened)
+    others = [0, 1, 2, *range(4, len(paths))]
+    assert part.ids == [path.stem for path in paths]
+    assert part.files == [str(path) for path in paths]
+    assert [row for row, error in enumerate(part.errors) if error is not None] == [3]
+    assert part.usable.tolist() == [row != 3 for row in range(len(paths))]
+    assert (part.scores[3].max(), part.expected_f[3], np.isnan(part.band_statistics[3]).all()) == (0, 0, True)
+    np.testing.assert_array_equal(part.tags[3], opened.common)
+    for name in ("scores", "tags", "expected_f", "band_statistics"):
+        assert getattr(part, name)[others].tobytes() == getattr(expected, name).tobytes(), name
+
+
+def test_skip_and_fill_write_the_same_rows_of_the_usable_chips(world, opened, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    good = list(find_chips([world.test_jpg]))
+    tables = []
+    for fill in (False, True):
+        parts = predict_chips([*good[:3], tmp_path / "bad.jpg", *good[3:]], opened, tolerant=True)
+        assert write_submission(parts, opened.space, OutputPaths(tmp_path / "tags.csv"), fill=fill) == 1
+        tables.append((tmp_path / "tags.csv").read_text().splitlines())
+    filled = tables[1].pop(4)
+    assert tables[0] == tables[1]
+    assert filled == f"bad,{' '.join(labels.decode(opened.space, opened.common))}"
 
 
 def test_a_failure_leaves_no_table(opened, tmp_path):

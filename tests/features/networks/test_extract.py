@@ -19,7 +19,7 @@ def network(tmp_path_factory):
 
 def whole(paths, networks, **options):
     parts = list(extract.stream_outputs(paths, networks, SPEC, **options))
-    assert np.concatenate([part.rows for part in parts]).tolist() == sorted(part for p in parts for part in p.rows)
+    assert [row for part in parts for row in range(*part.rows.indices(len(paths)))] == list(range(len(paths)))
     return np.concatenate([part.values[0] for part in parts], axis=1), parts
 
 
@@ -64,17 +64,44 @@ def test_the_first_damaged_chip_is_raised(spoilt, network):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_damaged_chips_are_reported_in_their_place(spoilt, network, jobs):
-    _, parts = whole(spoilt, [network], tolerant=True, jobs=jobs)
-    seen = [row for part in parts for row in sorted([*part.rows, *(row for row, _ in part.failures)])]
-    assert seen == list(range(40))
-    assert [row for part in parts for row, _ in part.failures] == [0, 15, 16, 37, 38, 39]
+def test_damaged_chips_keep_their_rows(spoilt, network, jobs):
+    values, parts = whole(spoilt, [network], tolerant=True, turns=2, jobs=jobs)
+    errors = [error for part in parts for error in part.errors]
+    statistics = np.concatenate([part.band_statistics for part in parts])
+    damaged = [0, 15, 16, 37, 38, 39]
+    usable = [row for row in range(40) if row not in damaged]
+    assert [row for row, error in enumerate(errors) if error is not None] == damaged
+    assert "chip_37.jpg" in errors[37]
+    assert values.shape == (2, 40, 16)
+    assert not values[:, damaged].any()
+    assert np.isnan(statistics[damaged]).all()
+    expected, usable_parts = whole([spoilt[row] for row in usable], [network], turns=2)
+    assert values[:, usable].tobytes() == expected.tobytes()
+    expected_statistics = np.concatenate([part.band_statistics for part in usable_parts])
+    assert statistics[usable].tobytes() == expected_statistics.tobytes()
 
 
-def test_only_damaged_chips_give_only_failures(spoilt, network):
+def test_damaged_chips_are_not_sent_through_the_network(spoilt, network, monkeypatch):
+    sizes = []
+    start = network.start
+    monkeypatch.setattr(network, "start", lambda batch: sizes.append(len(batch)) or start(batch))
+    whole(spoilt, [network], tolerant=True)
+    assert sizes == [14, 15, 5]
+
+
+def test_a_part_of_damaged_chips_alone_has_their_rows(spoilt, network):
     (part,) = extract.stream_outputs(spoilt[37:], [network], SPEC, tolerant=True)
-    assert part.values[0].shape == (1, 0, 16)
-    assert len(part.failures) == 3
+    assert part.values[0].shape == (1, 3, 16)
+    assert part.rows == slice(0, 3)
+    assert None not in part.errors
+
+
+def test_without_a_network_the_statistics_are_those_of_every_eighth_pixel(spoilt):
+    (part,) = extract.stream_outputs(spoilt[1:4], [], SPEC)
+    pixels = np.stack([chips.load(path, SPEC) for path in spoilt[1:4]])[:, ::8, ::8].astype(np.float64)
+    expected = np.concatenate([pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))], axis=1)
+    assert part.values == []
+    np.testing.assert_allclose(part.band_statistics, expected, rtol=1e-5)
 
 
 def test_stopping_early_leaves_no_thread_behind(world, network):
