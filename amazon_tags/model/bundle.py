@@ -25,6 +25,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags.errors import RefusedError
 from amazon_tags.files import atomic
 from amazon_tags.files.hashes import sha256, sha256_bytes
 from amazon_tags.model import decision_file, engine
@@ -62,7 +63,7 @@ NONSENSE = (
 LARGEST = 1 << 31  # bytes of one file; the largest backbone has 0.35e9
 
 
-class BundleError(ValueError):
+class BundleError(RefusedError):
     """A bundle that is not to be trusted or not to be read; the message says which file and why."""
 
 
