@@ -37,6 +37,15 @@ def test_an_exception_keeps_the_old_file_and_leaves_nothing_else(old, error):
     assert names(old.parent) == ["table.csv"]
 
 
+def test_the_old_file_stays_until_the_block_ends(old):
+    with atomic.atomic_file(old) as stream:
+        stream.write(b"new")
+        stream.flush()
+        assert old.read_bytes() == b"old"
+        assert all(name.startswith(".") for name in names(old.parent) if name != "table.csv")
+    assert old.read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(old, monkeypatch, call):
     def full(*_):

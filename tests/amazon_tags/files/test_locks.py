@@ -3,20 +3,7 @@ import sys
 
 import pytest
 
-from amazon_tags.files import atomic, locks
-
-
-def names(folder):
-    return sorted(entry.name for entry in folder.iterdir())
-
-
-def test_the_old_file_stands_until_the_block_ends(old):
-    with atomic.atomic_file(old) as stream:
-        stream.write(b"new")
-        stream.flush()
-        assert old.read_bytes() == b"old"
-        assert all(name.startswith(".") for name in names(old.parent) if name != "table.csv")
-    assert old.read_bytes() == b"new"
+from amazon_tags.files import locks
 
 
 def test_a_lock_is_held_once_at_a_time_and_can_be_taken_again(tmp_path):
