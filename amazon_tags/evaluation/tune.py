@@ -10,7 +10,7 @@ from amazon_tags import progress
 from amazon_tags.evaluation.evaluate import measure_tags
 from amazon_tags.model import decision_file
 from amazon_tags.tables import label_tables, labels, score_tables
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions import expected, tuning
 from ensemble.decisions.decision import flat_decision

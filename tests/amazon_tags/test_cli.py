@@ -214,7 +214,7 @@ def test_an_unknown_tag_in_a_label_table_is_named(world, run, tmp_path, recipe_f
         ("train", world.train_jpg, table, "-o", tmp_path / "model", "--recipe", recipe_file),
         ("evaluate", table, world.labels),
     ):
-        told(run(*command), 1, str(table), "'watre' is no label of 'planet' (did you mean water?)")
+        told(run(*command), 1, str(table), "'watre' is not a label of 'planet' (did you mean water?)")
     assert not (tmp_path / "model").exists()
 
 

@@ -20,7 +20,7 @@ from amazon_tags.commands import options
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.training.members import Examples, FittedMember, fit_member, member_cost, member_scores
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, nested_thresholds
 from ensemble.metrics import folds, score

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import FeatureBank, read_bank
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
