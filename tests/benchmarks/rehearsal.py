@@ -89,12 +89,12 @@ def main() -> None:
         for folder in (store, out):
             folder.mkdir(parents=True)
         line = [sys.executable, "-m", "amazon_tags", "sample", str(home / "rendered"), "-n", str(chosen.count)]
-        produce.stage(out, "render", [*line, "--like", str(chosen.table)])
+        produce.run_stage(out, "render", [*line, "--like", str(chosen.table)])
         pack(home / "rendered", store)
         test = len(list((home / "rendered" / "test-jpg").iterdir()))
-        produce.stage(out, "unpack", fetching(store, home / "data", (chosen.count, test)))
+        produce.run_stage(out, "unpack", fetching(store, home / "data", (chosen.count, test)))
         produce.produce(home / "data", out, chosen.recipe, weights=chosen.weights, views=chosen.views)
-        print(table(produce.stages(out), chosen.count, test))
+        print(table(produce.read_stages(out), chosen.count, test))
         factor = (sample_competition.TRAIN + sample_competition.TEST + sample_competition.FILES) / (chosen.count + test)
         for what, name in (("archives", "store"), ("unpacked", "data"), ("model, scores and submission", "out")):
             size = sum(path.stat().st_size for path in (home / name).rglob("*") if path.is_file()) / GIB
