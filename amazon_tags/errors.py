@@ -1,4 +1,4 @@
-"""How a run of the command line ends: its exit code, one line of what went wrong, nothing half-done at a signal."""
+"""How a run of the command line ends: exit codes, and the one place that maps exceptions to them."""
 
 import errno
 import io
@@ -9,21 +9,36 @@ from importlib.util import find_spec
 
 import click
 
+from amazon_tags import progress
 from amazon_tags.signals import received_signals
 
 FAILURE, SKIPPED, REFUSED, DRIFTED, REJECTED, IO_ERROR, LOCKED = 1, 3, 4, 10, 20, 74, 75
-FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises RuntimeError for all
+FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises only RuntimeError
+
+
+class RefusedError(ValueError):
+    """An input that is refused as a whole, such as a damaged model bundle; it has its own exit code."""
+
+    exit_code = REFUSED
 
 
 def emit(text: str) -> None:
-    """A result on stdout; click would drop it where the shell has closed that."""
+    """Write a result to stdout.
+
+    Raises:
+        OSError: stdout is closed; `click.echo` would drop the text silently.
+    """
     if not sys.stdout:
         raise OSError(errno.EBADF, "stdout is closed; open it")
     sys.stdout.write(text)
 
 
 def need_train() -> None:
-    """Say what to install, or to set, where training cannot be."""
+    """Refuse to train without the `train` extra or with a Keras backend that cannot train.
+
+    Raises:
+        click.ClickException: with the install command, or the backends to choose from.
+    """
     missing = [name for name in ("keras", "albumentations") if find_spec(name) is None]
     if missing:
         raise click.ClickException(
@@ -35,12 +50,13 @@ def need_train() -> None:
         raise click.ClickException(
             f"KERAS_BACKEND is {backend}, which is not installed or cannot train; use tensorflow, jax or torch."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow prints a page at start
 
 
 def run_command_line(root: click.Command, name: str = "amazon_tags") -> None:
-    """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has it ignored
+    """Run a command line and exit; an error that a user can cause ends in one line on stderr and its exit code."""
+    progress.show_messages()
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # stay deaf where the shell set it to be ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in every locale
@@ -48,41 +64,42 @@ def run_command_line(root: click.Command, name: str = "amazon_tags") -> None:
 
 
 def _run(root: click.Command, name: str, arguments: list[str]) -> int:
-    # Not root.main(): that would answer a closed pipe by itself.
+    # Not root.main(): it has its own handling of closed pipes and of Ctrl-C.
     try:
         with root.make_context(name, arguments) as context:
             root.invoke(context)
         if sys.stdout:  # None where the shell closed it
             sys.stdout.flush()
-    except (click.exceptions.Exit, click.ClickException) as ended:
-        if isinstance(ended, click.ClickException):
-            ended.show()
-        return ended.exit_code
+    except (click.exceptions.Exit, click.ClickException) as end:
+        if isinstance(end, click.ClickException):
+            end.show()
+        return end.exit_code
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the impatient press it again
-        return _say("Stopped.", 128 + signal.SIGINT)
-    except BrokenPipeError:  # whoever read our rows has seen enough
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt the exit
+        return _report("Stopped.", 128 + signal.SIGINT)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has ended
         if sys.stdout:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would fail aloud
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports its last flush as failed
         return IO_ERROR
     except FAILURES as error:
-        if received_signals:  # in a library that made an error of its own of it
-            return _say("Stopped.", 128 + received_signals[0])
-        return _say(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _code(error))
+        if received_signals:  # a library has turned the signal into an error of its own
+            return _report("Stopped.", 128 + received_signals[0])
+        return _report(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _exit_code(error))
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # of a signal that has unwound the run
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the run has unwound: raise the signal no more
     return 0
 
 
-def _code(error: Exception) -> int:
-    if type(error).__name__ == "BundleError":  # by name: the class comes with all that a bundle needs
-        return REFUSED
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, RefusedError):
+        return error.exit_code
     if isinstance(error, BlockingIOError):
         return LOCKED
-    from_system = isinstance(error, OSError) and error.errno is not None  # those that we raise ourselves have no number
+    from_system = isinstance(error, OSError) and error.errno is not None  # our own OSErrors have no number
     return IO_ERROR if from_system else FAILURE
 
 
-def _say(text: str, code: int) -> int:
+def _report(text: str, exit_code: int) -> int:
+    """Print one line on stderr, and return the exit code."""
     click.echo(" ".join(text.split()), err=True)
-    return code
+    return exit_code

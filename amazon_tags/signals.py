@@ -1,22 +1,24 @@
-"""Signals: from `catch_signals` on, SIGINT, SIGTERM and SIGHUP unwind the run instead of cutting it off."""
+"""Signals: after `catch_signals`, SIGINT, SIGTERM and SIGHUP unwind the run, so that files are cleaned up."""
 
 import signal
 import sys
 from types import FrameType
 from typing import NoReturn
 
-SECONDS_BETWEEN_SIGNALS = 3.0  # seconds that a run has to unwind, before a signal is raised in it again
-received_signals: list[int] = []  # signals that have come
+SECONDS_BETWEEN_SIGNALS = 3.0  # time that a run has to unwind before the signal is raised in it again
+received_signals: list[int] = []  # signal numbers, in the order of arrival
 
 
 def catch_signals() -> None:
-    """From here on a signal unwinds what was begun; before, while libraries load, it just ends the process.
+    """Turn SIGINT, SIGTERM and SIGHUP into exceptions from here on.
 
-    What is raised inside of a destructor or a callback of the garbage collector is lost. So it is raised again every
-    few seconds, until the run has ended.
+    Commands call this after their imports: until then there is nothing to clean up, and a signal ends the process.
+
+    Python drops an exception that is raised inside a destructor or a garbage collector callback. So the exception is
+    raised again every few seconds until the run has ended.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup, or where a shell has it ignored
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells set signals to be ignored
             signal.signal(number, _stop)
 
 
@@ -24,5 +26,5 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     received_signals.append(number)
     signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
     signal.setitimer(signal.ITIMER_REAL, SECONDS_BETWEEN_SIGNALS)
-    sys.unraisablehook = lambda _lost: None  # or what is lost there would be told of with a traceback
+    sys.unraisablehook = lambda _dropped: None  # or Python prints a traceback for each exception that it drops
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)

@@ -1,6 +1,6 @@
-"""From an account to the competition's folder: downloaded by the official client, unpacked, counted.
+"""Download the competition's files with the official client, unpack them and count the chips.
 
-Started again, it goes on where it was. By itself: python kaggle/fetch.py data
+Started again, it resumes. Usage: python kaggle/fetch.py data
 """
 
 import shutil
@@ -18,12 +18,12 @@ from amazon_tags.errors import run_command_line
 from amazon_tags.files import folders, locks
 from amazon_tags.signals import catch_signals
 
-MAPPING = "test_v2_file_mapping.csv"  # which nothing here needs but rename.py
+MAPPING = "test_v2_file_mapping.csv"  # only rename.py needs it
 UNPACKED = "unpacked"
 
 
 def fetch(folder: Path, source: Path | None) -> None:
-    """Bring all files into a folder, from the competition or from a folder that has its archives.
+    """Get all files into a folder, from the competition or, if `source` is given, from a folder with its archives.
 
     Raises:
         client.ClientError: the client cannot download.
@@ -42,7 +42,7 @@ def fetch(folder: Path, source: Path | None) -> None:
         missing = layout.find(folder).missing()
         if missing:
             raise ValueError(
-                f"{', '.join(missing)} are not in {source or folder}, nor does the competition serve them by these "
+                f"{', '.join(missing)} are not in {source or folder}, and the competition does not serve them by these "
                 f"names; download them at {client.PAGE}/data, put archives or folders into {folder} and start again."
             )
         train, test = layout.verify(layout.find(folder))
@@ -54,36 +54,36 @@ def fetch(folder: Path, source: Path | None) -> None:
         progress.say(f"{folder}: {train:,} training chips and {test:,} test chips, as the tables name them")
 
 
-def unpack_all(source: Path, out: Path) -> None:
-    """Unpack each archive of a folder into a folder of its name, unless that is there."""
-    out.mkdir(exist_ok=True)
+def unpack_all(source: Path, output: Path) -> None:
+    """Unpack each archive of a folder into a folder of its name, unless that exists."""
+    output.mkdir(exist_ok=True)
     for archive in sorted(filter(unpack.is_archive, source.iterdir())):
-        place = out / archive.name.partition(".")[0]
+        place = output / archive.name.partition(".")[0]
         if not place.exists():
             progress.say(f"{archive.name}: unpacking")
             unpack.unpack(archive, place)
 
 
 def download(name: str, folder: Path) -> None:
-    """Ask for one file by each of the names that it has had; says so where the competition has none of them."""
-    for asked in _names(name):
-        progress.say(f"{asked}: downloading")
-        part = Path(tempfile.mkdtemp(prefix=".amazon_tags-", suffix=".part", dir=folder))  # half a file has no name
+    """Try every name under which a file has been published; report if the competition serves none of them."""
+    for published in _published_names(name):
+        progress.say(f"{published}: downloading")
+        part = Path(tempfile.mkdtemp(prefix=".amazon_tags-", suffix=".part", dir=folder))  # removed if killed half-way
         try:
-            client.ask("download", client.COMPETITION, "-f", asked, "-p", str(part), "-q")
-            got = [path for path in part.rglob("*") if path.is_file()]
-            if len(got) != 1:
-                raise client.ClientError(f"The kaggle client brought {len(got)} files, but {asked} was asked for.")
-            got[0].rename(folder / got[0].name)
+            client.call("download", client.COMPETITION, "-f", published, "-p", str(part), "-q")
+            files = [path for path in part.rglob("*") if path.is_file()]
+            if len(files) != 1:
+                raise client.ClientError(f"The kaggle client downloaded {len(files)} files instead of {published}.")
+            files[0].rename(folder / files[0].name)
             return
         except client.NotThereError:
             continue
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    progress.say(f"{name}: the competition has none")
+    progress.say(f"{name}: the competition does not serve it")
 
 
-def _names(name: str) -> Iterable[str]:
+def _published_names(name: str) -> Iterable[str]:
     return (name, f"{name}/{name}", f"{name}.zip") if name.endswith(".csv") else (f"{name}.tar.7z", f"{name}.zip")
 
 
@@ -92,10 +92,10 @@ def _names(name: str) -> Iterable[str]:
 @click.option(
     "--archives",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Take the competition's archives from here, and download nothing.",
+    help="Take the competition's archives from this folder, and download nothing.",
 )
 def main(folder: Path, archives: Path | None) -> None:
-    """Fetch the competition's chips and tables into FOLDER, unpack and count them.
+    """Download the competition's chips and tables into FOLDER, unpack and count them.
 
     Example: python kaggle/fetch.py data
     """

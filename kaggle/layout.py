@@ -1,5 +1,6 @@
-"""Where the competition's tables and chips lie in a folder: it has published them under several names and depths."""
+"""Find the competition's tables and chips in a folder: they have been published under several names and depths."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from features.images import listing
 TABLES = ("train_v2.csv", "train_classes.csv")
 SAMPLES = ("sample_submission_v2.csv", "sample_submission.csv")
 TRAIN, TEST, TEST_IN_ONE = ("train-jpg",), ("test-jpg", "test-jpg-additional"), ("test-jpg-v2",)
-ADDITIONAL = "file_0.jpg"  # the first of those that came later; some keep all test chips in one folder
-DEPTH = 5  # folders in folders
+ADDITIONAL = "file_0.jpg"  # the first of the chips added later; some data sets have all test chips in one folder
+MAX_DEPTH = 5  # nested folders to search
 COUNTS = {"train": sample_competition.TRAIN, "test": sample_competition.TEST + sample_competition.FILES}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is there: the label table, the sample submission, and folders of chips; None or empty for what is not."""
+    """The label table, the sample submission and the folders of chips; None or empty for what was not found."""
 
     table: Path | None
     sample: Path | None
@@ -25,56 +26,60 @@ class Layout:
     test: list[Path]
 
     def missing(self) -> list[str]:
-        """What is not there, by the name that the competition gave it first."""
-        there = {TABLES[0]: self.table, SAMPLES[0]: self.sample}
-        found = {path.name for path in [*self.train, *self.test]}
-        in_one = found.issuperset(TEST_IN_ONE) or any((place / ADDITIONAL).exists() for place in self.test)
+        """Return the names, as first published, of what was not found."""
+        tables = {TABLES[0]: self.table, SAMPLES[0]: self.sample}
+        folders = {path.name for path in [*self.train, *self.test]}
+        in_one = folders.issuperset(TEST_IN_ONE) or any((folder / ADDITIONAL).exists() for folder in self.test)
         needed = TRAIN if in_one else TRAIN + TEST
-        lacking = [name for name, place in there.items() if place is None]
-        return lacking + [name for name in needed if name not in found]
+        missing_tables = [name for name, path in tables.items() if path is None]
+        return missing_tables + [name for name in needed if name not in folders]
 
 
 def find(root: Path) -> Layout:
-    """Look for all of it in a folder, also deep inside; of several places the first counts."""
-    test = _chips(root, TEST_IN_ONE) or _chips(root, TEST)
-    return Layout(_first(root, TABLES), _first(root, SAMPLES), _chips(root, TRAIN), test)
+    """Search a folder and the folders inside it; of several matches the first counts."""
+    test = _chip_folders(root, TEST_IN_ONE) or _chip_folders(root, TEST)
+    return Layout(_first_file(root, TABLES), _first_file(root, SAMPLES), _chip_folders(root, TRAIN), test)
 
 
-def verify(found: Layout) -> tuple[int, int]:
-    """Whether every chip that the tables name is there; returns how many they name, to train on and to tag.
+def verify(layout: Layout) -> tuple[int, int]:
+    """Check that every chip that the tables name exists; return the numbers of training and of test chips.
 
     Raises:
-        ValueError: naming what is missing, or how many chips are, and the first.
+        ValueError: a table, a folder or chips are missing.
     """
-    if found.table is None or found.sample is None or found.missing():
-        raise ValueError(f"{', '.join(found.missing())} are not there; fetch them first: python kaggle/fetch.py DATA")
-    known = label_tables.read_labels(found.table, labels.PLANET).ids
-    asked = label_tables.read_ids(found.sample)
-    for table, named, places in ((found.table, known, found.train), (found.sample, asked, found.test)):
-        there = set(listing.chips(places).names())
-        missing = [name for name in named if name not in there]
+    if layout.table is None or layout.sample is None or layout.missing():
+        raise ValueError(f"{', '.join(layout.missing())} are missing; fetch them first: python kaggle/fetch.py DATA")
+    train_ids = label_tables.read_labels(layout.table, labels.PLANET).ids
+    test_ids = label_tables.read_ids(layout.sample)
+    for table, ids, folders in ((layout.table, train_ids, layout.train), (layout.sample, test_ids, layout.test)):
+        existing = set(listing.chips(folders).names())
+        missing = [name for name in ids if name not in existing]
         if missing:
             raise ValueError(
-                f"{len(missing):,} of the {len(named):,} chips that {table} names are not in "
-                f"{', '.join(map(str, places))} (first: {missing[0]}); remove what was unpacked, and its archive if "
-                "that is not whole, and start again."
+                f"{len(missing):,} of the {len(ids):,} chips that {table} names are not in "
+                f"{', '.join(map(str, folders))} (first: {missing[0]}); remove the unpacked folder, and its archive "
+                "if that is incomplete, and start again."
             )
-    return len(known), len(asked)
+    return len(train_ids), len(test_ids)
 
 
-def _first(root: Path, names: tuple[str, ...]) -> Path | None:
-    """The first file of one of the names."""
-    places = (place for name in names for depth in range(DEPTH) for place in sorted(root.glob("*/" * depth + name)))
-    return next((place for place in places if place.is_file()), None)
+def _search(root: Path, name: str) -> Iterator[Path]:
+    """Yield the paths of a name, the least nested first."""
+    for depth in range(MAX_DEPTH):
+        yield from sorted(root.glob("*/" * depth + name))
 
 
-def _chips(root: Path, names: tuple[str, ...]) -> list[Path]:
-    """For each name the first folder that is called so and holds chips, if there is any."""
-    held = []
+def _first_file(root: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the first file that has one of the names."""
+    return next((path for name in names for path in _search(root, name) if path.is_file()), None)
+
+
+def _chip_folders(root: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return for each name the first folder of that name with chips in it, if there is one."""
+    folders = []
     for name in names:
-        places = (place for depth in range(DEPTH) for place in sorted(root.glob("*/" * depth + name)))
-        held += [place for place in places if place.is_dir() and any(map(_is_chip, place.iterdir()))][:1]
-    return held
+        folders += [path for path in _search(root, name) if path.is_dir() and any(map(_is_chip, path.iterdir()))][:1]
+    return folders
 
 
 def _is_chip(path: Path) -> bool:

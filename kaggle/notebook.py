@@ -1,8 +1,8 @@
-"""The same on a GPU notebook of the competition's site, without a network: a script kernel, `kernel-metadata.json`.
+"""Fetch, train and predict in a GPU notebook of the competition's site without a network, as a script kernel.
 
-It takes what is attached: the competition's chips and tables, a data set with wheels/, scripts/ and weights/ (README.md
-says how to make it), and, to go on after the time was over, the output of its own version before. It needs nothing but
-Python; amazon_tags comes out of the wheels.
+The notebook uses what is attached to it: the competition's chips and tables, a data set with wheels/, scripts/ and
+weights/ (README.md says how to make it) and, to resume, the output of its previous version. It needs only Python and
+installs amazon_tags from the wheels. `kernel-metadata.json` describes the kernel.
 """
 
 import os
@@ -16,90 +16,98 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-RECIPE = "default"  # of which weights/ has the backbones
-HOURS = 8.5  # of the 9 that a session with a GPU may take; the rest is for saving
-NEEDS = ("amazon-tags", "keras", "h5py", "nncf", "albumentations==2.0.8", "py7zr")  # no framework: it has some
-TOLD = ("amazon-tags", "openvino", "keras", "numpy", "scikit-learn", "albumentations", "torch", "jax", "tensorflow")
-OVER = 124  # the exit code of produce.py where the time was over
+RECIPE = "default"  # weights/ must have its backbones
+HOURS = 8.5  # a session with a GPU ends after 9; the rest is for saving
+REQUIREMENTS = ("amazon-tags", "keras", "h5py", "nncf", "albumentations==2.0.8", "py7zr")  # sessions have a framework
+REPORTED = ("amazon-tags", "openvino", "keras", "numpy", "scikit-learn", "albumentations", "torch", "jax", "tensorflow")
+TIME_IS_UP = 124  # exit code of produce.py
 
 
 def main(attached: Path, working: Path) -> int:
-    """Install, find, go on; returns the exit code."""
+    """Install amazon_tags, find the data, and train and predict; return the exit code."""
     start = time.monotonic()
-    offline = _holding(attached, "scripts/produce.py")
+    offline = _find_folder_with(attached, "scripts/produce.py")
     if offline is None:
         _refuse(f"{attached} has no data set with scripts/produce.py; README.md says how to make one.")
-    scripts, wheels = offline / "scripts", offline / "wheels"
-    if wheels.is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", f"--find-links={wheels}", *NEEDS]
-        if subprocess.run(command, check=False).returncode:
-            _refuse(f"the wheels in {wheels} do not fit Python {sys.version.split()[0]}; make them for it.")
-    invalidate_caches()
-    if find_spec("amazon_tags") is None:
-        _refuse(f"amazon_tags is not installed, and {wheels} is not there; attach the wheels.")
-    _versions()
+    scripts = offline / "scripts"
+    _install(offline / "wheels")
+    _report_versions()
     environment = {**os.environ, "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", _backend())}
-    out, before = working / "out", _holding(attached, "out/asked.json")
-    if before and not out.exists():
-        print(f"going on with what {before} holds", flush=True)
-        shutil.copytree(before / "out", out)
+
+    output, previous = working / "out", _find_folder_with(attached, "out/asked.json")
+    if previous and not output.exists():
+        print(f"resuming from the output in {previous}", flush=True)
+        shutil.copytree(previous / "out", output)
+
     data = attached
-    if _holding(attached, "train-jpg") is None:
-        archives = _holding(attached, "train-jpg.tar.7z")
+    if _find_folder_with(attached, "train-jpg") is None:
+        archives = _find_folder_with(attached, "train-jpg.tar.7z")
         if archives is None:
             _refuse(f"{attached} has neither train-jpg nor train-jpg.tar.7z; attach the competition.")
-        data = Path(os.environ.get("TMPDIR", "/tmp")) / "amazon_tags_data"  # noqa: S108  no part of the output
+        data = Path(os.environ.get("TMPDIR", "/tmp")) / "amazon_tags_data"  # noqa: S108  not part of the output
         command = [sys.executable, str(scripts / "fetch.py"), str(data), "--archives", str(archives)]
-        if failed := subprocess.run(command, check=False, env=environment).returncode:
-            return failed
+        if exit_code := subprocess.run(command, check=False, env=environment).returncode:
+            return exit_code
+
     options = ["--recipe", RECIPE, "--hours", str(max(0, HOURS - (time.monotonic() - start) / 3600))]
     for path in sorted((offline / "weights").glob("*.weights.h5")):
         options += ["--weights", f"{path.name.removesuffix('.weights.h5')}={path}"]
-    command = [sys.executable, str(scripts / "produce.py"), str(data), str(out), *options]
-    ended = subprocess.run(command, check=False, env=environment).returncode
-    if ended == OVER:
-        print("the time is over: attach this version's output to the next version, and run that", flush=True)
-        return 0  # or the output would not be kept
-    return ended
+    command = [sys.executable, str(scripts / "produce.py"), str(data), str(output), *options]
+    exit_code = subprocess.run(command, check=False, env=environment).returncode
+    if exit_code == TIME_IS_UP:
+        print("the time is up: attach this version's output to the next version, and run that", flush=True)
+        return 0  # or the session would not keep the output
+    return exit_code
 
 
-def _holding(attached: Path, name: str) -> Path | None:
-    """The first folder among what is attached that has something of a name."""
+def _install(wheels: Path) -> None:
+    """Install amazon_tags from wheels, if there are any; else it must be installed."""
+    if wheels.is_dir():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", f"--find-links={wheels}"]
+        if subprocess.run([*pip, *REQUIREMENTS], check=False).returncode:
+            _refuse(f"the wheels in {wheels} do not fit Python {sys.version.split()[0]}; make them for it.")
+    invalidate_caches()
+    if find_spec("amazon_tags") is None:
+        _refuse(f"amazon_tags is not installed, and {wheels} does not exist; attach the wheels.")
+
+
+def _find_folder_with(attached: Path, name: str) -> Path | None:
+    """Return the first attached folder that has a file or folder of this name."""
     folders = sorted(path for depth in ("*/", "*/*/", "*/*/*/") for path in attached.glob(depth))
     return next((folder for folder in folders if (folder / name).exists()), None)
 
 
 def _backend() -> str:
-    """Of the frameworks that sessions have, the first that sees a GPU; else TensorFlow."""
-    for name, question in (
+    """Return the first framework of a session that finds a GPU, else tensorflow."""
+    for name, code in (
         ("torch", "import torch; assert torch.cuda.is_available()"),
         ("jax", "import jax; assert jax.default_backend() == 'gpu'"),
     ):
-        asked = subprocess.run([sys.executable, "-c", question], capture_output=True, check=False)
-        if asked.returncode == 0:
+        if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0:
             return name
     return "tensorflow"
 
 
-def _versions() -> None:
-    """Say what runs, and what of it amazon_tags was not made for."""
-    for name in TOLD:
+def _report_versions() -> None:
+    """Print the versions of the libraries, and a warning for each that amazon_tags does not support."""
+    for name in REPORTED:
         try:
             print(name, version(name), flush=True)
         except PackageNotFoundError:
             continue
-    asked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
-    for line in asked.stdout.splitlines():
+    check = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    for line in check.stdout.splitlines():
         if line.startswith("amazon-tags "):
             print(f"WARNING: {line}; put a wheel of that version into wheels/", flush=True)
 
 
-def _refuse(why: str) -> NoReturn:
-    sys.exit(f"Error: {why}")
+def _refuse(reason: str) -> NoReturn:
+    sys.exit(f"Error: {reason}")
 
 
 if __name__ == "__main__":
-    given = [Path(argument) for argument in sys.argv[1:3]]  # a notebook's own arguments are no folders
-    folders = given if len(given) == 2 and given[0].is_dir() else [Path("/kaggle/input"), Path("/kaggle/working")]
-    if ended := main(*folders):
-        sys.exit(ended)
+    arguments = [Path(argument) for argument in sys.argv[1:3]]
+    if len(arguments) != 2 or not arguments[0].is_dir():  # a session passes arguments that are not folders
+        arguments = [Path("/kaggle/input"), Path("/kaggle/working")]
+    if code := main(*arguments):
+        sys.exit(code)

@@ -1,6 +1,6 @@
-"""ImageNet weights of a recipe's backbones, one file each, for machines without a network.
+"""Write the ImageNet weights of a recipe's backbones, one file each, for machines without a network.
 
-By itself: python kaggle/weights.py default offline/weights
+Usage: python kaggle/weights.py default offline/weights
 """
 
 from pathlib import Path
@@ -14,33 +14,33 @@ from amazon_tags.model.recipe import Recipe, choose_recipe
 from amazon_tags.signals import catch_signals
 
 
-def write(plan: Recipe, out: Path) -> list[str]:
-    """Fetch what is not in Keras' cache, and write `BACKBONE.weights.h5` for each backbone; returns their names."""
-    from features.networks import backbones  # noqa: PLC0415  Keras takes seconds
+def write(recipe: Recipe, output: Path) -> list[str]:
+    """Write `BACKBONE.weights.h5` for each backbone, downloaded unless Keras has it in its cache; return the names."""
+    from features.networks import backbones  # noqa: PLC0415  importing Keras takes seconds
 
-    names = sorted({member.backbone for member in plan.members if member.weights == "imagenet"})
-    out.mkdir(parents=True, exist_ok=True)
+    names = sorted({member.backbone for member in recipe.members if member.weights == "imagenet"})
+    output.mkdir(parents=True, exist_ok=True)
     for name in names:
         progress.say(name)
         network = backbones.BACKBONES[name].make(include_top=False, weights="imagenet")
-        part = out / f".{name}.weights.h5"
+        part = output / f".{name}.weights.h5"
         network.save_weights(part)
-        atomic.write_bytes(out / f"{name}.weights.h5", part.read_bytes())
+        atomic.write_bytes(output / f"{name}.weights.h5", part.read_bytes())
         part.unlink()
     return names
 
 
 @click.command()
-@click.argument("plan", metavar="RECIPE")
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-def main(plan: str, out: Path) -> None:
-    """Write the weights that RECIPE of amazon_tags train starts from into OUT.
+@click.argument("recipe")
+@click.argument("output", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
+def main(recipe: str, output: Path) -> None:
+    """Write the weights that amazon_tags train --recipe RECIPE starts from into the folder OUT.
 
     Example: python kaggle/weights.py default offline/weights
     """
     need_train()
     catch_signals()
-    write(choose_recipe(plan), out)
+    write(choose_recipe(recipe), output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stand-in for the competition's official client, and a competition of a few rendered chips for it to bring."""
+"""A substitute for the competition's official client, and a competition of a few rendered chips for it to serve."""
 
 import io
 import os
@@ -22,19 +22,19 @@ ARCHIVES = (
     "test-jpg.tar.7z",
     "test-jpg-additional.tar.7z",
 )
-ADDITIONAL = 4  # of the test chips, those that come in an archive of their own
-STANDIN = """#!{python}
+ADDITIONAL = 4  # test chips in an archive of their own
+CLIENT = """#!{python}
 import os, shutil, sys
 from pathlib import Path
-mood, store = os.environ.get("STANDIN", ""), Path({store!r})
-with open(store / "asked.txt", "a") as log:
+failure, store = os.environ.get("CLIENT_FAILURE", ""), Path({store!r})
+with open(store / "calls.txt", "a") as log:
     log.write("\\t".join(sys.argv[1:]) + "\\n")
-if mood == "broken":
+if failure == "broken":
     raise ModuleNotFoundError("No module named 'six'")
 if sys.argv[1:] == ["--version"]:
     print("Kaggle CLI 2.2.5")
     sys.exit(0)
-said = {{
+output = {{
     "token": ("Authentication required to call the Kaggle API.\\n\\n    Save the token to ~/.kaggle/access_token", ""),
     "old token": ("", "OSError: Could not find kaggle.json. Make sure it's located in ~/.kaggle."),
     "rules": ("", "403 Client Error: Forbidden\\nIf this is a competition, you may need to accept its rules first"),
@@ -43,18 +43,18 @@ said = {{
     "strange": ("", "OSError: the moon is full.\\n\\nIf this is unexpected, you can re-run with --debug to see\\n"
                 "traceback. If you think this is a bug, please report it"),
     "old strange": ("", "Traceback (most recent call last):\\n  File\\nValueError: the moon is full."),
-}}.get(mood)
+}}.get(failure)
 competitions, verb, slug, *rest = sys.argv[1:]
 assert (competitions, slug) == ("competitions", "planet-understanding-the-amazon-from-space")
 options = dict(zip(rest[::2], rest[1::2]))
-if not said and verb == "download" and not (store / options["-f"]).is_file():
-    said = ("", "404 Client Error: Not Found for url: https://api.kaggle.com/v1/competitions")
-if said:
-    print(said[0])
-    print(said[1], file=sys.stderr)
+if not output and verb == "download" and not (store / options["-f"]).is_file():
+    output = ("", "404 Client Error: Not Found for url: https://api.kaggle.com/v1/competitions")
+if output:
+    print(output[0])
+    print(output[1], file=sys.stderr)
     sys.exit(1)
 if verb == "download":
-    if mood != "nothing":
+    if failure != "nothing":
         shutil.copy(store / options["-f"], Path(options["-p"]) / Path(options["-f"]).name)
 elif verb == "submit":
     print(f"Successfully submitted to {{slug}}: {{Path(options['-f']).name}}")
@@ -63,36 +63,36 @@ elif verb == "submit":
 
 @dataclass(frozen=True)
 class Competition:
-    """A folder with archives and the stand-in; `asked` is what that was asked, call by call."""
+    """A folder with archives and the substitute client."""
 
     store: Path
 
-    def asked(self) -> list[list[str]]:
-        """The arguments of each call but those for its version."""
-        lines = [line.split("\t") for line in (self.store / "asked.txt").read_text().splitlines()]
+    def calls(self) -> list[list[str]]:
+        """Return the arguments of each call of the client, without those for its version."""
+        lines = [line.split("\t") for line in (self.store / "calls.txt").read_text().splitlines()]
         return [line for line in lines if line != ["--version"]]
 
-    def script(self, name: str, *arguments: object, mood: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a script with the stand-in as the client, and for a competition of this size."""
+    def script(self, name: str, *arguments: object, failure: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a script with the substitute client, for a competition of this size."""
         code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import layout, {name}; "
         code += f"layout.COUNTS = {{'train': {worlds.TRAIN}, 'test': {worlds.TEST}}}; "
         code += f"{name}.run_command_line({name}.main, '{name}.py')"
-        environment = {**os.environ, "PATH": f"{self.store}:/usr/bin:/bin", "STANDIN": mood}
+        environment = {**os.environ, "PATH": f"{self.store}:/usr/bin:/bin", "CLIENT_FAILURE": failure}
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environment)
 
 
 def build(world: worlds.World, store: Path) -> Competition:
-    """The rendered world as archives of the names that the competition gave them."""
+    """Write the rendered world as archives with the competition's names."""
     chips = sorted(world.test_jpg.iterdir())
-    for archive, folder, held in (
+    for archive, folder, paths in (
         ("train-jpg.tar.7z", "train-jpg", sorted(world.train_jpg.iterdir())),
         ("test-jpg.tar.7z", "test-jpg", chips[ADDITIONAL:]),
         ("test-jpg-additional.tar.7z", "test-jpg-additional", chips[:ADDITIONAL]),
     ):
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
-            for path in held:
+            for path in paths:
                 tar.add(path, f"{folder}/{path.name}")
         with py7zr.SevenZipFile(store / archive, "w") as seven:
             seven.writestr(stream.getvalue(), f"{folder}.tar")
@@ -101,8 +101,8 @@ def build(world: worlds.World, store: Path) -> Competition:
             zipped.write(path, path.name)
     with zipfile.ZipFile(store / "test_v2_file_mapping.csv.zip", "w") as zipped:
         zipped.writestr("test_v2_file_mapping.csv", "old,new\nfile_1.tif,test_1.tif\n")
-    (store / "asked.txt").touch()
+    (store / "calls.txt").touch()
     client = store / "kaggle"
-    client.write_text(STANDIN.format(python=sys.executable, store=str(store)))
+    client.write_text(CLIENT.format(python=sys.executable, store=str(store)))
     client.chmod(0o755)
     return Competition(store)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from amazon_tags import progress
 from tests import world as worlds
 
 RECIPE = """
@@ -30,6 +31,12 @@ head = "ridge"
 """
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def messages() -> None:
+    """Show messages on stderr, as the command line does."""
+    progress.show_messages()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A tiny rendered world in the competition's folders."""
+"""A tiny rendered data set in the competition's layout, on which every command runs in seconds."""
 
 import csv
 import io
@@ -15,12 +15,12 @@ from features.images import sensor_colours
 
 SIDE = 64
 TRAIN, TEST, TIFS = 48, 10, 12
-NEVER, ONCE = "conventional_mine", "blow_down"  # what a fold must survive: no chip, and a single one
+NEVER, ONCE = "conventional_mine", "blow_down"  # labels with no chip and with one chip, which folds must survive
 
 
 @dataclass(frozen=True)
 class World:
-    """Where everything is."""
+    """The paths of its folders and tables."""
 
     train_jpg: Path
     train_tif: Path
@@ -42,12 +42,12 @@ def build(root: Path) -> World:
         folder.mkdir()
     rows = []
     for number in range(TRAIN):
-        shown = tags(number)
-        pixels = sample.render(shown, seed=number, side=SIDE)
+        names = tags(number)
+        pixels = sample.render(names, seed=number, side=SIDE)
         (world.train_jpg / f"train_{number}.jpg").write_bytes(sample_competition.four_components(pixels))
         if number < TIFS:
             (world.train_tif / f"train_{number}.tif").write_bytes(four_bands(pixels))
-        rows.append((f"train_{number}", " ".join(shown)))
+        rows.append((f"train_{number}", " ".join(names)))
     for number in range(TEST):
         pixels = sample.render(tags(number + 100), seed=number + 100, side=SIDE)
         (world.test_jpg / f"test_{number}.jpg").write_bytes(sample_competition.four_components(pixels))
@@ -58,26 +58,26 @@ def build(root: Path) -> World:
 
 
 def four_bands(pixels: np.ndarray, infrared: np.ndarray | None = None) -> bytes:
-    """A TIF like the competition's: blue, green, red, near infrared of uint16 in one strip, without a place."""
+    """Return a TIF like the competition's: uint16 blue, green, red, near infrared in one strip, not georeferenced."""
     numbers = np.arange(65536)
     blue, green, red = (np.interp(pixels[..., colour], visual_curve(colour), numbers) for colour in (2, 1, 0))
     bands = np.stack([blue, green, red, 2 * green if infrared is None else infrared]).astype(np.uint16)
     with MemoryFile() as memory:
         layout = {"count": 4, "width": SIDE, "height": SIDE, "dtype": "uint16", "blockysize": SIDE}
-        somewhere = rasterio.Affine(2, 0, 0, 0, 2, 0)  # or rasterio warns
-        with rasterio.Env(), memory.open(driver="GTiff", transform=somewhere, **layout) as raster:
+        transform = rasterio.Affine(2, 0, 0, 0, 2, 0)  # without one, rasterio warns
+        with rasterio.Env(), memory.open(driver="GTiff", transform=transform, **layout) as raster:
             raster.write(bands)
         return bytes(memory.read())
 
 
 def visual_curve(colour: int) -> np.ndarray:
-    """The grey level of each digital number, for red (0), green (1), blue (2)."""
+    """Return the grey level of each digital number, for red (0), green (1) or blue (2)."""
     numbers = np.arange(65536, dtype=np.uint16)
     return sensor_colours.colours(np.repeat(numbers[:, None, None], 4, axis=2))[:, 0, colour].astype(float)
 
 
 def tags(number: int) -> list[str]:
-    """What chip `number` shows; over all of them, every label but two at least twice."""
+    """Return the tags of chip `number`; over all chips, every label but NEVER and ONCE occurs at least twice."""
     land = [name for name in sample.LAND if name not in (NEVER, ONCE)]
     weather = list(sample.WEATHER)[number % 4]
     if weather == "cloudy":

@@ -1,1 +1,1 @@
-"""Chip sets: rendered samples, copies and neighbours, pairs of JPG and TIF."""
+"""Sets of chips: rendered samples, copies and neighbours, pairs of JPG and TIF."""

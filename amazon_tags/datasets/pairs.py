@@ -1,6 +1,7 @@
-"""What `amazon_tags pairs` does: says of each JPG and TIF of one name whether they show one place.
+"""Compare the JPG and the TIF of each chip: do they show the same place, and in which order are the bands?
 
-In the competition they often do not: some TIFs lie dozens of pixels aside, and those of its test set had other names.
+In the competition they often do not: some TIFs are shifted by dozens of pixels, and those of the test set were
+published under other names.
 """
 
 import csv
@@ -19,16 +20,21 @@ from features.images.listing import ChipPath
 from features.scenes import registration
 
 COLUMNS = ("image_name", "verdict", "right", "down", "correlation", "bands")
-ALIKE = 0.5  # correlation; features/registration.py says what real pairs reach, and what chance does
-STILL = 2  # pixels that count as no shift
+MIN_CORRELATION = 0.5  # of one place; features/scenes/registration.py gives those of real and of random pairs
+MAX_ALIGNED_SHIFT = 2  # pixels; a larger shift is reported as such
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A JPG and a TIF of one name: `right` and `down` are pixels that the TIF must be moved to lie on the JPG.
+    """A JPG and a TIF of the same name.
 
-    `verdict` is aligned, shifted or elsewhere. `bands` says what the TIF's bands are, in its order; where it shows
-    another place nobody can tell, and it is empty.
+    Attributes:
+        name: of the chip.
+        verdict: `aligned`, `shifted` or, if the two show different places, `elsewhere`.
+        right: pixels by which the TIF must be moved to the right to match the JPG.
+        down: pixels by which the TIF must be moved down.
+        correlation: of the two after the shift.
+        bands: names of the TIF's bands, in its order; empty if the verdict is `elsewhere`.
     """
 
     name: str
@@ -40,61 +46,68 @@ class Pair:
 
 
 def compare_pairs(jpgs: Sequence[Path], tifs: Sequence[Path], *, jobs: int = 1) -> list[Pair]:
-    """Every name that stands on both sides, in natural order.
+    """Compare the chips that are on both sides, in natural order of their names.
 
     Raises:
-        ValueError: no name does, or a chip cannot be used.
+        ValueError: no chip is on both sides, or a chip cannot be used.
     """
-    theirs = {listing.name(path): path for path in listing.chips(tifs)}
-    both = [(path, theirs[listing.name(path)]) for path in listing.chips(jpgs) if listing.name(path) in theirs]
+    tif_by_name = {listing.name(path): path for path in listing.chips(tifs)}
+    jpg_by_name = {listing.name(path): path for path in listing.chips(jpgs)}
+    both = [(path, tif_by_name[name]) for name, path in jpg_by_name.items() if name in tif_by_name]
     if not both:
         raise ValueError(
-            f"no chip of {jpgs[0]} has the name of one of {tifs[0]}; a JPG and a TIF of one chip have one name."
+            f"no chip of {jpgs[0]} has the same name as one of {tifs[0]}; a JPG and a TIF are a pair if their names "
+            "are the same."
         )
-    found = []
+
+    pairs = []
     with ThreadPoolExecutor(jobs) as pool, progress.bar("comparing", len(both)) as advance:
         for pair in pool.map(_compare, *zip(*both, strict=True)):
-            found.append(pair)
+            pairs.append(pair)
             advance(1)
-    return found
+    return pairs
 
 
-def pairs_text(found: Sequence[Pair]) -> str:
-    """How many pairs got each verdict, and bands in another order than the competition's."""
-    counts = {name: sum(pair.verdict == name for pair in found) for name in ("aligned", "shifted", "elsewhere")}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    other = [pair.name for pair in found if pair.bands not in ((), sensor_colours.BANDS)]
-    if other:
-        told += f"; {len(other)} with bands in another order than {', '.join(sensor_colours.BANDS)} (first: {other[0]})"
-    return f"{len(found)} pairs: {told}"
+def pairs_text(pairs: Sequence[Pair]) -> str:
+    """Return a summary in one line: how many pairs have each verdict, and how many an unusual order of bands."""
+    counts = {name: sum(pair.verdict == name for pair in pairs) for name in ("aligned", "shifted", "elsewhere")}
+    text = ", ".join(f"{count} {name}" for name, count in counts.items())
+    unusual = [pair.name for pair in pairs if pair.bands not in ((), sensor_colours.BANDS)]
+    if unusual:
+        order = ", ".join(sensor_colours.BANDS)
+        text += f"; {len(unusual)} with bands in another order than {order} (first: {unusual[0]})"
+    return f"{len(pairs)} pairs: {text}"
 
 
-def write_pairs(stream: TextIO, found: Sequence[Pair]) -> None:
-    """The table, a row a pair."""
+def write_pairs(stream: TextIO, pairs: Sequence[Pair]) -> None:
+    """Write a table with a row for each pair."""
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(COLUMNS)
-    for pair in found:
+    for pair in pairs:
         bands = " ".join(pair.bands)
         table.writerow([pair.name, pair.verdict, pair.right, pair.down, f"{pair.correlation:.3f}", bands])
 
 
 def _compare(jpg: ChipPath, tif: ChipPath) -> Pair:
-    shown, measured = chips.read(jpg), chips.read(tif)
-    if shown.shape[:2] != measured.shape[:2] or shown.shape[2] != 3 or measured.shape[2] != len(sensor_colours.BANDS):
+    """Find the shift of a TIF by its correlation with the JPG, then the order of its bands."""
+    colours, sensor = chips.read(jpg), chips.read(tif)
+    bands_count = len(sensor_colours.BANDS)
+    if colours.shape[:2] != sensor.shape[:2] or colours.shape[2] != 3 or sensor.shape[2] != bands_count:
         raise ChipError(
-            f"{tif} is {measured.shape} and {jpg} {shown.shape}; a pair is (H, W, 4) and (H, W, 3) of one size."
+            f"{tif} is {sensor.shape} and {jpg} is {colours.shape}; a pair is (H, W, 4) and (H, W, 3) of the same size."
         )
-    levels = np.log1p(measured.astype(np.float64))  # the sensor's range is wide
-    greys = [
-        np.delete(levels, band, axis=2).mean(axis=2) for band in range(len(sensor_colours.BANDS))
-    ]  # one is no colour
-    match = max((registration.match(shown.mean(axis=2), grey) for grey in greys), key=lambda found: found.correlation)
-    if match.correlation < ALIKE:
+
+    levels = np.log1p(sensor.astype(np.float64))  # the sensor's range is wide
+    # One of the bands is near infrared, which no JPG shows: try the mean of all but each.
+    greys = [np.delete(levels, band, axis=2).mean(axis=2) for band in range(bands_count)]
+    matches = (registration.match(colours.mean(axis=2), grey) for grey in greys)
+    match = max(matches, key=lambda match: match.correlation)
+    if match.correlation < MIN_CORRELATION:
         return Pair(listing.name(jpg), "elsewhere", 0, 0, match.correlation, ())
-    order = registration.band_order(*registration.overlap(shown, measured, match))
-    bands = ["nir"] * len(sensor_colours.BANDS)
+
+    order = registration.band_order(*registration.overlap(colours, sensor, match))
+    bands = ["nir"] * bands_count
     for colour, band in zip(chips.RGB, order, strict=True):
         bands[band] = colour
-    still = max(abs(match.right), abs(match.down)) <= STILL
-    verdict = "aligned" if still else "shifted"
+    verdict = "aligned" if max(abs(match.right), abs(match.down)) <= MAX_ALIGNED_SHIFT else "shifted"
     return Pair(listing.name(jpg), verdict, match.right, match.down, match.correlation, tuple(bands))

@@ -7,7 +7,7 @@ from typing import Any
 from amazon_tags import progress
 from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Tags
 from ensemble.metrics import score

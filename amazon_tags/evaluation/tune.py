@@ -10,7 +10,7 @@ from amazon_tags import progress
 from amazon_tags.evaluation.tuning_report import TuneReport, tune_report
 from amazon_tags.model import decision_file
 from amazon_tags.tables import label_tables, labels, score_tables
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Scores, Tags
 from ensemble.decisions import tuning

@@ -1,7 +1,7 @@
-"""The only writer: a file is whole or untouched, whatever ends the run.
+"""Atomic files: a file gets its new content completely or keeps the old one, even if the run is killed.
 
-Everything is written to a hidden sibling, flushed, fsynced and renamed. Devices, pipes and descriptors such as
-`/dev/stdout` have nothing to replace, so they are written straight through.
+Content is written to a hidden temporary file in the same folder, flushed, fsynced and renamed. Devices, pipes and
+descriptors such as `/dev/stdout` have no file to replace, so they are written directly.
 """
 
 import errno
@@ -15,23 +15,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from amazon_tags.files.system import create, discard, is_full, open_descriptor, refusal, sibling, sync
+from amazon_tags.files.system import (
+    create,
+    descriptor_number,
+    is_disk_full,
+    remove_if_there,
+    sync,
+    temporary_sibling,
+    write_error,
+)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose bytes stand at `path` once the block ends well; after any exception the old file stands.
+    """Yield a stream, and replace the file at `path` by its bytes when the block ends; keep it after any exception.
 
-    A new file gets the mode that a plain `open` would give it, an existing one keeps its own. Of a symbolic link the
-    file that it leads to is replaced.
+    A new file gets the mode that a plain `open` would give it, an existing file keeps its mode. A symlink stays, and
+    its target is replaced.
     """
-    straight = _straight(path)
-    if straight is not None:
-        with straight:
-            yield straight
+    direct = _open_directly(path)
+    if direct is not None:
+        with direct:
+            yield direct
         return
+
     target = Path(os.path.realpath(path))
-    part = sibling(target)
+    part = temporary_sibling(target)
     try:
         with os.fdopen(create(part, target), "wb") as stream:
             yield stream
@@ -40,16 +49,16 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
     except BaseException as error:  # KeyboardInterrupt too
-        discard(part)
-        if is_full(error):
-            raise refusal(path, error) from error
+        remove_if_there(part)
+        if is_disk_full(error):
+            raise write_error(path, error) from error
         raise
     sync(target.parent)
 
 
 @contextmanager
 def atomic_text(path: Path | None) -> Iterator[TextIO]:
-    """As `atomic`, of text in UTF-8, line ends as they are; stdout where no path is given."""
+    """As `atomic_file`, for text in UTF-8 with line ends unchanged; yield stdout if `path` is None."""
     if path is None:
         yield sys.stdout
         return
@@ -61,38 +70,38 @@ def atomic_text(path: Path | None) -> Iterator[TextIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces the file by `content`, whole or not at all."""
+    """Replace the file by `content`."""
     with atomic_file(path) as stream:
         stream.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces the file by `text` in UTF-8, line ends as they are."""
+    """Replace the file by `text` in UTF-8, line ends unchanged."""
     write_bytes(path, text.encode())
 
 
 def append(path: Path, text: str) -> None:
-    """Adds text to the end of a file in one piece, whoever else adds to it, and forces it to disk."""
+    """Append text to a file in one write, so that parallel writers cannot mix, and flush it to disk."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            before, content = os.fstat(descriptor).st_size, text.encode()
-            if stream.write(content) < len(content):  # half a line would spoil what comes after it
-                os.ftruncate(descriptor, before)
+            size, content = os.fstat(descriptor).st_size, text.encode()
+            if stream.write(content) < len(content):  # half a line would damage the next one
+                os.ftruncate(descriptor, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(path)
     except OSError as error:
-        raise refusal(path, error) from error
+        raise write_error(path, error) from error
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces the file by `value` as JSON, keys in their own order; NaN and infinity raise ValueError."""
+    """Replace the file by `value` as JSON, keys in their order; NaN and infinity raise ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _straight(path: Path) -> BinaryIO | None:
-    """An open stream where there is no regular file to replace, else None."""
-    descriptor = open_descriptor(path)
+def _open_directly(path: Path) -> BinaryIO | None:
+    """Open a path that is no regular file; return None for a file that can be replaced."""
+    descriptor = descriptor_number(path)
     if descriptor is not None:  # a duplicate shares the position, so `>>` appends, and sockets work
         return os.fdopen(os.dup(descriptor), "wb")
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""Folders that are complete or absent, whatever ends the run."""
+"""Folders that appear complete or not at all, even if a run is killed."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,54 +6,57 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from amazon_tags.files import preflight
-from amazon_tags.files.system import is_full, refusal, sibling, sync
+from amazon_tags.files.system import is_disk_full, sync, temporary_sibling, write_error
 
-UNFINISHED = ".amazon_tags-*.part"  # siblings that a killed run leaves
+UNFINISHED = ".amazon_tags-*.part"  # temporary files and folders that a killed run leaves
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill; it stands at `path`, complete, once the block ends well, and nowhere otherwise.
+    """Yield an empty folder to fill, and move it to `path` when the block ends; remove it after any exception.
 
     Raises:
-        FileExistsError: Something stands at `path`, before the block or after it.
+        FileExistsError: `path` exists, before the block or after it.
     """
     preflight.refuse_existing(path)
-    part = sibling(path)
+    part = temporary_sibling(path)
     try:
         try:
             part.mkdir()
         except OSError as error:
-            raise refusal(path, error) from error
+            raise write_error(path, error) from error
+
         yield part
+
         for entry in part.rglob("*"):
             if not entry.is_symlink() and (entry.is_file() or entry.is_dir()):
                 sync(entry)
         sync(part)
+
         preflight.refuse_existing(path)
         part.rename(path)
     except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
-        if is_full(error):
-            raise refusal(path, error) from error
+        if is_disk_full(error):
+            raise write_error(path, error) from error
         raise
     sync(path.parent)
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copies what a folder holds into another; unlike `shutil.copytree` it ends with the error that stopped it."""
+    """Copy the content of a folder into another, and raise the first error; `shutil.copytree` collects them."""
     for entry in sorted(source.rglob("*")):
-        place = target / entry.relative_to(source)
+        copy = target / entry.relative_to(source)
         if entry.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
+            copy.mkdir(parents=True, exist_ok=True)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(entry, place)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(entry, copy)
 
 
 @contextmanager
 def filled_folder(path: Path) -> Iterator[Path]:
-    """As `atomic_folder`, but a folder that is there and empty is filled in place, and emptied after any exception."""
+    """As `atomic_folder`, but fill an existing empty folder in place, and empty it again after any exception."""
     if not path.is_dir() or any(path.iterdir()):
         with atomic_folder(path) as part:
             yield part
@@ -70,16 +73,17 @@ def filled_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Removes a folder at once: nobody finds half of it, though a killed run may leave it under a hidden name."""
-    part = sibling(path)
+    """Remove a folder in one step for other processes; a run that is killed may leave it under a hidden name."""
+    part = temporary_sibling(path)
     path.rename(part)
     _remove(part)
 
 
 def sweep(folder: Path) -> None:
-    """Removes what killed runs left unfinished in a folder; only for who holds a lock that all of its writers take.
+    """Remove the temporary files and folders that killed runs left in a folder.
 
-    What cannot be removed, such as another user's, stays.
+    Call it only under a lock that every writer of the folder takes. Entries that cannot be removed, such as those of
+    another user, stay.
     """
     for part in folder.glob(UNFINISHED):
         with suppress(OSError):
@@ -87,7 +91,7 @@ def sweep(folder: Path) -> None:
 
 
 def _remove(part: Path) -> None:
-    """Of a link the link alone, for what it leads to is somebody else's."""
+    """Remove a file, a folder, or a symlink itself, never its target."""
     if part.is_dir() and not part.is_symlink():
         shutil.rmtree(part)
     else:

@@ -1,17 +1,17 @@
-"""SHA-256 of files and of bytes."""
+"""SHA-256 hashes of files and bytes, in hexadecimal."""
 
 import hashlib
 from pathlib import Path
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_bytes(content: bytes) -> str:
-    """SHA-256 of `content`, in hexadecimal.
+    """Return the SHA-256 of `content`.
 
     Example:
         >>> sha256_bytes(b"")[:16]

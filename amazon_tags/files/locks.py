@@ -1,4 +1,4 @@
-"""A lock file that one process holds at a time."""
+"""Lock files: one process at a time."""
 
 import fcntl
 import os
@@ -6,22 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from amazon_tags.files.system import refusal
+from amazon_tags.files.system import write_error
 
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`; it stays on disk, for removing it would let two runs hold it.
+    """Hold the lock file `path` for the length of the block.
 
-    The lock goes when the block ends, or the process, however it ends.
+    The lock ends with the block or with the process, however that ends. The file stays: if it were removed, two runs
+    could each lock a file of that name.
 
     Raises:
-        BlockingIOError: Another run holds it.
+        BlockingIOError: another run holds the lock.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise refusal(path, error) from error
+        raise write_error(path, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,6 +31,6 @@ def hold_lock(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # not left to close: a forked child may hold the descriptor too
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing would not do if a forked child has the descriptor too
     finally:
         os.close(descriptor)

@@ -7,33 +7,35 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
+MAX_LINKS = 40  # links in a path that Linux follows
 
-def is_full(error: BaseException) -> TypeGuard[OSError]:
-    """Whether a disk was full, said by an error that does not say where."""
+
+def is_disk_full(error: BaseException) -> TypeGuard[OSError]:
+    """Return whether the system reported a full disk; an error of `write_error` is not counted a second time."""
     return isinstance(error, OSError) and error.errno == errno.ENOSPC and bool(error.strerror)
 
 
-def sibling(target: Path) -> Path:
-    """A name beside `target` that nothing has; short, so that a long name cannot make it too long."""
+def temporary_sibling(target: Path) -> Path:
+    """Return an unused path beside `target`; its length does not depend on the target's, which may be the longest."""
     return target.parent / f".amazon_tags-{secrets.token_hex(8)}.part"
 
 
-def discard(part: Path) -> None:
-    """Removes a sibling that may not be there; what went wrong before is what shall be told."""
+def remove_if_there(part: Path) -> None:
+    """Remove a file if it exists, without raising: the caller is about to raise an earlier error."""
     with suppress(OSError):
         part.unlink()
 
 
 def create(part: Path, target: Path) -> int:
-    """Descriptor of the new file `part`, with the mode that the umask leaves; errors speak of `target`."""
+    """Create the file `part` with the mode that the umask allows, and return its descriptor; errors name `target`."""
     try:
         return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        raise refusal(target, error) from error
+        raise write_error(target, error) from error
 
 
-def refusal(path: Path, error: OSError) -> OSError:
-    """The same kind of error in one line that says what to do."""
+def write_error(path: Path, error: OSError) -> OSError:
+    """Return an error of the same type and number whose message is one line with advice."""
     advice = "name a place that this user may write to"
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, FileNotFoundError):
@@ -41,26 +43,26 @@ def refusal(path: Path, error: OSError) -> OSError:
         advice = "create it first"
     if error.errno == errno.ENOSPC:
         advice = "make room and start it again"
-    refusal = type(error)(f"{path} cannot be written: {reason}; {advice}.")
-    refusal.errno = error.errno
-    return refusal
+    with_advice = type(error)(f"{path} cannot be written: {reason}; {advice}.")
+    with_advice.errno = error.errno
+    return with_advice
 
 
-def open_descriptor(path: Path) -> int | None:
-    """Number of the open descriptor that a path such as `/dev/stdout` or `/dev/fd/3` leads to."""
-    for _ in range(40):  # as many links as Linux follows
+def descriptor_number(path: Path) -> int | None:
+    """Return the number of the open descriptor that a path such as `/dev/stdout` or `/dev/fd/3` leads to, or None."""
+    for _ in range(MAX_LINKS):
         folder = os.path.realpath(path.parent)
         if folder in (f"/proc/{os.getpid()}/fd", "/dev/fd") and path.name.isdecimal():
             return int(path.name)
         try:
             path = path.parent / path.readlink()
-        except OSError:  # no link, or nothing
+        except OSError:  # not a link, or missing
             return None
     return None
 
 
 def sync(path: Path) -> None:
-    """Forces a file or the entries of a folder to disk, where the file system knows how."""
+    """Flush a file, or the entries of a folder, to disk where the file system supports that."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

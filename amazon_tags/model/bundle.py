@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags.errors import RefusedError
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model import decision_file, engine
 from amazon_tags.model.damage import refusing_damage
@@ -50,7 +51,7 @@ GOLDEN_TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "int8": 0.1}
 REPLACE = "train the bundle again or get another copy"
 
 
-class BundleError(ValueError):
+class BundleError(RefusedError):
     """A bundle that is damaged or cannot be read; the message says which file and why."""
 
 

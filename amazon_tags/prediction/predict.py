@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.tables import label_tables
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.decision import expected_f
 from features.images import listing

@@ -1,1 +1,1 @@
-"""CSV and Parquet tables: labels, scores, corrections, and their checks."""
+"""CSV and Parquet tables of tags and scores: read, checked, corrected and written."""

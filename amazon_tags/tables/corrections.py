@@ -1,23 +1,21 @@
-"""Corrections: what somebody knows better than the label tables, tag by tag, with where each comes from.
+"""Corrections of label tables, one tag of one chip at a time.
 
     image_name,tag,holds
     train_12,road,yes
     train_12,mine,no
 
-Columns beyond these three, such as who said so and when, are theirs who keep the file. Of two rows on one tag the later
-one counts. Chips of one content are one chip, so a correction of one of them is of all.
+Other columns, such as who corrected and when, are ignored. If two rows correct the same tag of a chip, the later one
+counts. Chips with the same content are one chip: a correction of one of them applies to all.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from amazon_tags.tables import csv_rows
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.tables.suggest import did_you_mean
+from ensemble.arrays import Tags
 from features.images import naming
 
 ANSWERS = {"yes": True, "no": False}
@@ -25,7 +23,7 @@ ANSWERS = {"yes": True, "no": False}
 
 @dataclass(frozen=True)
 class Correction:
-    """One row of the file."""
+    """One row of the file: whether a tag holds on a chip."""
 
     chip: str
     tag: str
@@ -33,54 +31,57 @@ class Correction:
 
 
 def read(path: Path, space: LabelSpace) -> list[Correction]:
-    """The rows of a corrections file.
+    """Read a corrections file, which may have no rows yet.
 
     Raises:
-        ValueError: an unknown tag, an answer that is neither yes nor no, or whatever `rows.read` refuses.
+        ValueError: a tag is unknown, an answer is neither yes nor no, or `csv_rows.read` refuses the file.
     """
-    table = csv_rows.read(path, ("image_name", "tag", "holds"), least=0)
+    table = csv_rows.read(path, ("image_name", "tag", "holds"), min_rows=0)
     columns = (csv_rows.column(table, name) for name in ("image_name", "tag", "holds"))
-    made = []
+
+    corrections = []
     for line, (chip, tag, answer) in zip(table.lines, zip(*columns, strict=True), strict=True):
         if tag.strip() not in space.names:
             near = did_you_mean(tag.strip(), space.names)
-            raise ValueError(f"{path} line {line}: {tag!r} is no label of {space.name!r}{near}.")
+            raise ValueError(f"{path} line {line}: {tag!r} is not a label of {space.name!r}{near}.")
         if answer.strip().lower() not in ANSWERS:
             raise ValueError(f"{path} line {line}: holds is {answer!r}, but must be yes or no.")
-        made.append(Correction(naming.name(chip.strip()), tag.strip(), ANSWERS[answer.strip().lower()]))
-    return made
+        corrections.append(Correction(naming.name(chip.strip()), tag.strip(), ANSWERS[answer.strip().lower()]))
+    return corrections
 
 
 def apply(
-    made: Sequence[Correction],
+    corrections: Sequence[Correction],
     space: LabelSpace,
     chips: Mapping[str, str],
-    truth: NDArray[np.bool_],
-    unknown: NDArray[np.bool_],
+    truth: Tags,
+    unknown: Tags,
 ) -> dict[str, int]:
-    """Write corrections into `truth` and `doubts` (chips, labels), in place.
+    """Write corrections into `truth` and `unknown` (chips, labels), in place.
 
     Args:
-        made: what `read` gave.
-        space: the labels.
-        chips: name to content of each chip, in the order of the rows.
-        truth: to be corrected.
-        unknown: which go where somebody knows.
+        corrections: from `read`; later ones count.
+        space: the labels, in the order of the columns.
+        chips: chip name to the hash of its content, in the order of the rows.
+        truth: which tags hold.
+        unknown: which tags are not known; a corrected tag is.
 
     Returns:
-        How many changed a tag, agreed, or named a chip that is not here.
+        How many corrections changed a tag (`changed`), found it right (`agreed`) or name no chip of `chips`
+        (`elsewhere`).
     """
-    alike: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     for row, digest in enumerate(chips.values()):
-        alike.setdefault(digest, []).append(row)
+        rows_of.setdefault(digest, []).append(row)
+
     counts = {"changed": 0, "agreed": 0, "elsewhere": 0}
-    for correction in made:
+    for correction in corrections:
         column = space.names.index(correction.tag)
         if correction.chip not in chips:
             counts["elsewhere"] += 1
             continue
-        rows = alike[chips[correction.chip]]
-        same = (truth[rows, column] == correction.holds).all() and not unknown[rows, column].any()
-        counts["agreed" if same else "changed"] += 1
+        rows = rows_of[chips[correction.chip]]
+        agrees = (truth[rows, column] == correction.holds).all() and not unknown[rows, column].any()
+        counts["agreed" if agrees else "changed"] += 1
         truth[rows, column], unknown[rows, column] = correction.holds, False
     return counts

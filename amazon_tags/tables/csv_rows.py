@@ -1,6 +1,7 @@
-"""The rows of a CSV file, checked; every table is read through here.
+"""Read the rows of a CSV file and check their form; every table is read through here.
 
-UTF-8 with or without a byte order mark, any line ends, quoted fields; columns in any order, separated by commas.
+A file is UTF-8 with or without a byte order mark, with any line ends, quoted fields, and columns in any order,
+separated by commas.
 """
 
 import csv
@@ -9,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what is written in place of a comma
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # often written instead of commas
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Cells of one file, row by row; `lines[i]` is the line that row i starts on, the header's being 1."""
+    """The cells of one file, row by row; row i starts on line `lines[i]`, and the header on line 1."""
 
     path: Path
     columns: tuple[str, ...]
@@ -22,34 +23,25 @@ class CsvRows:
     cells: list[list[str]]
 
 
-def read(path: Path, needed: Sequence[str], *, least: int = 1) -> CsvRows:
-    """Reads a table that has at least the columns `needed`, and `least` rows.
+def read(path: Path, required: Sequence[str], *, min_rows: int = 1) -> CsvRows:
+    """Read a table that has at least the required columns and `min_rows` rows.
 
     Raises:
-        ValueError: The file is empty, not UTF-8, separated by something else, ragged, or lacks a column.
+        ValueError: the file is empty, not UTF-8, separated by something else, ragged, or lacks a column.
     """
-    return parse(path, path.read_bytes(), needed, least=least)
+    return parse(path, path.read_bytes(), required, min_rows=min_rows)
 
 
-def parse(path: Path, content: bytes, needed: Sequence[str], *, least: int = 1) -> CsvRows:
-    """As `read`, of bytes that were read from `path`."""
-    text = _text(path, content)
+def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int = 1) -> CsvRows:
+    """As `read`, from bytes; `path` is only named in errors."""
+    text = _decode(path, content)
     if not text.strip():
-        raise ValueError(f"{path} is empty; a table with the columns {','.join(needed)} is needed.")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    lines: list[int] = []
-    cells: list[list[str]] = []
-    before = 0
-    try:
-        for row in reader:
-            if row and (len(row) > 1 or row[0].strip()):  # else a blank line
-                lines.append(before + 1)
-                cells.append(row)
-            before = reader.line_num
-    except csv.Error as error:
-        raise ValueError(f"{path} line {before + 1}: {error}; check the quotes of this row.") from error
+        raise ValueError(f"{path} is empty; a table with the columns {','.join(required)} is needed.")
+
+    lines, cells = _split(path, text)
     columns = tuple(cell.strip() for cell in cells[0])
-    _refuse_header(path, columns, needed)
+    _refuse_header(path, columns, required)
+
     ragged = [row for row in range(1, len(cells)) if len(cells[row]) != len(columns)]
     if ragged:
         first = ragged[0]
@@ -57,21 +49,38 @@ def parse(path: Path, content: bytes, needed: Sequence[str], *, least: int = 1) 
             f"{path} line {lines[first]}: got {len(cells[first])} fields, needed {len(columns)} as in the header "
             f"({len(ragged)} such rows); commas separate columns, spaces separate tags."
         )
-    if len(cells) <= least:
+    if len(cells) <= min_rows:
         raise ValueError(f"{path} has a header and no rows; a row for each image is needed.")
     return CsvRows(path, columns, lines[1:], cells[1:])
 
 
 def column(rows: CsvRows, name: str) -> list[str]:
-    """The cells of one column, top to bottom."""
-    place = rows.columns.index(name)
-    return [cells[place] for cells in rows.cells]
+    """Return the cells of one column, from top to bottom."""
+    position = rows.columns.index(name)
+    return [cells[position] for cells in rows.cells]
 
 
-def _text(path: Path, content: bytes) -> str:
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content
+def _split(path: Path, text: str) -> tuple[list[int], list[list[str]]]:
+    """Return the first line and the cells of each row, with the header and without blank lines."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[int] = []
+    cells: list[list[str]] = []
+    last_line = 0
     try:
-        if not wide:
+        for row in reader:
+            if row and (len(row) > 1 or row[0].strip()):
+                lines.append(last_line + 1)
+                cells.append(row)
+            last_line = reader.line_num
+    except csv.Error as error:
+        raise ValueError(f"{path} line {last_line + 1}: {error}; check the quotes of this row.") from error
+    return lines, cells
+
+
+def _decode(path: Path, content: bytes) -> str:
+    is_utf16_or_binary = content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content
+    try:
+        if not is_utf16_or_binary:
             return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
@@ -81,23 +90,23 @@ def _text(path: Path, content: bytes) -> str:
     raise ValueError(f"{path} is binary or UTF-16; save the table as CSV in UTF-8.")
 
 
-def _refuse_header(path: Path, columns: Sequence[str], needed: Sequence[str]) -> None:
-    missing = [name for name in needed if name not in columns]
-    for separator, spoken in SEPARATORS.items():
+def _refuse_header(path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+    missing = [name for name in required if name not in columns]
+    for separator, description in SEPARATORS.items():
         if missing and any(separator in name for name in columns):
             raise ValueError(
-                f"{path} line 1: columns are separated by {spoken}, needed commas; save the table as "
-                f"comma-separated CSV, starting with {','.join(needed)}."
+                f"{path} line 1: columns are separated by {description}, needed commas; save the table as "
+                f"comma-separated CSV, starting with {','.join(required)}."
             )
     if missing:
         raise ValueError(
-            f"{path} line 1: the column {missing[0]} is missing; got {_few(columns)}, needed {', '.join(needed)}. "
-            "The first line must name the columns."
+            f"{path} line 1: the column {missing[0]} is missing; got {_first_five(columns)}, "
+            f"needed {', '.join(required)}. The first line must name the columns."
         )
-    repeated = [name for place, name in enumerate(columns) if name in columns[:place]]
+    repeated = [name for position, name in enumerate(columns) if name in columns[:position]]
     if repeated:
-        raise ValueError(f"{path} line 1: the column {repeated[0]!r} stands there twice; remove one of the two.")
+        raise ValueError(f"{path} line 1: the column {repeated[0]!r} is there twice; remove one of the two.")
 
 
-def _few(columns: Sequence[str]) -> str:
+def _first_five(columns: Sequence[str]) -> str:
     return ", ".join(columns[:5]) + (f" and {len(columns) - 5} more" if len(columns) > 5 else "")

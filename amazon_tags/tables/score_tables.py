@@ -1,4 +1,7 @@
-"""Score tables: one row a chip and one column a label, as CSV or Parquet, read and written without losing a bit."""
+"""Score tables, a row for each chip and a column for each label, as CSV or Parquet: read, checked and written.
+
+Both formats keep every bit of the float32 scores.
+"""
 
 import csv
 import io
@@ -12,38 +15,43 @@ from numpy.typing import NDArray
 
 from amazon_tags.files import atomic
 from amazon_tags.tables import parquet
-from amazon_tags.tables.columns import parse_matrix, refuse_columns, refuse_repeats, refuse_shape, select
+from amazon_tags.tables.columns import parse_matrix, refuse_columns, refuse_shape
+from amazon_tags.tables.image_names import refuse_repeats, select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.tables.parquet import Write
 from ensemble.arrays import Scores
 
 
 def refuse_score_path(path: Path) -> None:
-    """Raises ValueError where the suffix is neither `.csv` nor `.parquet`; none at all (`/dev/stdout`) means CSV."""
+    """Raise ValueError unless the suffix is `.csv`, `.parquet` or empty: `/dev/stdout` means CSV."""
     if path.suffix.lower() not in (".csv", ".parquet", ""):
         raise ValueError(f"Scores cannot be written to {path}: got {path.suffix!r}, needed .csv or .parquet.")
 
 
 def write_scores(path: Path, ids: Sequence[str], scores: Scores, space: LabelSpace) -> None:
-    """Writes `image_name` and one column for each label, as CSV or Parquet by the suffix; no bit is lost in either."""
+    """Write `image_name` and a column for each label, as CSV or Parquet by the suffix of the path.
+
+    Raises:
+        ValueError: a score is not in [0, 1], a chip is repeated, or the shape or the suffix is wrong.
+    """
     with score_writer(path, space) as write:
         write(ids, scores)
 
 
 @contextmanager
 def score_writer(path: Path, space: LabelSpace) -> Iterator[Write]:
-    """As `write_scores`, a part of the chips at a time; the file stands once the block ends well."""
+    """Yield a function that writes a part of the chips as `write_scores`; the file is saved when the block ends."""
     refuse_score_path(path)
     header = ("image_name", *space.names)
-    packed = path.suffix.lower() == ".parquet"
-    with atomic.atomic_file(path) as stream, (parquet.writer if packed else _csv_writer)(stream, header) as put:
+    table_writer = parquet.writer if path.suffix.lower() == ".parquet" else _csv_writer
+    with atomic.atomic_file(path) as stream, table_writer(stream, header) as write_rows:
 
         def write(ids: Sequence[str], scores: Scores) -> None:
             matrix = np.asarray(scores, dtype=np.float32)
             refuse_shape("scores", matrix, ids, space)
             refuse_repeats("The chips to write", ids)
             _refuse_range("The scores to write", ids, matrix, space.names)
-            put(ids, matrix)
+            write_rows(ids, matrix)
 
         yield write
 
@@ -59,43 +67,45 @@ def _csv_writer(stream: BinaryIO, header: Sequence[str]) -> Iterator[Write]:
 
 
 def read_scores(path: Path, space: LabelSpace | None = None) -> tuple[list[str], Scores, tuple[str, ...]]:
-    """Reads a score table, CSV or Parquet by its content.
+    """Read a score table; its content says whether it is CSV or Parquet.
 
     Args:
-        path: The table; its label columns may stand in any order.
-        space: The labels that it must have, no more and no fewer; None takes what the table has.
+        path: the table, with label columns in any order.
+        space: the labels that the table must have, no more and no fewer; None accepts any.
 
     Returns:
-        ids, scores and label names, in the order of `space`, or of the table without one.
+        ids, scores and label names, in the order of `space` or, if that is None, of the table.
 
     Raises:
-        ValueError: A label column is missing or too many, an image is repeated, a score is not in [0, 1].
+        ValueError: a label column is missing or unknown, an image is repeated, or a score is not in [0, 1].
     """
-    parts = list(_parts(path, space))
+    parts = list(_checked_parts(path, space))
     ids = [name for part in parts for name in part[0]]
     refuse_repeats(str(path), ids)
     return ids, np.concatenate([part[1] for part in parts]), parts[0][2]
 
 
 def stream_scores(path: Path, space: LabelSpace) -> Iterator[tuple[list[str], Scores]]:
-    """As `read_scores`, but a part at a time where the file is Parquet; that images are repeated is told at the end."""
-    seen: list[NDArray[np.int64]] = []
-    for ids, matrix, _ in _parts(path, space):
-        seen.append(np.array([hash(name) for name in ids], np.int64))  # 8 bytes of each; names may be millions
+    """As `read_scores`, but yield a Parquet file part by part; repeated images raise ValueError after the last part."""
+    hashes: list[NDArray[np.int64]] = []
+    for ids, matrix, _ in _checked_parts(path, space):
+        hashes.append(np.array([hash(name) for name in ids], np.int64))  # 8 bytes each: there may be millions of names
         yield ids, matrix
-    rows_read = sum(map(len, seen))
-    repeated = rows_read - len(np.unique(np.concatenate(seen)))
+    rows = sum(map(len, hashes))
+    repeated = rows - len(np.unique(np.concatenate(hashes)))
     if repeated:
-        raise ValueError(f"{path}: {repeated} of {rows_read} images are repeated; keep one row of each.")
+        raise ValueError(f"{path}: {repeated} of {rows} images are repeated; keep one row of each.")
 
 
-def _parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:
+def _checked_parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[str], Scores, tuple[str, ...]]]:
     is_parquet = False
-    if path.is_file():  # a pipe can be read only once, and Parquet needs to be read from its end
+    if path.is_file():  # a pipe can be read only once, and Parquet is read from its end
         with path.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
+
+    parts = parquet.read_parts(path) if is_parquet else iter([parse_matrix(path, path.read_bytes())])
     empty = True
-    for ids, matrix, columns in parquet.parts(path) if is_parquet else iter([parse_matrix(path, path.read_bytes())]):
+    for ids, matrix, columns in parts:
         if space is None:
             try:
                 space = LabelSpace(path.stem, columns)
@@ -111,20 +121,21 @@ def _parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[str], Sc
 
 def _refuse_range(where: str, ids: Sequence[str], scores: Scores, columns: Sequence[str]) -> None:
     with np.errstate(invalid="ignore"):
-        wrong = np.argwhere(~((scores >= 0) & (scores <= 1)))
-    if len(wrong):
-        row, column = wrong[0]
+        outside = np.argwhere(~((scores >= 0) & (scores <= 1)))
+    if len(outside):
+        row, column = outside[0]
         raise ValueError(
-            f"{where}: {len(wrong)} scores are not in [0, 1] (first: {scores[row, column]} for {columns[column]} of "
+            f"{where}: {len(outside)} scores are not in [0, 1] (first: {scores[row, column]} for {columns[column]} of "
             f"{ids[row]!r}); needed probabilities, not logits or missing values."
         )
 
 
 def _decimals(scores: Scores) -> NDArray[Any]:
-    """Shortest decimals that read back, by way of a double, as the same float32."""
+    """Return the shortest decimals that read back, parsed as a double and rounded, as the same float32."""
     texts = scores.astype(object)
     short = scores.astype(np.str_)
-    # Rounded twice, decimal to double to float32, a few shortest decimals arrive one unit off; those get the double's.
+    # A few of the shortest decimals are one unit off after both roundings, decimal to double to float32: these are
+    # written with the digits of the double.
     lost = short.astype(np.float64).astype(np.float32).view(np.uint32) != scores.view(np.uint32)
     texts[:] = short
     texts[lost] = [repr(float(score)) for score in scores[lost]]

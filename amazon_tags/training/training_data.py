@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from features.images import listing

@@ -165,7 +165,7 @@ DAMAGE = {  # name of the chip -> what is done to a good JPG, and what is said
     "huge.jpg": (huge, "is 65500 x 65500 pixels"),
     "empty.png": (lambda _good: b"", "is empty"),
 }
-UNKNOWN_TAG = "'watre' is no label of 'planet' (did you mean water?)"
+UNKNOWN_TAG = "'watre' is not a label of 'planet' (did you mean water?)"
 LOST = "lost; name another file"
 
 

@@ -22,7 +22,7 @@ from amazon_tags.commands import options as command_options
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.member_files import member_scores
 from amazon_tags.training.members import FittedMember, fit_member, member_cost

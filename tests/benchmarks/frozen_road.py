@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import read_bank
 from ensemble.arrays import Fold, Scores, Tags, Vectors

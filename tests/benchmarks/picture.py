@@ -71,7 +71,7 @@ def tag_chips() -> list[TaggedChip]:
         files = [Path(folder, f"chip_{number}.jpg") for number in range(len(CHIPS))]
         for file, (tags, seed) in zip(files, CHIPS, strict=True):
             image = Image.fromarray(sample.render(tags.split(), seed=seed, side=SIDE))
-            image.save(file, quality=sample.QUALITY)
+            image.save(file, quality=sample.JPG_QUALITY)
         parts = list(predict_chips(find_chips(files), model))
         images = [Image.open(file).copy() for file in files]
 

@@ -83,13 +83,13 @@ def measure(home: Path, options: argparse.Namespace) -> None:
         folder.mkdir(parents=True)
 
     command = [sys.executable, "-m", "amazon_tags", "sample", str(rendered), "-n", str(options.count)]
-    produce.stage(output, "render", [*command, "--like", str(options.table)])
+    produce.run_stage(output, "render", [*command, "--like", str(options.table)])
     pack(rendered, archives)
     test = len(list((rendered / "test-jpg").iterdir()))
-    produce.stage(output, "unpack", fetch_command(archives, data, options.count, test))
+    produce.run_stage(output, "unpack", fetch_command(archives, data, options.count, test))
     produce.produce(data, output, options.recipe, weights=options.weights, views=options.views)
 
-    print_stages(produce.stages(output), options.count, test)
+    print_stages(produce.read_stages(output), options.count, test)
     folders = {"archives": archives, "unpacked": data, "model, scores and submission": output}
     print_disk(folders, options.count + test)
 

@@ -15,7 +15,7 @@ import numpy as np
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import predict_chips
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from ensemble.arrays import Tags
 from ensemble.metrics import score
 from features.images import listing

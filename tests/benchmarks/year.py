@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.columns import select
+from amazon_tags.tables.image_names import select
 from ensemble.arrays import Tags
 from ensemble.metrics import score
 from tests.benchmarks import tables

@@ -1,4 +1,4 @@
-"""TIFs under the names of their JPGs."""
+"""TIFs that get the names of their JPGs."""
 
 import sys
 
@@ -30,11 +30,11 @@ def table(path, *rows):
     return path
 
 
-def test_names_may_change_places(rename, tifs, tmp_path):
+def test_two_chips_may_exchange_their_names(rename, tifs, tmp_path):
     mapping = table(tmp_path / "m.csv", "test_0.tif, test_1.tif", "test_1.tif,test_0.tif", "elsewhere.tif,test_9.tif")
     assert rename(tifs, mapping, tmp_path / "out") == 2
-    held = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
-    assert held == {"test_0.tif": "test_1", "test_1.tif": "test_0", "file_2.tif": "file_2"}
+    texts = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    assert texts == {"test_0.tif": "test_1", "test_1.tif": "test_0", "file_2.tif": "file_2"}
     assert (tifs / "test_0.tif").read_text() == "test_0"
     with pytest.raises(FileExistsError):
         rename(tifs, mapping, tmp_path / "out")
@@ -45,7 +45,7 @@ def test_names_may_change_places(rename, tifs, tmp_path):
     [
         (["test_0.tif,a.tif", "test_0.tif,b.tif"], "names test_0 2 times in its column old"),
         (["test_0.tif,a.tif", "test_1.tif,a.tif"], "names a 2 times in its column new"),
-        (["test_0.tif,test_1.tif"], "gives two chips of .* one name"),
+        (["test_0.tif,test_1.tif"], "gives two chips of .* the same name"),
         (["test_0.tif,/a.tif"], "gives a chip the name '/a', which no file can have"),
         (["test_0.tif,../a.tif"], "gives a chip the name"),
         (["test_0.tif,"], "gives a chip the name ''"),

@@ -1,4 +1,4 @@
-"""Archives: unpacked whole, or refused with nothing left behind."""
+"""Archives: unpacked completely, or refused with nothing left behind."""
 
 import io
 import struct
@@ -56,7 +56,7 @@ CHIPS = {"train-jpg/a.jpg": b"first", "train-jpg/b.jpg": b"second"}
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z", "tar.7z"])
-def test_every_kind_gives_the_same_folder(unpack, tmp_path, kind):
+def test_every_kind_of_archive_gives_the_same_folder(unpack, tmp_path, kind):
     if kind == "tar.7z":
         inner = tarred(tmp_path / "train-jpg.tar", CHIPS)
         archive = seven(tmp_path / "a.tar.7z", {"train-jpg.tar": inner.read_bytes()})
@@ -65,8 +65,8 @@ def test_every_kind_gives_the_same_folder(unpack, tmp_path, kind):
         archive = make(tmp_path / f"a.{kind}", CHIPS)
     out = tmp_path / "out"
     unpack(archive, out)
-    held = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert held == CHIPS
+    files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert files == CHIPS
     with pytest.raises(FileExistsError, match="out exists and is never overwritten"):
         unpack(archive, out)
 
@@ -75,7 +75,7 @@ def test_every_kind_gives_the_same_folder(unpack, tmp_path, kind):
 @pytest.mark.parametrize("make", [zipped, tarred])
 def test_a_name_that_leads_out_is_refused(unpack, tmp_path, make, name):
     archive = make(tmp_path / "archive", {"a.jpg": b"x", name: b"x"})
-    with pytest.raises(ValueError, match="which would lead out of its folder"):
+    with pytest.raises(ValueError, match="which leads out of its folder"):
         unpack(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
@@ -88,7 +88,7 @@ def test_a_name_in_a_7z_that_leads_out_is_refused(unpack, tmp_path):
     offset, size = struct.unpack_from("<QQ", renamed, 12)  # of the header, which has a checksum, as has its place
     place = struct.pack("<QQI", offset, size, zlib.crc32(renamed[32 + offset : 32 + offset + size]))
     archive.write_bytes(renamed[:8] + struct.pack("<I", zlib.crc32(place)) + place + renamed[32:])
-    with pytest.raises(ValueError, match=r"which would lead out of its folder"):
+    with pytest.raises(ValueError, match=r"which leads out of its folder"):
         unpack(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
@@ -103,7 +103,7 @@ def test_links_and_devices_are_refused(unpack, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "7z", "tar.7z"])
 @pytest.mark.parametrize("cut", [0.3, 0.6, 0.97])
-def test_half_of_an_archive_is_no_archive(unpack, tmp_path, kind, cut):
+def test_a_truncated_archive_is_refused(unpack, tmp_path, kind, cut):
     rng = np.random.default_rng(0)
     chips = {f"train-jpg/{number}.jpg": rng.bytes(3000) for number in range(4)}
     archive = tmp_path / f"a.{kind}"
@@ -115,14 +115,14 @@ def test_half_of_an_archive_is_no_archive(unpack, tmp_path, kind, cut):
         {"zip": zipped, "tar": tarred, "tar.gz": tarred, "7z": seven}[kind](archive, chips)
         size = 4 * 3584 if kind == "tar" else archive.stat().st_size  # without the zeros at the end
         archive.write_bytes(archive.read_bytes()[: int(cut * size)])
-    with pytest.raises(ValueError, match=rf"a\.{kind} is (damaged|no zip)"):
+    with pytest.raises(ValueError, match=rf"a\.{kind} is (damaged|not a zip)"):
         unpack(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "7z"])
 @pytest.mark.parametrize("seed", range(20))
-def test_damage_is_told_or_changes_nothing(unpack, tmp_path, kind, seed):
+def test_damage_is_reported_or_changes_nothing(unpack, tmp_path, kind, seed):
     rng = np.random.default_rng(seed)
     chips = {f"train-jpg/{number}.jpg": rng.bytes(300) for number in range(4)}
     archive = {"zip": zipped, "tar.gz": tarred, "7z": seven}[kind](tmp_path / f"a.{kind}", chips)
@@ -136,13 +136,13 @@ def test_damage_is_told_or_changes_nothing(unpack, tmp_path, kind, seed):
         assert archive.name in str(error)
         assert [path.name for path in tmp_path.iterdir()] == [archive.name]
         return
-    held = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in tmp_path.rglob("*.jpg")}
-    assert list(held.values()) == list(chips.values()) or sorted(held.values()) == sorted(chips.values())
+    files = {path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in tmp_path.rglob("*.jpg")}
+    assert list(files.values()) == list(chips.values()) or sorted(files.values()) == sorted(chips.values())
 
 
-def test_what_is_no_archive_is_told(unpack, tmp_path):
+def test_a_file_that_is_not_an_archive_is_refused(unpack, tmp_path):
     (tmp_path / "a.zip").write_bytes(b"<html>log in</html>")
-    with pytest.raises(ValueError, match=r"a\.zip is no zip, tar or 7z; remove it and fetch it anew"):
+    with pytest.raises(ValueError, match=r"a\.zip is not a zip, tar or 7z archive; remove it and download it again"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
 
 
@@ -153,7 +153,7 @@ def test_an_encrypted_archive_is_refused(unpack, tmp_path):
         unpack(tmp_path / "a.7z", tmp_path / "out")
 
 
-def test_what_has_no_room_is_refused_before_it_is_unpacked(unpack, tmp_path, monkeypatch):
+def test_an_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(unpack, tmp_path, monkeypatch):
     archive = zipped(tmp_path / "a.zip", {"a.jpg": b"x" * 100})
     usage = preflight.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda _: usage._replace(free=99))

@@ -1,4 +1,4 @@
-"""The command leaks: its table, its pictures, its groups in training."""
+"""Copies, neighbours and groups: the table of `leaks`, its pictures, and groups in training."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def chips(tmp_path_factory):
-    """Eight chips of one scene, three of elsewhere, a copy by content and one by looks."""
+    """Eight chips of one scene, three of other places, an exact copy and one of the same appearance."""
     folder = tmp_path_factory.mktemp("leaks") / "chips"
     folder.mkdir()
     scene = sample.render(["clear", "primary", "agriculture", "road"], seed=7, side=4 * SIDE)[: 2 * SIDE]
@@ -35,10 +35,10 @@ def chips(tmp_path_factory):
     return folder
 
 
-def test_copies_neighbours_and_groups_are_told(chips, run, tmp_path):
+def test_copies_neighbours_and_groups_are_found(chips, run, tmp_path):
     done = run("leaks", chips, "--mosaics", tmp_path / "mosaics")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("13 chips: 2 show the same as an earlier one; neighbours: 8 chips lie in 1 mosaics")
+    assert done.stderr.startswith("13 chips: 2 are copies of an earlier one; neighbours: 8 chips lie in 1 mosaics")
     rows = {row["image_name"]: row for row in csv.DictReader(done.stdout.splitlines())}
     assert rows["same_0"]["copy_of"] == "apart_0"
     assert {rows["same_1"]["copy_of"], rows["scene_03"]["copy_of"]} == {"same_1", ""}  # the first one by name
@@ -55,7 +55,7 @@ def test_copies_neighbours_and_groups_are_told(chips, run, tmp_path):
         assert np.abs(corner - np.asarray(expected, float)).mean() < 8
 
 
-def test_the_same_bytes_for_any_number_of_threads(chips, run, tmp_path):
+def test_the_table_has_the_same_bytes_for_any_number_of_threads(chips, run, tmp_path):
     tables = [run("leaks", chips, "--jobs", jobs).stdout for jobs in (1, 3)]
     assert tables[0] == tables[1]
     assert run("leaks", chips, "-o", tmp_path / "groups.csv").stdout == ""
@@ -63,9 +63,9 @@ def test_the_same_bytes_for_any_number_of_threads(chips, run, tmp_path):
 
 
 def test_a_single_chip_is_a_group(world, tmp_path):
-    found = find_leaks([next(iter(sorted(world.test_jpg.iterdir())))])
-    assert (found.group.tolist(), found.mosaic.tolist()) == ([0], [-1])
-    assert draw_mosaics(tmp_path / "mosaics", found) == 0
+    leaks = find_leaks([next(iter(sorted(world.test_jpg.iterdir())))])
+    assert (leaks.group.tolist(), leaks.mosaic.tolist()) == ([0], [-1])
+    assert draw_mosaics(tmp_path / "mosaics", leaks) == 0
 
 
 @pytest.mark.parametrize("broken", [b"", b"no chip"])
@@ -78,12 +78,13 @@ def test_a_damaged_chip_is_named(chips, run, tmp_path, broken):
     assert not (tmp_path / "groups.csv").exists()
 
 
-def test_a_folder_with_files_is_no_place_for_pictures(chips, run):
+def test_pictures_are_not_written_into_a_folder_with_files(chips, run):
     done = run("leaks", chips, "--mosaics", chips)
     assert (done.returncode, "exists and is never overwritten" in done.stderr) == (1, True)
 
 
-def test_training_keeps_groups_together_and_says_so(world, run, recipe_file, tmp_path):
+@pytest.mark.slow
+def test_training_keeps_groups_together_and_reports_it(world, run, recipe_file, tmp_path):
     rows = [f"train_{number},{number // 4}" for number in range(worlds.TRAIN)]
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows))
     arguments = ("train", world.train_jpg, world.labels, "--recipe", recipe_file, "--groups", tmp_path / "groups.csv")

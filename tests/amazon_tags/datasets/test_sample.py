@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from amazon_tags.datasets import sample
+from amazon_tags.datasets.painters import PAINTERS
 from amazon_tags.tables import labels
 from features.images import chips, listing
 from features.images.chips import Header
@@ -21,7 +22,7 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path):
     assert (tmp_path / "a/sample_0.jpg").read_bytes() != (tmp_path / "c/sample_0.jpg").read_bytes()
 
 
-def test_drawn_tags_obey_the_rules_and_every_label_is_seen():
+def test_drawn_tags_obey_the_rules_and_every_label_occurs():
     rng = np.random.default_rng(0)
     drawn = [set(sample.draw_tags(rng)) for _ in range(600)]
     for tags in drawn:
@@ -30,19 +31,19 @@ def test_drawn_tags_obey_the_rules_and_every_label_is_seen():
     assert set().union(*drawn) == set(labels.PLANET.names)
 
 
-@pytest.mark.parametrize("tag", sample.PAINTERS)
+@pytest.mark.parametrize("tag", PAINTERS)
 def test_every_tag_changes_the_picture(tag):
     plain = sample.render(["clear", "primary"], seed=1).astype(int)
     shown = sample.render(["primary", tag], seed=1).astype(int)
     assert (np.abs(shown - plain).max(axis=2) > 20).mean() > 0.004
 
 
-def test_every_label_has_a_painter_or_is_the_ground_itself():
-    assert {*sample.PAINTERS, "clear", "primary"} == set(labels.PLANET.names)
+def test_every_label_has_a_painter_or_is_the_ground():
+    assert {*PAINTERS, "clear", "primary"} == set(labels.PLANET.names)
 
 
 @pytest.mark.parametrize("side", [64, 256])
-def test_a_chip_says_that_it_is_rendered(side):
+def test_a_chip_is_marked_as_rendered(side):
     chip = sample.render(["clear", "primary"], seed=2, side=side)
     assert chip.shape == (side, side, 3)
     corner = chip[side - 12 :, :56]
@@ -50,7 +51,7 @@ def test_a_chip_says_that_it_is_rendered(side):
     assert (chip[: side - 12].min(axis=2) > 180).sum() == 0
 
 
-def test_files_say_that_they_are_rendered_and_carry_their_tags(tmp_path):
+def test_files_are_marked_as_rendered_and_have_their_tags(tmp_path):
     sample.write(tmp_path / "chips", 4)
     with Image.open(tmp_path / "chips/sample_0.jpg") as image:
         assert b"no satellite image" in image.info["comment"]
@@ -61,12 +62,12 @@ def test_files_say_that_they_are_rendered_and_carry_their_tags(tmp_path):
     assert all(labels.encode(labels.PLANET, row["tags"].split()).any() for row in rows)
 
 
-def test_an_empty_folder_is_filled_and_any_other_is_left_alone(tmp_path):
+def test_an_empty_folder_is_filled_and_any_other_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "empty")
     before = (tmp_path / "empty").stat().st_ino
     sample.write(tmp_path / "link", 1)
-    assert (tmp_path / "empty").stat().st_ino == before  # somebody may stand in it
+    assert (tmp_path / "empty").stat().st_ino == before  # a shell may have it as its working folder
     assert len(list((tmp_path / "empty").iterdir())) == 3
     with pytest.raises(FileExistsError, match="exists and is never overwritten"):
         sample.write(tmp_path / "empty", 1)
@@ -77,10 +78,10 @@ def test_an_unknown_tag_is_refused():
         sample.render(["volcano"], seed=0)
 
 
-def test_the_world_is_like_the_competitions(world):
+def test_the_rendered_world_is_like_the_competition(world):
     paths = listing.chips([world.train_jpg])
     shown, rendered = chips.read(paths[0]).astype(int), sample.render(worlds.tags(0), seed=0, side=worlds.SIDE)
-    assert np.abs(shown - rendered).mean() < 8  # what JPG takes
+    assert np.abs(shown - rendered).mean() < 8  # what JPG compression changes
     assert [path.stem for path in paths] == [f"train_{number}" for number in range(worlds.TRAIN)]
     for path in paths:
         with Image.open(path) as image:

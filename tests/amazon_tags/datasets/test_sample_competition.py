@@ -1,4 +1,4 @@
-"""The competition's layout, rendered."""
+"""A rendered folder in the competition's layout."""
 
 import csv
 
@@ -30,14 +30,14 @@ def folder(table, run, tmp_path_factory):
     return folder
 
 
-def test_the_layout_and_the_counts_are_the_competitions(folder):
+def test_the_folder_has_the_competitions_layout_and_counts(folder):
     train = label_tables.read_labels(folder / "train_v2.csv", labels.PLANET)
     assert train.ids == [f"train_{row}" for row in range(20)]
     assert listing.chips([folder / "train-jpg"]).names() == train.ids
-    asked = label_tables.read_ids(folder / "sample_submission_v2.csv")
-    assert asked == [f"test_{row}" for row in range(20)] + [f"file_{row}" for row in range(10)]
-    assert sorted(listing.chips([folder / "test-jpg"]).names()) == sorted(asked)
-    assert label_tables.read_ids(folder / "test_truth.csv") == asked
+    wanted = label_tables.read_ids(folder / "sample_submission_v2.csv")
+    assert wanted == [f"test_{row}" for row in range(20)] + [f"file_{row}" for row in range(10)]
+    assert sorted(listing.chips([folder / "test-jpg"]).names()) == sorted(wanted)
+    assert label_tables.read_ids(folder / "test_truth.csv") == wanted
 
 
 def test_tags_are_mixed_as_in_the_table_and_rendered(folder):
@@ -67,7 +67,7 @@ def test_chips_have_four_components_like_the_competitions(folder):
         )
 
 
-def test_the_same_bytes_for_any_number_of_processes(folder, table, tmp_path):
+def test_chips_have_the_same_bytes_for_any_number_of_processes(folder, table, tmp_path):
     sample_competition.write_competition(tmp_path / "again", table, 20, jobs=2)
     for path in sorted(folder.rglob("*.*")):
         assert path.read_bytes() == (tmp_path / "again" / path.relative_to(folder)).read_bytes()

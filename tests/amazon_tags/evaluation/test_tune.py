@@ -161,7 +161,7 @@ def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outco
 
 
 def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, outcome, drawn, monkeypatch, tmp_path):
-    monkeypatch.setattr(parquet, "PART", 64)
+    monkeypatch.setattr(parquet, "ROWS_PER_PART", 64)
     path = tmp_path / "decision.json"
     decision_file.write(path, outcome.space, outcome.result.decision)
     _, parts = decide_scores(folder / "scores.parquet", path)

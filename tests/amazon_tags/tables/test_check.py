@@ -24,10 +24,10 @@ def table(tmp_path):
     return path
 
 
-def test_every_breach_is_found_counted_and_named(table):
-    found = {finding.what: (finding.count, finding.first) for finding in check_table(table, labels.PLANET)}
+def test_every_kind_of_problem_is_counted_and_named(table):
+    findings = {finding.problem: (finding.count, finding.first) for finding in check_table(table, labels.PLANET)}
     weather = "clear, partly_cloudy, cloudy, haze"
-    assert found == {
+    assert findings == {
         f"more than one of {weather}": (2, "b"),
         "cloudy together with other tags": (2, "c"),
         f"none of {weather}": (1, "d"),
@@ -39,54 +39,55 @@ def test_every_breach_is_found_counted_and_named(table):
     }
 
 
-def test_a_repair_mends_what_has_one_way_and_says_so(table, tmp_path):
-    findings = check_table(table, labels.PLANET, repaired=tmp_path / "mended.csv")
-    assert (tmp_path / "mended.csv").read_text() == (
+def test_a_repair_changes_what_has_one_way_and_reports_it(table, tmp_path):
+    findings = check_table(table, labels.PLANET, repaired=tmp_path / "repaired.csv")
+    assert (tmp_path / "repaired.csv").read_text() == (
         "image_name,tags\na,clear primary\nb,clear haze primary\nc,cloudy\nd,primary water\ne,clear primary\n"
         "f,clear primary\ng,clear\nh,\ni,clear cloudy\n"
     )
-    repairs = {finding.what: finding.repair for finding in findings}
+    repairs = {finding.problem: finding.repair for finding in findings}
     assert repairs["an unknown tag, primray"] == "read as primary"
     assert repairs["an unknown tag, volcano"] == "left out"
-    assert repairs["a repeated row"] == "the first one stays"
-    left = {finding.what for finding in check_table(tmp_path / "mended.csv", labels.PLANET)}
-    assert not any("unknown" in what or "repeated" in what for what in left)
+    assert repairs["a repeated row"] == "the first one is kept"
+    left = {finding.problem for finding in check_table(tmp_path / "repaired.csv", labels.PLANET)}
+    assert not any("unknown" in problem or "repeated" in problem for problem in left)
 
 
-def test_rows_are_held_against_a_sample_submission(table, tmp_path):
+def test_rows_are_compared_with_a_sample_submission(table, tmp_path):
     like = tmp_path / "like.csv"
     like.write_text("image_name,tags\nz,\nb,\na,\n")
-    found = {
-        finding.what: finding
-        for finding in check_table(table, labels.PLANET, like=like, repaired=tmp_path / "mended.csv")
+    findings = {
+        finding.problem: finding
+        for finding in check_table(table, labels.PLANET, like=like, repaired=tmp_path / "repaired.csv")
     }
-    assert found[f"missing, but in {like}"].count == 1
-    assert found[f"not in {like}"].count == 7
-    assert label_tables.read_ids(tmp_path / "mended.csv") == ["z", "b", "a"]
+    assert findings[f"missing, but in {like}"].count == 1
+    assert findings[f"not in {like}"].count == 7
+    assert label_tables.read_ids(tmp_path / "repaired.csv") == ["z", "b", "a"]
 
 
-def test_a_good_table_has_nothing_said_against_it(world, run):
+def test_a_good_table_has_no_problems(world, run):
     done = run("check", world.labels)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "nothing to say against it" in done.stdout
+    assert "no problems found" in done.stdout
 
 
-def test_a_wrong_table_ends_with_1_and_a_repair_with_0(table, run, tmp_path):
+def test_a_table_with_problems_ends_with_1_and_a_repair_with_0(table, run, tmp_path):
     done = run("check", table)
     assert done.returncode == 1
-    assert "2 of them: more than one of clear, partly_cloudy, cloudy, haze (first: b)" in done.stdout
+    assert "more than one of clear, partly_cloudy, cloudy, haze: 2 (first: b)\n" in done.stdout
     done = run("check", table, "--repair", table)
     assert done.returncode == 1
     assert "is one of the inputs and would be lost" in done.stderr
     assert table.read_text() == TABLE
-    done = run("check", table, "--repair", tmp_path / "mended.csv")
+    done = run("check", table, "--repair", tmp_path / "repaired.csv")
     assert done.returncode == 0
     assert "read as primary" in done.stdout
 
 
 @pytest.mark.real
 def test_the_competitions_own_table_breaks_two_rules(real):
-    found = {
-        finding.what: finding.count for finding in check_table(real / "planet/train_v2_all_labels.csv", labels.PLANET)
+    counts = {
+        finding.problem: finding.count
+        for finding in check_table(real / "planet/train_v2_all_labels.csv", labels.PLANET)
     }
-    assert found == {"a repeated tag": 72, "none of clear, partly_cloudy, cloudy, haze": 1}
+    assert counts == {"a repeated tag": 72, "none of clear, partly_cloudy, cloudy, haze": 1}

@@ -15,42 +15,42 @@ def write(path, *rows, header="image_name,tag,holds"):
     return path
 
 
-def test_the_later_row_counts_and_all_are_told_of(tmp_path):
+def test_the_later_of_two_corrections_counts_and_both_are_reported(tmp_path):
     path = write(
         tmp_path / "c.csv", "a,road,yes", "b.jpg,water,no", "b,road,No", "c,road,yes", "a,road,no", "a,water,yes"
     )
     truth, unknown = np.zeros((2, 2, len(SPACE.names)), np.bool_)
     truth[1, WATER] = unknown[0, WATER] = True
-    told = corrections.apply(corrections.read(path, SPACE), SPACE, {"a": "1", "b": "2"}, truth, unknown)
+    counts = corrections.apply(corrections.read(path, SPACE), SPACE, {"a": "1", "b": "2"}, truth, unknown)
     assert not truth[0, ROAD]
     assert truth[0, WATER]
     assert not truth[1, WATER]
     assert not unknown.any()
-    assert told == {"changed": 4, "agreed": 1, "elsewhere": 1}
+    assert counts == {"changed": 4, "agreed": 1, "elsewhere": 1}
 
 
-def test_a_correction_of_one_copy_is_of_all(tmp_path):
-    made = corrections.read(write(tmp_path / "c.csv", "a,road,yes", "c,road,yes"), SPACE)
+def test_a_correction_of_one_copy_applies_to_all(tmp_path):
+    rows = corrections.read(write(tmp_path / "c.csv", "a,road,yes", "c,road,yes"), SPACE)
     truth, unknown = np.zeros((2, 3, len(SPACE.names)), np.bool_)
-    told = corrections.apply(made, SPACE, {"a": "1", "b": "2", "c": "1"}, truth, unknown)
+    counts = corrections.apply(rows, SPACE, {"a": "1", "b": "2", "c": "1"}, truth, unknown)
     assert truth[:, ROAD].tolist() == [True, False, True]
-    assert told == {"changed": 1, "agreed": 1, "elsewhere": 0}
+    assert counts == {"changed": 1, "agreed": 1, "elsewhere": 0}
 
 
-def test_a_file_that_waits_for_its_first_correction_is_one(tmp_path):
+def test_a_corrections_file_may_have_no_rows(tmp_path):
     assert corrections.read(write(tmp_path / "c.csv"), SPACE) == []
 
 
-def test_a_doubt_that_is_settled_is_none_any_more(tmp_path):
+def test_a_corrected_tag_is_not_unknown_any_more(tmp_path):
     truth, unknown = np.zeros((2, 1, len(SPACE.names)), np.bool_)
     unknown[0, ROAD] = True
-    made = corrections.read(write(tmp_path / "c.csv", "a,road,no"), SPACE)
-    told = corrections.apply(made, SPACE, {"a": "1"}, truth, unknown)
+    rows = corrections.read(write(tmp_path / "c.csv", "a,road,no"), SPACE)
+    counts = corrections.apply(rows, SPACE, {"a": "1"}, truth, unknown)
     assert not unknown.any()
-    assert told["changed"] == 1
+    assert counts["changed"] == 1
 
 
-def test_further_columns_are_theirs_who_keep_the_file(tmp_path):
+def test_other_columns_are_ignored(tmp_path):
     path = write(tmp_path / "c.csv", "me,a,road,yes", header="who,image_name,tag,holds")
     assert corrections.read(path, SPACE) == [Correction("a", "road", True)]
 
@@ -58,11 +58,11 @@ def test_further_columns_are_theirs_who_keep_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("a,raod,yes", "line 2: 'raod' is no label of .*road"),
+        ("a,raod,yes", "line 2: 'raod' is not a label of .*road"),
         ("a,road,maybe", "line 2: holds is 'maybe', but must be yes or no"),
         ("a,road", "got 2 fields"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path, row, message):
+def test_an_error_is_reported_with_its_line(tmp_path, row, message):
     with pytest.raises(ValueError, match=message):
         corrections.read(write(tmp_path / "c.csv", row), SPACE)

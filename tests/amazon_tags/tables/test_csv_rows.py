@@ -7,8 +7,8 @@ from amazon_tags.tables import csv_rows
 NEEDED = ("image_name", "tags")
 
 
-def parse(content, needed=NEEDED):
-    return csv_rows.parse(Path("t.csv"), content, needed)
+def parse(content, required=NEEDED):
+    return csv_rows.parse(Path("t.csv"), content, required)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -24,13 +24,13 @@ def test_every_dialect_of_a_table_reads_the_same(end, mark, quote, last):
     assert table.lines == [2, 3]
 
 
-def test_lines_are_counted_over_blank_ones_and_over_line_ends_in_quotes():
+def test_blank_lines_and_line_ends_in_quotes_count_as_lines():
     table = parse(b'\nimage_name,tags\n\na,"x\ny"\n  \nb,z\n')
     assert table.lines == [4, 7]
     assert csv_rows.column(table, "tags") == ["x\ny", "z"]
 
 
-def test_columns_may_stand_in_any_order_among_others():
+def test_columns_may_be_in_any_order_among_others():
     table = parse(b"fold, tags ,image_name\n1,x,a\n")
     assert csv_rows.column(table, "tags") == ["x"]
     assert csv_rows.column(table, "image_name") == ["a"]
@@ -47,7 +47,7 @@ def test_columns_may_stand_in_any_order_among_others():
         (b"image_name|tags\na|x\n", "line 1: .*bars, needed commas"),
         (b"image,tags\na,x\n", "line 1: the column image_name is missing; got image, tags, needed image_name, tags"),
         (b"a,x\nb,y\n", "The first line must name the columns"),
-        (b"image_name,tags,tags\na,x,y\n", "'tags' stands there twice"),
+        (b"image_name,tags,tags\na,x,y\n", "'tags' is there twice"),
         (
             b"image_name,tags\na,x\nb,x,y\nc\n",
             r"line 3: got 3 fields, needed 2 .*\(2 such rows\).*spaces separate tags",
@@ -72,7 +72,7 @@ def test_a_header_of_many_columns_is_shortened_in_an_error():
         parse(",".join(f"c{place}" for place in range(1000)).encode() + b"\n")
 
 
-def test_a_file_is_read_as_its_bytes_are(tmp_path):
+def test_a_file_is_read_as_its_bytes_are_parsed(tmp_path):
     content = b"image_name,tags\na,x\n"
     (tmp_path / "t.csv").write_bytes(content)
     assert csv_rows.read(tmp_path / "t.csv", NEEDED).cells == parse(content).cells

@@ -18,12 +18,12 @@ def test_planet_has_the_seventeen_labels_and_its_two_rules():
 
 def test_decoding_undoes_encoding_for_every_set_of_tags():
     space = LabelSpace("four", ("d", "a", "c", "b"))
-    for held in itertools.product([False, True], repeat=4):
-        assert labels.encode(space, labels.decode(space, np.array(held))).tolist() == list(held)
+    for row in itertools.product([False, True], repeat=4):
+        assert labels.encode(space, labels.decode(space, np.array(row))).tolist() == list(row)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_encoding_knows_neither_order_nor_repeats(seed):
+def test_encoding_ignores_order_and_repeats(seed):
     rng = np.random.default_rng(seed)
     tags = rng.choice(labels.PLANET.names, size=6).tolist()
     row = labels.encode(labels.PLANET, tags)
@@ -32,12 +32,12 @@ def test_encoding_knows_neither_order_nor_repeats(seed):
 
 
 def test_a_misspelt_tag_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match=r"'agricultre' is no label of 'planet' \(did you mean agriculture\?\)"):
+    with pytest.raises(ValueError, match=r"'agricultre' is not a label of 'planet' \(did you mean agriculture\?\)"):
         labels.encode(labels.PLANET, ["clear", "agricultre"])
 
 
 @pytest.mark.parametrize("row", [np.zeros(16, bool), np.zeros((1, 17), bool), np.zeros(17)])
-def test_a_row_of_another_kind_is_not_decoded(row):
+def test_a_row_of_another_shape_or_type_is_not_decoded(row):
     with pytest.raises(ValueError, match=r"needed bool and \(17,\)"):
         labels.decode(labels.PLANET, row)
 
@@ -46,7 +46,7 @@ def test_a_row_of_another_kind_is_not_decoded(row):
     ("fields", "text"),
     [
         ({"names": ()}, "no labels"),
-        ({"names": ("a", "a")}, "'a' stands 2 times in labels"),
+        ({"names": ("a", "a")}, "'a' is 2 times in labels"),
         ({"names": ("a", "")}, "'' cannot be a label"),
         ({"names": ("a b",)}, "'a b' cannot be a label"),
         ({"names": ("a\u00a0b",)}, "cannot be a label"),
@@ -54,15 +54,15 @@ def test_a_row_of_another_kind_is_not_decoded(row):
         ({"names": ("a,b",)}, "cannot be a label"),
         ({"names": ("image_name",)}, "cannot be a label"),
         ({"groups": (("clear", "hazy"),)}, r"'hazy' .*did you mean haze"),
-        ({"groups": (("clear",),)}, "a group of 1 labels, needed 2"),
+        ({"groups": (("clear",),)}, "a group of 1 labels; a group needs at least 2"),
         ({"groups": ((),)}, "a group of 0 labels"),
-        ({"groups": (("clear", "haze"), ("haze", "water"))}, "'haze' stands 2 times in the groups"),
-        ({"alone": ("cloud",)}, "'cloud' stands in a group or in alone but is no label"),
-        ({"alone": ("haze", "haze")}, "'haze' stands 2 times in alone"),
-        ({"groups": (("clear", "haze"),), "alone": ("water",)}, "'water' stands alone, yet one of clear, haze"),
+        ({"groups": (("clear", "haze"), ("haze", "water"))}, "'haze' is 2 times in the groups"),
+        ({"alone": ("cloud",)}, "'cloud' is in a group or in alone but is not a label"),
+        ({"alone": ("haze", "haze")}, "'haze' is 2 times in alone"),
+        ({"groups": (("clear", "haze"),), "alone": ("water",)}, "'water' is in alone, but one of clear, haze"),
     ],
 )
-def test_a_space_that_contradicts_itself_is_refused(fields, text):
+def test_a_label_space_that_contradicts_itself_is_refused(fields, text):
     with pytest.raises(ValueError, match=text):
         LabelSpace(**{"name": "sky", "names": ("clear", "haze", "water"), **fields})
 
@@ -71,12 +71,12 @@ SPACES = [labels.PLANET, LabelSpace("a", ("x",)), LabelSpace("é", ("b", "a", "c
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_a_space_survives_json(space):
+def test_a_label_space_is_read_back_from_json(space):
     assert labels.from_json(json.loads(json.dumps(labels.to_json(space)))) == space
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_toml_has_the_keys_of_json(space, tmp_path):
+def test_toml_has_the_same_keys_as_json(space, tmp_path):
     text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in labels.to_json(space).items())
     (tmp_path / "space.toml").write_text(text, encoding="utf-8")
     assert labels.read(tmp_path / "space.toml") == space
@@ -92,19 +92,19 @@ def test_toml_may_name_its_groups_and_leave_out_the_rest(tmp_path):
     ("text", "reason"),
     [
         (b"", "the key labels is missing; got no keys"),
-        (b'label = ["a"]', r"unknown key 'label' \(did you mean labels\?\); known are name, labels"),
-        (b'labels = "abc"', "got 'abc' for labels, needed a list of texts"),
-        (b"labels = [1, 2]", "needed a list of texts"),
+        (b'label = ["a"]', r"unknown key 'label' \(did you mean labels\?\); the keys are name, labels"),
+        (b'labels = "abc"', "got 'abc' for labels, needed a list of names"),
+        (b"labels = [1, 2]", "needed a list of names"),
         (b'labels = ["a"]\nname = 3', "got name = 3, needed text"),
         (b'labels = ["a", "b"]\ngroups = "a"', "got groups = 'a', needed lists"),
         (b'labels = ["a", "b"]\ngroups = ["a", "b"]', "got 'a' for a group"),
         (b'labels = ["a", "b"]\nalone = "a"', "got 'a' for alone"),
-        (b'labels = ["a"', "sky.toml is no label space"),
-        (b"image_name,tags\na,x\n", "sky.toml is no label space"),
-        (b'labels = ["\xe9"]', "sky.toml is no label space"),
+        (b'labels = ["a"', "sky.toml is not a label space"),
+        (b"image_name,tags\na,x\n", "sky.toml is not a label space"),
+        (b'labels = ["\xe9"]', "sky.toml is not a label space"),
     ],
 )
-def test_a_file_that_is_no_label_space_is_refused_by_name(tmp_path, text, reason):
+def test_a_file_that_is_not_a_label_space_is_refused_by_name(tmp_path, text, reason):
     (tmp_path / "sky.toml").write_bytes(text)
     with pytest.raises(ValueError, match=reason) as caught:
         labels.read(tmp_path / "sky.toml")
@@ -112,8 +112,8 @@ def test_a_file_that_is_no_label_space_is_refused_by_name(tmp_path, text, reason
 
 
 @pytest.mark.parametrize("value", [None, [], "planet", {"labels": None}, {"labels": ["a"], 3: 4}])
-def test_json_that_is_no_label_space_is_refused(value):
-    with pytest.raises(ValueError, match=r"needed|known"):
+def test_json_that_is_not_a_label_space_is_refused(value):
+    with pytest.raises(ValueError, match=r"needed|the keys are"):
         labels.from_json(value)
 
 
@@ -129,7 +129,7 @@ def test_json_that_is_no_label_space_is_refused(value):
         ("", None),
     ],
 )
-def test_the_nearest_label_is_what_was_meant(word, expected):
+def test_a_misspelt_label_has_the_right_one_as_nearest(word, expected):
     assert nearest(word, labels.PLANET.names) == expected
     assert nearest(word, reversed(labels.PLANET.names)) == expected
     assert nearest(word, []) is None
@@ -160,11 +160,11 @@ def test_a_space_is_chosen_by_name_by_table_or_by_file(tmp_path):
     ("name", "error", "reason"),
     [
         ("plant", ValueError, r"Unknown label space 'plant' \(did you mean planet\?\); needed planet, table or"),
-        ("table", ValueError, "need a label table and got none"),
+        ("table", ValueError, "needs a label table and got none"),
         ("/none/sky.toml", FileNotFoundError, "sky.toml"),
     ],
 )
-def test_a_space_that_is_nowhere_is_refused(name, error, reason):
+def test_an_unknown_label_space_is_refused(name, error, reason):
     with pytest.raises(error, match=reason):
         labels.choose(name, None)
 
