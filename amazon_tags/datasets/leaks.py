@@ -80,7 +80,7 @@ def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
     thumbnails = np.empty((len(paths), duplicates.SIDE_PIXELS, duplicates.SIDE_PIXELS), np.float32)
     lines = np.empty((4, len(paths), 3 * spec.side), np.float16)
     rough = np.empty((4, len(paths)), np.float32)
-    with progress.bar("looking", len(paths)) as advance:
+    with progress.bar("reading", len(paths)) as advance:
         for row, features in enumerate(_read_features(paths, spec, jobs)):
             hashes.append(features.digest)
             thumbnails[row], lines[:, row], rough[:, row] = features.thumbnail, features.lines, features.rough
