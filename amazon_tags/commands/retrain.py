@@ -29,6 +29,6 @@ def retrain_command(config: Path) -> None:
     emit("")  # where stdout is closed, that is said before the work
     with redirect_stdout(sys.stderr):  # Keras tells stdout of its downloads
         result = retrain(config)
-    emit(json.dumps(result) + "\n")
-    if result["outcome"] == "rejected":
+    emit(json.dumps(result.to_json()) + "\n")
+    if result.outcome == "rejected":
         sys.exit(REJECTED)

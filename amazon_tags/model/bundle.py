@@ -160,7 +160,7 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
     return loaded
 
 
-def verify(folder: Path) -> Verified:
+def verify(folder: Path, *, jobs: int = 1) -> Verified:
     """Check every file's hash, then load the bundle in every precision that this processor supports.
 
     Raises:
@@ -169,7 +169,7 @@ def verify(folder: Path) -> Verified:
     files = check_files(folder)
     names = engine.precision_reports(read_manifest(folder))
     supported = [name for name in names if openvino_runtime.supports(engine.HINTS[name])]
-    return Verified(files, {name: load(folder, precision=name) for name in supported})
+    return Verified(files, {name: load(folder, jobs=jobs, precision=name) for name in supported})
 
 
 def check_files(folder: Path) -> int:

@@ -207,7 +207,7 @@ def model_name(folder: Path) -> str:
     return str(bundle.read_manifest(folder)["sha256"])[:12]
 
 
-def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> Pointers:
+def promote(registry: Path, name: str, *, why: str, over: str | None = ANY, verified: bool = False) -> Pointers:
     """Make a model of the registry the current one, and the current one the previous one.
 
     Promoting the current one changes nothing. Damaged pointers are put aside, and begin anew.
@@ -217,6 +217,7 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         name: of a model that it has.
         why: what the log shall say.
         over: the model that it was compared with, which must still be the current one.
+        verified: whether the caller has just verified this model; then only the hashes of its files are checked.
 
     Raises:
         BlockingIOError: somebody else moves pointers at the moment.
@@ -224,7 +225,7 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         RegistryError: there is no such model, or another one is current than it was compared with.
     """
     with locks.hold_lock(registry / "lock"):
-        verify(find(registry, name))
+        (bundle.check_files if verified else verify)(find(registry, name))
         before = _mended(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
@@ -265,13 +266,13 @@ def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def verify(folder: Path) -> Verified:
+def verify(folder: Path, *, jobs: int = 1) -> Verified:
     """Verify a model of a registry, and that its folder has its name.
 
     Raises:
         BundleError: the model is damaged, or is another one than its folder's name says.
     """
-    verified = bundle.verify(folder)
+    verified = bundle.verify(folder, jobs=jobs)
     if model_name(folder) != folder.name:
         raise BundleError(f"{folder} holds another model, {model_name(folder)}; promote a sound copy of its own.")
     return verified

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags.model import bundle, training_record
-from amazon_tags.retraining import job_data, model_checks
+from amazon_tags.retraining import answers, checks, job_data, model_checks
+from amazon_tags.retraining.answers import ModelAnswers
+from amazon_tags.retraining.checks import Check
 from amazon_tags.retraining.job import Job, read_job
 from amazon_tags.retraining.job_data import JobData
-from amazon_tags.retraining.model_checks import Check, ModelAnswers
 from amazon_tags.tables import labels
 from amazon_tags.training.train import TrainOptions, train_on
 from amazon_tags.training.training_data import TrainingData, data_fingerprint
@@ -115,12 +116,12 @@ def leaked(folder: Path) -> None:
 
 def judged(folder: Path, taken: JobData, champion: ModelAnswers, asked: Job) -> list[Check]:
     """What the gate says of a candidate."""
-    checks = model_checks.check_bundle(folder, taken.training())
-    if not checks[0].passed and checks[0].name == "bundle":
-        return checks
-    candidate = model_checks.answer_chips(folder, taken.given, 2)
-    checks += model_checks.check_packaged(taken.given, candidate, 2)
-    return [*checks, *model_checks.compare_models(taken.given, champion, candidate, asked.gate)]
+    results, model = model_checks.check_bundle(folder, taken.training())
+    if model is None:
+        return results
+    candidate = answers.answer_chips(model, taken.data, 2)
+    results += model_checks.check_packaged(taken.data, candidate, 2)
+    return [*results, *model_checks.compare_models(taken.data, champion, candidate, asked.gate)]
 
 
 def main() -> None:
@@ -157,8 +158,10 @@ def main() -> None:
             mark = data_fingerprint(made.paths, made.hashes, made.truth, made.unknown)
             return replace(made, fingerprint=mark)
 
-        champion = model_checks.answer_chips(
-            fitted("champion", job_data.take_chips(trained, np.sort(order[: 3 * count // 4]))), taken.given, 2
+        champion = answers.answer_chips(
+            bundle.verify(fitted("champion", job_data.take_chips(trained, np.sort(order[: 3 * count // 4])))),
+            taken.data,
+            2,
         )
         sound = fitted("sound", trained)
         gone = trained.truth.copy()
@@ -178,7 +181,7 @@ def main() -> None:
         }
         print("| candidate | outcome | why |\n|---|---|---|", file=out)
         for name, made in candidates.items():
-            why = model_checks.reasons(judged(made(), taken, champion, asked))
+            why = checks.reasons(judged(made(), taken, champion, asked))
             print(f"| {name} | {'rejected' if why else 'promoted'} | {why} |", file=out, flush=True)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from amazon_tags.model import bundle, registry
 from features.images import listing
-from tests.amazon_tags.retraining import test_retrain
+from tests.amazon_tags.retraining import jobs
 
 TAGS = [sys.executable, "-m", "amazon_tags"]
 
@@ -27,11 +27,7 @@ TAGS = [sys.executable, "-m", "amazon_tags"]
 def home_in(scratch: str) -> Path:
     """A job's folder."""
     home = Path(scratch)
-    test_retrain.render(home / "chips", home / "labels.csv", 0, 60)
-    (home / "toy.toml").write_text(test_retrain.RECIPE)
-    (home / "job.toml").write_text(
-        'recipe = "toy.toml"\n[[data]]\nchips = "chips"\ntable = "labels.csv"\n' + test_retrain.LOOSE
-    )
+    jobs.write_job(home)
     return home
 
 
