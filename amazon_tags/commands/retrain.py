@@ -29,6 +29,6 @@ def retrain_command(config: Path) -> None:
     emit("")  # reports a closed stdout before the work, not after it
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         result = retrain(config)
-    emit(json.dumps(result) + "\n")
-    if result["outcome"] == "rejected":
+    emit(json.dumps(result.to_json()) + "\n")
+    if result.outcome == "rejected":
         sys.exit(REJECTED)

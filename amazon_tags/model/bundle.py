@@ -145,7 +145,7 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
         return _with_golden_distance(bundle, read_checked(folder, manifest, "golden.npz"))
 
 
-def verify(folder: Path) -> Verified:
+def verify(folder: Path, *, jobs: int = 1) -> Verified:
     """Check every file's hash, then load the bundle in every precision that this processor supports.
 
     Raises:
@@ -154,7 +154,7 @@ def verify(folder: Path) -> Verified:
     files = check_files(folder)
     names = read_manifest(folder).precision.costs
     supported = [name for name in names if openvino_runtime.supports(engine.HINTS[name])]
-    return Verified(files, {name: load(folder, precision=name) for name in supported})
+    return Verified(files, {name: load(folder, jobs=jobs, precision=name) for name in supported})
 
 
 def check_files(folder: Path) -> int:

@@ -206,7 +206,7 @@ def model_name(folder: Path) -> str:
     return bundle.read_manifest(folder).name
 
 
-def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> Pointers:
+def promote(registry: Path, name: str, *, why: str, over: str | None = ANY, verified: bool = False) -> Pointers:
     """Make a model of the registry the current one, and the current one the previous one.
 
     Promoting the current model changes nothing. A damaged file of pointers is renamed, and a new one is written.
@@ -216,6 +216,7 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         name: the model's name.
         why: the reason, for the log.
         over: the model that it was compared with, which must still be the current one; by default, any.
+        verified: whether the caller has just verified this model; then only the hashes of its files are checked.
 
     Raises:
         BlockingIOError: another process is changing the registry.
@@ -223,7 +224,7 @@ def promote(registry: Path, name: str, *, why: str, over: str | None = ANY) -> P
         RegistryError: there is no such model, or the current model is no longer the one that it was compared with.
     """
     with locks.hold_lock(registry / "lock"):
-        verify(find(registry, name))
+        (bundle.check_files if verified else verify)(find(registry, name))
         before = _repaired_pointers(registry) if over == ANY else pointers(registry)
         if over not in (ANY, before.current):
             raise RegistryError(
@@ -261,13 +262,13 @@ def _advice(registry: Path) -> str:
     return f"promote a model: amazon_tags models promote {registry} NAME|BUNDLE"
 
 
-def verify(folder: Path) -> Verified:
+def verify(folder: Path, *, jobs: int = 1) -> Verified:
     """Verify a model of a registry, and that its folder has its name.
 
     Raises:
         BundleError: the model is damaged, or is another one than its folder's name says.
     """
-    verified = bundle.verify(folder)
+    verified = bundle.verify(folder, jobs=jobs)
     if model_name(folder) != folder.name:
         raise BundleError(f"{folder} holds another model, {model_name(folder)}; promote a sound copy of its own.")
     return verified

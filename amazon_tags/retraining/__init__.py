@@ -1,1 +1,4 @@
-"""Scheduled retraining: a job, its checks, its ledger."""
+"""Scheduled retraining: a job reads labelled chips, checks them, trains a candidate and promotes it if no check fails.
+
+`retrain.retrain` runs a job; README.md of this folder explains jobs, checks and records.
+"""

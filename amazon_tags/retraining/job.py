@@ -1,9 +1,9 @@
-"""A job: what `amazon_tags retrain` does on its schedule, from one TOML file; its paths count from that file's folder.
+"""A retraining job: the TOML file that `amazon_tags retrain` reads; paths are relative to the file's folder.
 
 registry = "models"             # where models go
-runs = "runs"                   # what each run did, and the ledger
+runs = "runs"                   # a folder for each run, and the ledger
 recipe = "default"              # of `amazon_tags train`
-corrections = "corrections.csv" # image_name,tag,holds: yes or no, over what the tables say
+corrections = "corrections.csv" # image_name,tag,holds: yes or no, replaces what the tables say
 
 [[data]]
 chips = "chips"
@@ -11,6 +11,8 @@ table = "labels.csv"
 
 [gate]
 margin = 0.002
+
+README.md of this folder lists all keys.
 """
 
 import os
@@ -24,7 +26,8 @@ from amazon_tags.model.recipe import Recipe, choose_recipe, shipped_recipes
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
 
-GATE_RANGES = {  # least and most
+SETTINGS_RANGES = {"views": (1, 8), "jobs": (0, 256), "keep": (2, 10_000), "holdout": (0, 0.5)}
+GATE_RANGES = {
     "margin": (0, 1),
     "worse": (0, 1),
     "recall": (0, 1),
@@ -37,12 +40,16 @@ GATE_RANGES = {  # least and most
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What a candidate must keep to.
+    """Limits of the data checks and model checks.
 
-    `margin`: of F2 under the champion's. `worse`: of the probability of being worse. `recall`: how much a tag may lose.
-    `stability`: of the population stability index of a tag's rate. `growth`: of size and time a chip, as a factor.
-    `disagreement`: how much less F2 the champion may reach on new chips than on those before. `gone`: the share of the
-    chips it learnt from that may be missing, or have other tags.
+    Attributes:
+        margin: how much lower than the current model's the candidate's F2 may be.
+        worse: the probability that the candidate is worse must be below this.
+        recall: how much the recall of a tag may fall.
+        stability: the population stability index that the rate of a tag may reach.
+        growth: by which factor the size and the time a chip may grow.
+        disagreement: how much lower than on old chips the current model's F2 on new chips may be.
+        gone: the share of the current model's training chips that may be missing, or have other tags.
     """
 
     margin: float = 0.002
@@ -66,9 +73,18 @@ class DataSource:
 class JobSettings:
     """The keys at the top of the file.
 
-    `views` are those that held-out scores are told of; `jobs` are threads, 0 all cores; `keep` models stay in the
-    registry; `holdout` is the share of chips, drawn by their content, that no model is ever trained on. `tracking` is
-    the name of an MLflow experiment, empty for none.
+    Attributes:
+        registry: folder of the models.
+        runs: folder of the runs and the ledger.
+        recipe: name of a recipe that comes with the package, or a TOML file.
+        labels: `planet` or a TOML file.
+        corrections: CSV file of corrections, if any.
+        views: dihedral views of which out-of-fold scores are reported.
+        jobs: threads; 0 means all cores.
+        keep: how many models the registry keeps, beside those in use.
+        holdout: share of the chips, drawn by their content, that no model is trained on.
+        note: printed on the models' cards.
+        tracking: name of an MLflow experiment; empty for none.
     """
 
     registry: str = "models"
@@ -86,7 +102,7 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """One retraining job, everything that it names found; see the head of this file."""
+    """A job whose files all exist; see the module's docstring."""
 
     settings: JobSettings
     data: tuple[DataSource, ...]
@@ -105,82 +121,105 @@ class Job:
 
 
 def read_job(path: Path) -> Job:
-    """A job from its file.
+    """Read a job from its TOML file.
 
     Raises:
-        ValueError: naming the file and the key that is unknown, missing, of another type or out of range.
-        FileNotFoundError: something that it names is not there.
+        ValueError: a key is unknown, missing, of another type or out of range; the message names file and key.
+        FileNotFoundError: a file that the job names does not exist.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return _made(values, path.resolve().parent)
+        return _parse(values, path.resolve().parent)
     except FileNotFoundError:
         raise
     except (RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _made(values: dict[str, Any], home: Path) -> Job:
-    tables = {name: values.pop(name, None) for name in ("data", "weights", "gate")}
-    for name in ("weights", "gate"):
-        if not isinstance(tables[name], dict | None):
-            raise ValueError(f"{name} is {tables[name]!r}, but must be a table, [{name}].")
-    check_types("the job (beside [[data]], [weights], [gate])", values, JobSettings)
-    settings = JobSettings(**values)
-    for key, low, high in (("views", 1, 8), ("jobs", 0, 256), ("keep", 2, 10_000), ("holdout", 0, 0.5)):
-        check_range(key, getattr(settings, key), low, high)
-    if not isinstance(tables["data"], list) or not tables["data"]:
-        raise ValueError("there is no [[data]]; give one with chips and table.")
-    gate = tables["gate"] or {}
-    check_types("[gate]", gate, GateLimits)
-    for key, (low, high) in GATE_RANGES.items():
-        check_range(f"{key} of [gate]", gate.get(key, low), low, high)
-    if settings.labels == "table":
-        raise ValueError(
-            "labels is table, but labels that change with the tables cannot be compared; name a TOML file."
-        )
-    sources = tuple(_data(entry, home) for entry in tables["data"])
-    _refuse_shared(home, settings, sources)
-    shipped, packaged = settings.recipe in shipped_recipes(), not settings.labels.lower().endswith(".toml")
+def _parse(values: dict[str, Any], home: Path) -> Job:
+    sources = _parse_sources(values.pop("data", None), home)
+    weights = _pop_table(values, "weights")
+    gate = _parse_gate(_pop_table(values, "gate"))
+    settings = _parse_settings(values)
+    _refuse_shared_folders(home, settings, sources)
+
+    recipe, labels_file = settings.recipe, settings.labels
+    if recipe not in shipped_recipes():
+        recipe = str(_existing(home, recipe, "recipe"))
+    if labels_file.lower().endswith(".toml"):
+        labels_file = str(_existing(home, labels_file, "labels"))
+
     return Job(
         settings,
         data=sources,
         registry=(home / settings.registry).resolve(),
         runs=(home / settings.runs).resolve(),
-        recipe=choose_recipe(settings.recipe if shipped else str(_there(home, settings.recipe, "recipe"))),
-        space=labels.choose(settings.labels if packaged else str(_there(home, settings.labels, "labels"))),
-        corrections=_there(home, settings.corrections, "corrections") if settings.corrections else None,
-        weights={name: _there(home, value, f"weights of {name}") for name, value in (tables["weights"] or {}).items()},
-        gate=GateLimits(**gate),
+        recipe=choose_recipe(recipe),
+        space=labels.choose(labels_file),
+        corrections=_existing(home, settings.corrections, "corrections") if settings.corrections else None,
+        weights={name: _existing(home, value, f"weights of {name}") for name, value in weights.items()},
+        gate=gate,
     )
 
 
-def _data(entry: Any, home: Path) -> DataSource:
+def _pop_table(values: dict[str, Any], name: str) -> dict[str, Any]:
+    table = values.pop(name, None)
+    if not isinstance(table, dict | None):
+        raise ValueError(f"{name} is {table!r}, but must be a table, [{name}].")
+    return table or {}
+
+
+def _parse_settings(values: dict[str, Any]) -> JobSettings:
+    check_types("the job (beside [[data]], [weights], [gate])", values, JobSettings)
+    settings = JobSettings(**values)
+    for key, (low, high) in SETTINGS_RANGES.items():
+        check_range(key, getattr(settings, key), low, high)
+    if settings.labels == "table":
+        raise ValueError(
+            "labels is table, but labels that change with the tables cannot be compared between runs; name a TOML file."
+        )
+    return settings
+
+
+def _parse_gate(values: dict[str, Any]) -> GateLimits:
+    check_types("[gate]", values, GateLimits)
+    for key, (low, high) in GATE_RANGES.items():
+        check_range(f"{key} of [gate]", values.get(key, low), low, high)
+    return GateLimits(**values)
+
+
+def _parse_sources(entries: Any, home: Path) -> tuple[DataSource, ...]:
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("there is no [[data]]; add one with the keys chips and table.")
+    return tuple(_parse_source(entry, home) for entry in entries)
+
+
+def _parse_source(entry: Any, home: Path) -> DataSource:
     if not isinstance(entry, dict) or set(entry) != {"chips", "table"}:
-        raise ValueError(f"an entry of [[data]] is {entry!r}; it has the keys chips and table, and no others.")
-    return DataSource(*(_there(home, entry[key], f"{key} of [[data]]") for key in ("chips", "table")))
+        raise ValueError(f"an entry of [[data]] is {entry!r}, but must have the keys chips and table, and no others.")
+    return DataSource(*(_existing(home, entry[key], f"{key} of [[data]]") for key in ("chips", "table")))
 
 
-def _refuse_shared(home: Path, settings: JobSettings, sources: tuple[DataSource, ...]) -> None:
-    """Refuse what would put models or runs where something else lies, which cleaning could take for theirs."""
+def _refuse_shared_folders(home: Path, settings: JobSettings, sources: tuple[DataSource, ...]) -> None:
+    """Refuse a folder for models or runs that holds chips or tables: cleaning up could remove them."""
     registry, runs = ((home / name).resolve() for name in (settings.registry, settings.runs))
     if registry == runs:
         raise ValueError(f"registry and runs are one folder, {settings.runs!r}; give each its own.")
     for key, folder in (("registry", registry), ("runs", runs)):
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        if not there.is_dir():
-            raise ValueError(f"{key} is {folder}, but {there} is a file; name a folder.")
+        parent = next(path for path in (folder, *folder.parents) if path.exists())
+        if not parent.is_dir():
+            raise ValueError(f"{key} is {folder}, but {parent} is a file; name a folder.")
         for source in sources:
             inside = [path for path in (source.chips, source.table) if path.resolve().is_relative_to(folder)]
             if inside:
                 raise ValueError(f"{inside[0]} lies in {folder}, which is {key}; give {key} a folder of its own.")
 
 
-def _there(home: Path, name: Any, what: str) -> Path:
+def _existing(home: Path, name: Any, what: str) -> Path:
     if not isinstance(name, str):
         raise ValueError(f"{what} is {name!r}, but must be a path.")
     if not (home / name).exists():
-        raise FileNotFoundError(f"{home / name} ({what}) does not exist; make it, or name another.")
+        raise FileNotFoundError(f"{home / name} ({what}) does not exist; create it, or name another.")
     if (home / name).is_dir() and not what.startswith("chips"):
         raise ValueError(f"{what} is {name!r}, a folder, but must be a file.")
     return home / name

@@ -1,4 +1,4 @@
-"""The ledger: one row for each run of a job that came to an end, in SQLite, whatever else tracks them."""
+"""The ledger: one row for each run of a job that has ended, in an SQLite file in the job's `runs`."""
 
 import errno
 import os
@@ -9,18 +9,30 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 FILE = "ledger.sqlite"
-SYSTEM = {  # what SQLite says of the machine, and not of the file
+SYSTEM_ERRORS = {  # SQLite's codes for a problem of the machine, not of the file; error number and advice
     sqlite3.SQLITE_FULL: (errno.ENOSPC, "make room"),
-    sqlite3.SQLITE_IOERR: (errno.EIO, "look at its disk"),
-    sqlite3.SQLITE_CANTOPEN: (errno.EACCES, "let this user write there"),
-    sqlite3.SQLITE_PERM: (errno.EACCES, "let this user write there"),
-    sqlite3.SQLITE_READONLY: (errno.EACCES, "let this user write there"),
+    sqlite3.SQLITE_IOERR: (errno.EIO, "check the disk"),
+    sqlite3.SQLITE_CANTOPEN: (errno.EACCES, "give this user permission to write there"),
+    sqlite3.SQLITE_PERM: (errno.EACCES, "give this user permission to write there"),
+    sqlite3.SQLITE_READONLY: (errno.EACCES, "give this user permission to write there"),
 }
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A run: `fingerprint` is of data and settings, `outcome` promoted or rejected; times are UTC in ISO 8601."""
+    """A run that has ended.
+
+    Attributes:
+        number: the run's number.
+        started: UTC in ISO 8601, as `ended`.
+        fingerprint: of data and settings.
+        outcome: `promoted` or `rejected`.
+        why: the reasons of a rejection.
+        champion: name of the model that was current before.
+        candidate: name of the model that was trained, if it came to that.
+        f2_champion: its F2 on the labelled chips; `f2_candidate` likewise.
+        chips: how many labelled chips the job had.
+    """
 
     number: int
     started: str
@@ -39,29 +51,29 @@ COLUMNS = [entry.name for entry in fields(LedgerEntry)]
 
 
 def last(runs: Path) -> LedgerEntry | None:
-    """The latest row; raises like `write`."""
+    """Return the latest row, or None; raise the same errors as `write`."""
     if not (runs / FILE).exists():
         return None
-    with _opened(runs) as connection:
-        row = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY number DESC LIMIT 1").fetchone()  # noqa: S608  our own names
+    with _connect(runs) as connection:
+        row = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY number DESC LIMIT 1").fetchone()  # noqa: S608  names of our own fields
     return LedgerEntry(*row) if row else None
 
 
 def write(runs: Path, entry: LedgerEntry) -> None:
-    """One more row; it is there, whole, or not at all.
+    """Add a row, in one transaction.
 
     Raises:
-        BlockingIOError: somebody else holds the file, for longer than SQLite's five seconds.
-        OSError: the disk is full, or does not let us.
+        BlockingIOError: another process locks the file for longer than SQLite's five seconds.
+        OSError: the disk is full or broken, or permission is denied.
         ValueError: the file is damaged.
     """
     places = ", ".join("?" * len(COLUMNS))
-    with _opened(runs) as connection:
+    with _connect(runs) as connection:
         connection.execute(f"INSERT INTO runs ({', '.join(COLUMNS)}) VALUES ({places})", astuple(entry))  # noqa: S608
 
 
 @contextmanager
-def _opened(runs: Path) -> Iterator[sqlite3.Connection]:
+def _connect(runs: Path) -> Iterator[sqlite3.Connection]:
     path = runs / FILE
     try:
         connection = sqlite3.connect(path)
@@ -76,12 +88,14 @@ def _opened(runs: Path) -> Iterator[sqlite3.Connection]:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        code = (error.sqlite_errorcode or 0) & 0xFF  # the rest are details
+        code = (error.sqlite_errorcode or 0) & 0xFF  # the higher bits are details
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise BlockingIOError(f"{path} is held by somebody else; start again when they have ended.") from error
-        if code in SYSTEM:
-            number, advice = SYSTEM[code]
-            refusal = OSError(f"{path} cannot be used: {os.strerror(number).lower()}; {advice} and start again.")
+            raise BlockingIOError(f"{path} is locked by another process; run this again when it has ended.") from error
+        if code in SYSTEM_ERRORS:
+            number, advice = SYSTEM_ERRORS[code]
+            refusal = OSError(f"{path} cannot be used: {os.strerror(number).lower()}; {advice}, then run this again.")
             refusal.errno = number
             raise refusal from error
-        raise ValueError(f"{path} cannot be used: {error}; move it away, and the next run begins a new one.") from error
+        raise ValueError(
+            f"{path} cannot be used: {error}; move it away, and the next run creates a new ledger."
+        ) from error

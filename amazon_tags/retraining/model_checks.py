@@ -1,318 +1,262 @@
-"""The gate: what a candidate must keep to before it takes the champion's place, check by check, in words."""
+"""Checks of a candidate before it may replace the current model.
+
+`check_bundle` and `check_packaged` look at the candidate alone, `compare_models` compares it with the current model;
+the F2 margin of the job is applied there.
+"""
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags.model import bundle, engine, training_record
-from amazon_tags.model.bundle import Bundle, BundleError
-from amazon_tags.prediction.predict import score_chips
+from amazon_tags.model.bundle import Bundle, BundleError, Verified
+from amazon_tags.retraining import answers
+from amazon_tags.retraining.answers import CONFIDENCE, ModelAnswers
+from amazon_tags.retraining.checks import Check
 from amazon_tags.retraining.job import GateLimits
+from amazon_tags.retraining.job_data import Rows
 from amazon_tags.training.training_data import TrainingData
+from ensemble.arrays import Floats, Tags
 from ensemble.metrics import score, shift
-from features.arrays import ChipBatch
-from features.images import chips
 from features.networks import openvino_runtime
 
-GOLDEN = 1e-5  # of a golden chip's score in f32, on the machine that made it
-ENOUGH = 30  # chips that must be withheld before folds are held against them
-SURE = 3.0  # standard errors
-SURELY = 0.95
-TURNED = 200  # chips that are looked at with their bands in the reverse order
-SHOWN = 500  # chips, at least, that a packaged model is asked about once more
-TIMED, TRIES = 15, 3
+MAX_GOLDEN_DISTANCE = 1e-5  # of a golden chip's score in f32, on the machine that trained the model
+MIN_WITHHELD_CHIPS = 30  # for a comparison on withheld chips
+STANDARD_ERRORS = 3.0  # that a difference must exceed to count
+MIN_PACKAGED_CHIPS = 500  # training chips, if there are so many, that the packaged model is scored on
+MAX_REVERSED_CHIPS = 200  # scored with bands reversed; more cost time and decide no better
+FREQUENT_TAG_RATE = 0.2  # a first model is compared with giving each chip the tags of more chips than this
+TIMED_BATCHES, TIMING_ATTEMPTS = 15, 3  # another process may slow one attempt; a slow model is slow in each
 
 
-@dataclass(frozen=True)
-class Check:
-    """One question: what the champion had, what the candidate has, what was allowed, and the answer in words."""
-
-    name: str
-    champion: str
-    candidate: str
-    limit: str
-    passed: bool
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class ModelAnswers:
-    """A model and its answers to the labelled chips: (chips, labels), each from what had not learnt from the chip.
-
-    `blind` (chips,) are those whose answer is out of fold, score and decision; the others' is the packaged model's.
-    `looks` are those of `extract.Outputs`, of all chips.
-    """
-
-    folder: Path
-    scores: NDArray[np.float32]
-    tags: NDArray[np.bool_]
-    blind: NDArray[np.bool_]
-    band_statistics: NDArray[np.float32]
-
-
-def answer_chips(folder: Path, given: TrainingData, jobs: int) -> ModelAnswers:
-    """Answers by a bundle's out-of-fold scores where it learnt from a chip, else by itself, in f32.
-
-    Raises:
-        BundleError: the bundle is damaged, or does not reproduce its golden scores.
-        ValueError: it has other labels, or does not say what it learnt from.
-    """
-    model = bundle.load(folder, jobs=jobs)
-    if model.space.names != given.space.names:
-        raise ValueError(
-            f"{folder} has {len(model.space.names)} labels ({', '.join(model.space.names)}), and the job has "
-            f"{len(given.space.names)} ({', '.join(given.space.names)}); a job of other labels needs another registry."
-        )
-    known = training_record.read_required(folder)
-    places = known.places()
-    blind = np.array([digest in places for digest in given.hashes], np.bool_)
-    scores = np.zeros(given.truth.shape, np.float32)
-    band_statistics = np.zeros((len(scores), 2 * len(model.spec.bands)), np.float32)
-    rows = [places[digest] for digest in given.hashes if digest in places]
-    scores[blind], band_statistics[blind] = known.scores[rows], known.band_statistics[rows]
-    new = np.flatnonzero(~blind)
-    if len(new):
-        parts = list(score_chips([given.paths[row] for row in new], model, jobs=jobs))
-        scores[new] = np.concatenate([part.scores for part in parts])
-        band_statistics[new] = np.concatenate([part.band_statistics for part in parts])
-    tags = model.decide(scores)
-    if known.tags is not None:
-        tags[blind] = known.tags[rows]
-    return ModelAnswers(folder, scores, tags, blind, band_statistics)
-
-
-def check_bundle(folder: Path, trained: TrainingData) -> list[Check]:
-    """Whether a candidate is sound by itself: its files, its golden chips, the data that it says it was trained on."""
+def check_bundle(folder: Path, trained: TrainingData, *, jobs: int = 1) -> tuple[list[Check], Verified | None]:
+    """Check a candidate's files, golden chips and training data; return the opened candidate unless it is damaged."""
     try:
-        worst = bundle.verify(folder).bundle.golden_distance
+        model = bundle.verify(folder, jobs=jobs)
     except BundleError as error:
-        return [Check("bundle", "", "", "verified", False, str(error))]
-    data = bundle.read_manifest(folder).data
-    same = data is not None and data.fingerprint == trained.fingerprint
-    count = f"{data.chips if data else 0} chips"
-    known = training_record.read(folder)
-    agrees = known is not None and known.hashes == trained.hashes and bool((known.truth == trained.truth).all())
-    return [
+        return [Check("bundle", "", "", "verified", False, str(error))], None
+
+    distance = model.bundle.golden_distance
+    data = model.bundle.manifest.data
+    chips = f"{data.chips if data else 0} chips"
+    record = training_record.read(folder)
+    same_chips = record is not None and record.hashes == trained.hashes and bool((record.truth == trained.truth).all())
+    checks = [
         Check(
             "golden chips",
             "",
-            f"{worst:.1e}",
-            f"{GOLDEN:.0e}",
-            worst <= GOLDEN,
-            f"the packaged model scores its golden chips {worst:.1e} away from what it did when it was trained",
+            f"{distance:.1e}",
+            f"{MAX_GOLDEN_DISTANCE:.0e}",
+            distance <= MAX_GOLDEN_DISTANCE,
+            f"the packaged model scores its golden chips {distance:.1e} away from their scores at training time "
+            f"(limit {MAX_GOLDEN_DISTANCE:.0e})",
         ),
         Check(
             "data",
             f"{len(trained.paths)} chips",
-            count,
+            chips,
             "this run's",
-            same and agrees,
-            f"it was trained on other chips or labels ({count}) than this run's ({len(trained.paths)})",
+            data is not None and data.fingerprint == trained.fingerprint and same_chips,
+            f"it was trained on other chips or labels ({chips}) than this run's ({len(trained.paths)})",
         ),
     ]
+    return checks, model
 
 
-def check_packaged(given: TrainingData, candidate: ModelAnswers, jobs: int) -> list[Check]:
-    """Whether the packaged model does on chips that it learnt from at least what its folds did without: it must.
+def check_packaged(data: TrainingData, candidate: ModelAnswers, jobs: int) -> list[Check]:
+    """Check that the packaged model is as good on its training chips as its folds are without training on them.
 
-    Where it does worse, it eats other bands or another scale than its folds did, or they had seen the chips; and where
-    its decision does worse on the scores of the folds than theirs, it was put together wrong. All precisions that users
-    may get without asking are looked at.
+    If it is worse, it seems to get different bands or scaling than the folds did, or the folds leaked. If its decision
+    is worse on the out-of-fold scores, it is not the one that was fitted. Every precision that `--precision auto` may
+    choose is checked.
     """
-    learnt = np.flatnonzero(candidate.blind)
-    rows = learnt[:: max(1, len(learnt) // SHOWN)]
-    model = bundle.load(candidate.folder)
-    seen = [
-        _seen(given, candidate, rows, precision, jobs) for precision in engine.affordable_precisions(model.manifest)
+    model = candidate.model.bundle
+    out_of_fold = np.flatnonzero(candidate.out_of_fold)
+    rows = out_of_fold[:: max(1, len(out_of_fold) // MIN_PACKAGED_CHIPS)]
+    precisions = engine.affordable_precisions(model.manifest)
+    return [
+        *(_check_precision(data, candidate, rows, precision, jobs) for precision in precisions),
+        _check_band_order(data, model, rows[:MAX_REVERSED_CHIPS]),
+        _check_decision(data, model, candidate),
     ]
-    as_is, turned, swapped = exchanged(given, candidate.folder, rows[:TURNED])
-    bands = Check(
-        "bands",
-        f"in reverse {turned:.4f}",
-        f"as they are {as_is:.4f}",
-        "better as they are",
-        not swapped,
-        f"it seems to exchange red and blue: on chips with their bands in the reverse order the packaged model reaches "
-        f"F2 {turned:.4f}, as they are {as_is:.4f}",
-    )
-    return [*seen, bands, _decision(given, model, candidate)]
-
-
-def _seen(given: TrainingData, candidate: ModelAnswers, rows: NDArray[np.intp], precision: str, jobs: int) -> Check:
-    """The folds are the measure in fewer bits too: these lose some of what was learnt by heart, which is no loss."""
-    model = bundle.load(candidate.folder, jobs=jobs, precision=precision)
-    parts = score_chips([given.paths[row] for row in rows], model, jobs=jobs)
-    tags = model.decide(np.concatenate([part.scores for part in parts]))
-    seen, blind = (score.per_chip(given.truth[rows], answers) for answers in (tags, candidate.tags[rows]))
-    worse = score.probability_below(seen - blind)
-    return Check(
-        f"packaged in {precision}",
-        f"folds {blind.mean():.4f}",
-        f"packaged {seen.mean():.4f}",
-        f"worse < {SURELY}",
-        worse < SURELY,
-        f"on chips that it learnt from the packaged model reaches F2 {seen.mean():.4f} in {precision}, but its folds, "
-        f"which had not seen them, {blind.mean():.4f}: it eats other bands or another scale, or they had",
-    )
-
-
-def _decision(given: TrainingData, model: Bundle, candidate: ModelAnswers) -> Check:
-    truth, scores = given.truth[candidate.blind], candidate.scores[candidate.blind]
-    theirs, packaged = (score.per_chip(truth, tags) for tags in (candidate.tags[candidate.blind], model.decide(scores)))
-    worse = score.probability_below(packaged - theirs)
-    return Check(
-        "decision",
-        f"folds {theirs.mean():.4f}",
-        f"packaged {packaged.mean():.4f}",
-        f"worse < {SURELY}",
-        worse < SURELY,
-        f"on the scores of its folds the packaged decision, which has seen them, reaches F2 {packaged.mean():.4f}, and "
-        f"theirs, which had not, {theirs.mean():.4f}: it is not the one that was fitted",
-    )
-
-
-def exchanged(given: TrainingData, folder: Path, rows: NDArray[np.intp]) -> tuple[float, float, bool]:
-    """A packaged model's F2 on chips as they are, and with their bands in the reverse order; whether this is better."""
-    model = bundle.load(folder)
-    pixels: ChipBatch = np.array([chips.load(given.paths[row], model.spec) for row in rows], model.spec.dtype)
-    as_is, turned = (
-        score.per_chip(
-            given.truth[rows], model.decide(model.scores([network(shown)[np.newaxis] for network in model.networks]))
-        )
-        for shown in (pixels, pixels[..., ::-1])
-    )
-    return float(as_is.mean()), float(turned.mean()), score.probability_below(as_is - turned) > SURELY
 
 
 def compare_models(
-    given: TrainingData, champion: ModelAnswers | None, candidate: ModelAnswers, limits: GateLimits
+    data: TrainingData, champion: ModelAnswers | None, candidate: ModelAnswers, limits: GateLimits
 ) -> list[Check]:
-    """A candidate against the champion or, without one, against the tags that most chips carry."""
-    truth = given.truth
-    checks = [_folds(truth, candidate)]
-    ours = score.per_chip(truth, candidate.tags)
+    """Compare a candidate with the current model or, if there is none, with giving every chip the frequent tags."""
+    folds = _check_folds(data.truth, candidate)
     if champion is None:
-        constant = np.tile(truth.mean(axis=0) > 0.2, (len(truth), 1))
-        base = score.per_chip(truth, constant)
-        gain = f"it reaches F2 {ours.mean():.4f}, and one answer for all chips {base.mean():.4f}"
-        sure = score.probability_below(base - ours) > SURELY
-        return [*checks, Check("F2", f"{base.mean():.4f}", f"{ours.mean():.4f}", "over one answer for all", sure, gain)]
-    base = score.per_chip(truth, champion.tags)
-    worse, gap = score.probability_below(ours - base), float((ours - base).mean())
-    checks.append(
-        Check(
-            "F2",
-            f"{base.mean():.4f}",
-            f"{ours.mean():.4f}",
-            f"-{limits.margin}, worse < {limits.worse}",
-            gap >= -limits.margin and worse < limits.worse,
-            f"its F2 is {gap:+.4f} from the champion's, and it is worse with a probability of {worse:.2f}",
-        )
-    )
+        return [folds, _compare_with_frequent_tags(data.truth, candidate)]
+
+    gain = score.per_chip(data.truth, candidate.tags) - score.per_chip(data.truth, champion.tags)
     return [
-        *checks,
-        _withheld(ours - base, candidate, limits),
-        *_recalls(given, champion, candidate, limits),
-        _rates(given, champion, candidate, limits),
-        *_costs(champion.folder, candidate.folder, limits),
+        folds,
+        _compare_f2(data.truth, champion, candidate, limits),
+        _compare_withheld(gain[~candidate.out_of_fold], limits),
+        *_compare_recalls(data, champion, candidate, limits),
+        _compare_rates(data, champion, candidate, limits),
+        *_compare_costs(champion.model.bundle, candidate.model.bundle, limits),
     ]
 
 
-def reasons(checks: Sequence[Check]) -> str:
-    """Why a candidate was rejected; empty if it was not."""
-    return "; ".join(check.why for check in checks if not check.passed)
+def _check_precision(data: TrainingData, candidate: ModelAnswers, rows: Rows, precision: str, jobs: int) -> Check:
+    """Compare the packaged model in one precision with the folds, which are the measure in fewer bits too.
 
-
-def table(checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """The checks as values for JSON."""
-    return [asdict(check) for check in checks]
-
-
-def _folds(truth: NDArray[np.bool_], judged: ModelAnswers) -> Check:
-    """Whether the packaged model does on withheld chips what its folds promise: leaked folds promise more."""
-    f2 = score.per_chip(truth, judged.tags)
-    promised, done = f2[judged.blind], f2[~judged.blind]
-    if min(len(promised), len(done)) < ENOUGH:
-        return Check("folds", "", "", f"{ENOUGH} chips withheld", True)
-    error = math.sqrt(promised.var() / len(promised) + done.var() / len(done))
+    Fewer bits lose some of what the packaged model memorised of its training chips; compared with itself in f32 it
+    would fail for that.
+    """
+    packaged = answers.packaged_f2(candidate.model.bundles[precision], data, rows, jobs=jobs)
+    folds = score.per_chip(data.truth[rows], candidate.tags[rows])
+    worse = score.probability_below(packaged - folds)
     return Check(
-        "folds",
-        f"promised {promised.mean():.4f}",
-        f"done {done.mean():.4f}",
-        f"{SURE * error:.4f} apart",
-        bool(promised.mean() - done.mean() <= SURE * error),
-        f"its folds promise F2 {promised.mean():.4f}, but on chips that it never saw the packaged model reaches "
-        f"{done.mean():.4f}",
+        f"packaged in {precision}",
+        f"folds {folds.mean():.4f}",
+        f"packaged {packaged.mean():.4f}",
+        f"worse < {CONFIDENCE}",
+        worse < CONFIDENCE,
+        f"on its training chips the packaged model reaches F2 {packaged.mean():.4f} in {precision}, but its folds "
+        f"reach {folds.mean():.4f} without training on them: the packaged model seems to get different bands or "
+        "scaling, or the folds leaked",
     )
 
 
-def _withheld(gaps: NDArray[np.float64], candidate: ModelAnswers, limits: GateLimits) -> Check:
-    """The packaged models on the same withheld chips: what went wrong after the folds shows here."""
-    some = gaps[~candidate.blind]
-    if len(some) < ENOUGH:
-        return Check("withheld", "", "", f"{ENOUGH} chips withheld", True)
-    worse = score.probability_below(some, -limits.margin)
+def _check_band_order(data: TrainingData, model: Bundle, rows: Rows) -> Check:
+    as_is, in_reverse = answers.reversed_bands_f2(model, data, rows)
+    exchanged = score.probability_below(as_is - in_reverse) > CONFIDENCE
+    return Check(
+        "bands",
+        f"in reverse {in_reverse.mean():.4f}",
+        f"as they are {as_is.mean():.4f}",
+        "better as they are",
+        not exchanged,
+        f"it seems to exchange red and blue: the packaged model reaches F2 {in_reverse.mean():.4f} on chips with their "
+        f"bands reversed, but {as_is.mean():.4f} on the chips as they are",
+    )
+
+
+def _check_decision(data: TrainingData, model: Bundle, candidate: ModelAnswers) -> Check:
+    rows = candidate.out_of_fold
+    truth = data.truth[rows]
+    folds = score.per_chip(truth, candidate.tags[rows])
+    packaged = score.per_chip(truth, model.decide(candidate.scores[rows]))
+    worse = score.probability_below(packaged - folds)
+    return Check(
+        "decision",
+        f"folds {folds.mean():.4f}",
+        f"packaged {packaged.mean():.4f}",
+        f"worse < {CONFIDENCE}",
+        worse < CONFIDENCE,
+        f"on the out-of-fold scores the packaged decision, fitted on them, reaches F2 {packaged.mean():.4f}, but the "
+        f"folds' decisions, fitted without them, {folds.mean():.4f}: it is not the decision that was fitted",
+    )
+
+
+def _check_folds(truth: Tags, candidate: ModelAnswers) -> Check:
+    """Check that the packaged model is as good on withheld chips as its folds are: leaked folds are better."""
+    f2 = score.per_chip(truth, candidate.tags)
+    folds, withheld = f2[candidate.out_of_fold], f2[~candidate.out_of_fold]
+    if min(len(folds), len(withheld)) < MIN_WITHHELD_CHIPS:
+        return Check("folds", "", "", f"{MIN_WITHHELD_CHIPS} chips withheld", True)
+    limit = STANDARD_ERRORS * math.sqrt(folds.var() / len(folds) + withheld.var() / len(withheld))
+    return Check(
+        "folds",
+        f"out of fold {folds.mean():.4f}",
+        f"withheld {withheld.mean():.4f}",
+        f"{limit:.4f} apart",
+        bool(folds.mean() - withheld.mean() <= limit),
+        f"its F2 out of fold is {folds.mean():.4f}, but on {len(withheld)} withheld chips the packaged model reaches "
+        f"{withheld.mean():.4f} (limit {limit:.4f} less): the folds leaked, or the packaged model is wrong",
+    )
+
+
+def _compare_with_frequent_tags(truth: Tags, candidate: ModelAnswers) -> Check:
+    frequent = np.tile(truth.mean(axis=0) > FREQUENT_TAG_RATE, (len(truth), 1))
+    ours, base = score.per_chip(truth, candidate.tags), score.per_chip(truth, frequent)
+    return Check(
+        "F2",
+        f"{base.mean():.4f}",
+        f"{ours.mean():.4f}",
+        "over the same tags for all",
+        score.probability_below(base - ours) > CONFIDENCE,
+        f"its F2 of {ours.mean():.4f} is not clearly above {base.mean():.4f}, that of the same tags for all chips",
+    )
+
+
+def _compare_f2(truth: Tags, champion: ModelAnswers, candidate: ModelAnswers, limits: GateLimits) -> Check:
+    """Apply the job's `margin` and `worse`."""
+    base, ours = score.per_chip(truth, champion.tags), score.per_chip(truth, candidate.tags)
+    worse, gap = score.probability_below(ours - base), float((ours - base).mean())
+    return Check(
+        "F2",
+        f"{base.mean():.4f}",
+        f"{ours.mean():.4f}",
+        f"-{limits.margin}, worse < {limits.worse}",
+        gap >= -limits.margin and worse < limits.worse,
+        f"its F2 differs by {gap:+.4f} from the current model's (margin -{limits.margin}), and it is worse with a "
+        f"probability of {worse:.2f} (limit {limits.worse})",
+    )
+
+
+def _compare_withheld(gain: Floats, limits: GateLimits) -> Check:
+    """Compare the packaged models on the withheld chips: a mistake made after the folds shows there."""
+    if len(gain) < MIN_WITHHELD_CHIPS:
+        return Check("withheld", "", "", f"{MIN_WITHHELD_CHIPS} chips withheld", True)
+    worse = score.probability_below(gain, -limits.margin)
     return Check(
         "withheld",
         "",
-        f"{some.mean():+.4f}",
-        f"worse < {SURELY}",
-        worse < SURELY,
-        f"on {len(some)} chips that no model ever saw, its F2 as packaged is {some.mean():+.4f} from the champion's",
+        f"{gain.mean():+.4f}",
+        f"worse < {CONFIDENCE}",
+        worse < CONFIDENCE,
+        f"on {len(gain)} chips that no model was trained on, its F2 as packaged differs by {gain.mean():+.4f} from the "
+        "current model's",
     )
 
 
-def _recalls(given: TrainingData, champion: ModelAnswers, candidate: ModelAnswers, limits: GateLimits) -> list[Check]:
-    drops, sure = score.recall_drops(given.truth, champion.tags, candidate.tags)
-    before, after = (score.per_label(given.truth, judged.tags).recall for judged in (champion, candidate))
-    worst = int(np.argmax(drops))
-    lost = [place for place in range(len(drops)) if drops[place] > limits.recall and sure[place] > 0]
-    shown = lost or [worst]
+def _compare_recalls(
+    data: TrainingData, champion: ModelAnswers, candidate: ModelAnswers, limits: GateLimits
+) -> list[Check]:
+    """Return a failed check for each tag whose recall fell too far, or else a passed one for the worst tag."""
+    drops, certain_drops = score.recall_drops(data.truth, champion.tags, candidate.tags)
+    before, after = (score.per_label(data.truth, model.tags).recall for model in (champion, candidate))
+    failed = [column for column in range(len(drops)) if drops[column] > limits.recall and certain_drops[column] > 0]
     return [
         Check(
-            f"recall of {given.space.names[place]}",
-            f"{before[place]:.3f}",
-            f"{after[place]:.3f}",
+            f"recall of {data.space.names[column]}",
+            f"{before[column]:.3f}",
+            f"{after[column]:.3f}",
             f"-{limits.recall}",
-            not lost,
-            f"the recall of {given.space.names[place]} falls from {before[place]:.3f} to {after[place]:.3f}",
+            not failed,
+            f"the recall of {data.space.names[column]} falls from {before[column]:.3f} to {after[column]:.3f}",
         )
-        for place in shown
+        for column in failed or [int(np.argmax(drops))]
     ]
 
 
-def _rates(given: TrainingData, champion: ModelAnswers, candidate: ModelAnswers, limits: GateLimits) -> Check:
-    index = shift.stability_index(champion.tags, candidate.tags)
-    worst = int(np.argmax(index))
-    before, after = (judged.tags[:, worst].mean() for judged in (champion, candidate))
-    name = given.space.names[worst]
+def _compare_rates(data: TrainingData, champion: ModelAnswers, candidate: ModelAnswers, limits: GateLimits) -> Check:
+    """Check the tag whose rate moved most."""
+    indices = shift.stability_index(champion.tags, candidate.tags)
+    worst = int(np.argmax(indices))
+    before, after = (model.tags[:, worst].mean() for model in (champion, candidate))
+    name = data.space.names[worst]
     return Check(
         f"rate of {name}",
         f"{before:.3f}",
         f"{after:.3f}",
         f"index {limits.stability}",
-        bool(index[worst] <= limits.stability),
-        f"it gives {name} to {after:.1%} of the chips, the champion to {before:.1%} (index {index[worst]:.2f})",
+        bool(indices[worst] <= limits.stability),
+        f"it gives {name} to {after:.1%} of the chips, the current model to {before:.1%} (stability index "
+        f"{indices[worst]:.2f}, limit {limits.stability})",
     )
 
 
-def _costs(champion: Path, candidate: Path, limits: GateLimits) -> list[Check]:
-    members = [(folder / "members").rglob("*") for folder in (champion, candidate)]  # the rest grows with the data
-    sizes = [sum(path.stat().st_size for path in held if path.is_file()) for held in members]
-    models = [bundle.load(folder) for folder in (champion, candidate)]
-    for _ in range(TRIES):  # something else may run beside it; what is really slower is so each time
-        times = np.array([[_milliseconds(model) for model in models] for _ in range(TIMED)])
-        ratio = float(np.median(times[:, 1] / times[:, 0]))
-        if ratio <= limits.growth:
-            break
-    usual = float(times[:, 0].min())
-    pairs = (("size", [size / 2**20 for size in sizes], "MiB"), ("time a chip", [usual, ratio * usual], "ms"))
+def _compare_costs(champion: Bundle, candidate: Bundle, limits: GateLimits) -> list[Check]:
+    sizes = [_members_mib(model.folder) for model in (champion, candidate)]
+    usual, ratio = _time_models(champion, candidate, limits.growth)
+    costs = (("size", sizes, "MiB"), ("time a chip", [usual, ratio * usual], "ms"))
     return [
         Check(
             name,
@@ -320,10 +264,25 @@ def _costs(champion: Path, candidate: Path, limits: GateLimits) -> list[Check]:
             f"{after:.2f} {unit}",
             f"x {limits.growth}",
             after <= limits.growth * before,
-            f"its {name} is {after:.2f} {unit}, {after / before:.2f} times the champion's",
+            f"its {name} is {after:.2f} {unit}, {after / before:.2f} times the current model's (limit {limits.growth})",
         )
-        for name, (before, after), unit in pairs
+        for name, (before, after), unit in costs
     ]
+
+
+def _members_mib(folder: Path) -> float:
+    """Return the size of a bundle's members; its other files grow with the data."""
+    return sum(path.stat().st_size for path in (folder / "members").rglob("*") if path.is_file()) / 2**20
+
+
+def _time_models(champion: Bundle, candidate: Bundle, growth: float) -> tuple[float, float]:
+    """Return the champion's milliseconds a chip, and the candidate's time as a multiple of it."""
+    for _ in range(TIMING_ATTEMPTS):
+        times = np.array([[_milliseconds(model) for model in (champion, candidate)] for _ in range(TIMED_BATCHES)])
+        ratio = float(np.median(times[:, 1] / times[:, 0]))
+        if ratio <= growth:
+            break
+    return float(times[:, 0].min()), ratio
 
 
 def _milliseconds(model: Bundle) -> float:

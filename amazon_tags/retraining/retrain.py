@@ -1,319 +1,289 @@
-"""What `amazon_tags retrain` does: labelled chips in, a model that is better than the champion in its place, or none.
+"""One run of a retraining job: check the data, train a candidate, compare it with the current model, promote it or not.
 
-A run is a folder of the job's `runs`, named by its number. A run that was killed is gone on with by the next one, if
-that would do the same; it ends with its row in the ledger.
+A run is a folder of the job's `runs`, named by its number; it ends with its row in the ledger. If a run was killed, the
+next one resumes it, provided that data and settings are still the same.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, folders, locks
-from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, registry, training_record
-from amazon_tags.model.bundle import BundleError
+from amazon_tags.model.bundle import BundleError, Verified
 from amazon_tags.model.recipe import recipe_to_json
 from amazon_tags.model.registry import RegistryError
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line
 from amazon_tags.prediction.predict import TaggedChips
-from amazon_tags.retraining import data_checks, job_data, ledger, model_checks
-from amazon_tags.retraining.data_checks import Marks
+from amazon_tags.retraining import answers, checks, data_checks, job_data, ledger, model_checks, run_folder
+from amazon_tags.retraining.answers import ModelAnswers
+from amazon_tags.retraining.data_checks import ChipDigests
 from amazon_tags.retraining.job import Job, read_job
-from amazon_tags.retraining.job_data import JobData
 from amazon_tags.retraining.ledger import LedgerEntry
-from amazon_tags.retraining.model_checks import Check, ModelAnswers
-from amazon_tags.tables import labels
+from amazon_tags.retraining.result import Outcome, RetrainingResult, RunRecord
+from amazon_tags.retraining.run_folder import Run
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from amazon_tags.training.train import TrainOptions, check_recipe, train_on
 from ensemble.decisions.decision import expected_f
 from ensemble.metrics import score
 from features.images import listing
 
-PASSED = "passed.bin"  # marks of the data that last passed its checks
-RECORD = "run.json"  # the last file of a run's folder, with its result
-MARK = "fingerprint"  # the file of a run's folder that tells what it works on
+PASSED = "passed.bin"  # in `runs`: digests of the data that last passed its checks
 
 
-@dataclass
-class _Run:
-    """What is known of a run so far; `result` is what it prints."""
-
-    folder: Path
-    number: int
-    fingerprint: str
-    started: str
-    checks: list[Check] = field(default_factory=list)
-    champion: str | None = None
-    candidate: str | None = None
-    f2: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """What the registry's log calls it."""
-        return f"run {self.number}"
-
-
-def retrain(path: Path) -> dict[str, Any]:
-    """Do a job once.
-
-    Returns:
-        What happened: `outcome` is `promoted`, `rejected` or `no_change`; with `why`, and what was compared.
+def retrain(path: Path) -> RetrainingResult:
+    """Run the job of a TOML file once, and return what happened.
 
     Raises:
-        BlockingIOError: another run of the job is going on.
-        ValueError: the job, its tables or its chips cannot be used.
+        BlockingIOError: another run of the job has not ended yet.
+        BundleError: the current model is damaged.
+        ValueError: the job, its tables, its chips or its registry cannot be used.
     """
-    asked = read_job(path)
-    check_recipe(asked.recipe, asked.weights)
-    if asked.settings.tracking and find_spec("mlflow") is None:
+    job = read_job(path)
+    check_recipe(job.recipe, job.weights)
+    if job.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
-    asked.runs.mkdir(parents=True, exist_ok=True)
-    registry.make_registry(asked.registry)
-    with locks.hold_lock(asked.runs / "lock"):
-        return _once(asked)
+    job.runs.mkdir(parents=True, exist_ok=True)
+    registry.make_registry(job.registry)
+    with locks.hold_lock(job.runs / "lock"):
+        return _run_once(job)
 
 
-def _once(asked: Job) -> dict[str, Any]:
-    folders.sweep(asked.runs)
-    last = ledger.last(asked.runs)
-    if last and last.outcome == "promoted":  # and perhaps killed before it was tidy
-        _tidy(asked, asked.runs / f"{last.number:04}")
-    taken = job_data.gather(asked)
-    mark = _fingerprint(asked, taken)
-    current = _current(asked)
-    if last and current is None and (last.champion or last.outcome == "promoted"):
-        raise RegistryError(
-            f"{asked.registry} has no current model, but by the ledger {last.candidate or last.champion} was; mount or "
-            f"restore it, or promote one: amazon_tags models promote {asked.registry} NAME|BUNDLE. To begin anew, name "
-            "another folder for runs."
-        )
-    stands = last and (last.outcome == "promoted" or current == last.champion)
-    if last and stands and last.fingerprint == mark:
-        if current:
-            _verify(asked, current)
-        why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
-        return {"outcome": "no_change", "run": last.number, "why": why, "model": current}
-    if last:  # rejected: its candidate was there to be looked at until something new came
-        _forget(asked.runs / f"{last.number:04}")
-    begun = _begin(asked, mark, last.number + 1 if last else 1)
-    with progress.copied_to(begun.folder / "log.txt"):
-        progress.say(f"run {begun.number}: {taken.told['chips']} labelled chips, {taken.told['withheld']} withheld")
-        atomic.write_json(begun.folder / "data.json", taken.told)
-        result = _decide(asked, taken, begun)
-        progress.say(f"run {begun.number}: {result['outcome']}{': ' * bool(result['why'])}{result['why']}")
+def _run_once(job: Job) -> RetrainingResult:
+    """Return the earlier result if nothing changed, otherwise start or resume a run."""
+    folders.sweep(job.runs)
+    last = ledger.last(job.runs)
+    if last and last.outcome == "promoted":  # perhaps killed before it had cleaned up
+        _clean_up(job, run_folder.path_of(job, last.number))
+
+    data = job_data.gather(job)
+    fingerprint = run_folder.fingerprint_of(job, data)
+    current = registry.pointers(job.registry).current
+    _refuse_lost_registry(job, last, current)
+    if last and last.fingerprint == fingerprint and _still_holds(last, current):
+        return _no_change(job, last, current)
+
+    if last:  # a rejected candidate stays until a new run starts
+        run_folder.remove_candidate(run_folder.path_of(job, last.number))
+    run = run_folder.start_or_resume(job, data, fingerprint, last.number + 1 if last else 1)
+    with progress.copied_to(run.folder / "log.txt"):
+        progress.say(f"{run.name}: {data.summary.chips} labelled chips, {data.summary.withheld} withheld")
+        atomic.write_json(run.folder / "data.json", data.summary.to_json())
+        result = _decide(run)
+        progress.say(f"{run.name}: {result.outcome}{': ' * bool(result.why)}{result.why}")
     return result
 
 
-def _decide(asked: Job, taken: JobData, begun: _Run) -> dict[str, Any]:
-    out = begun.folder / "candidate"
-    if _left(out):
-        begun.candidate = registry.model_name(out)
-        for move in registry.pointers(asked.registry).log:
-            if (move.after, move.why) == (begun.candidate, begun.name):  # killed after its promotion
-                begun.champion = move.before
-                return _end(asked, taken, begun, "promoted", "")
-    begun.champion = _current(asked)
-    champion = None
-    begun.checks = data_checks.check_rules(taken)
-    if begun.champion:
-        folder = asked.registry / begun.champion
-        _verify(asked, begun.champion)
-        champion, known = (
-            model_checks.answer_chips(folder, taken.given, asked.threads),
-            training_record.read_required(folder),
+def _refuse_lost_registry(job: Job, last: LedgerEntry | None, current: str | None) -> None:
+    """Refuse a registry without a current model if the ledger says that there was one: it may not be mounted."""
+    if last and current is None and (last.champion or last.outcome == "promoted"):
+        raise RegistryError(
+            f"{job.registry} has no current model, but by the ledger {last.candidate or last.champion} was; mount or "
+            f"restore it, or promote one: amazon_tags models promote {job.registry} NAME|BUNDLE. To start without it, "
+            "name another folder for runs."
         )
-        begun.checks += data_checks.check_new_chips(taken, champion, known, _passed(asked), asked.gate)
-        _watch(asked, taken, begun, champion, known)
-        begun.f2["champion"] = score.f2(taken.given.truth, champion.tags)
-    why = model_checks.reasons(begun.checks)
-    if why:
-        return _end(asked, taken, begun, "rejected", f"the data: {why}")
-    atomic.write_bytes(asked.runs / PASSED, data_checks.marks(taken.given).tobytes())
-    trained = taken.training()
-    if not out.exists():
-        options = TrainOptions(asked.weights, asked.settings.views, asked.threads, asked.runs / "bank")
-        train_on(trained, out, recipe=asked.recipe, options=options)
-    _refuse_changed(asked, taken, out)
-    begun.candidate = registry.model_name(out)
-    begun.checks += model_checks.check_bundle(out, trained)
-    if not model_checks.reasons(begun.checks):
-        candidate = model_checks.answer_chips(out, taken.given, asked.threads)
-        begun.f2["candidate"] = score.f2(taken.given.truth, candidate.tags)
-        begun.checks += model_checks.check_packaged(taken.given, candidate, asked.threads)
-        begun.checks += model_checks.compare_models(taken.given, champion, candidate, asked.gate)
-    why = model_checks.reasons(begun.checks)
-    if why:
-        return _end(asked, taken, begun, "rejected", f"the candidate: {why}")
-    name = registry.add(asked.registry, out)
-    registry.promote(asked.registry, name, why=begun.name, over=begun.champion)
-    return _end(asked, taken, begun, "promoted", "")
 
 
-def _left(out: Path) -> bool:
-    """Whether a killed run of the same number left a candidate that is whole; a damaged one is removed."""
-    if not out.exists():
+def _still_holds(last: LedgerEntry, current: str | None) -> bool:
+    """Return whether a run on the same data would end as before: a rejection holds against the same champion only."""
+    return last.outcome == "promoted" or current == last.champion
+
+
+def _no_change(job: Job, last: LedgerEntry, current: str | None) -> RetrainingResult:
+    if current:
+        _open_champion(job, current)
+    why = f"chips, labels and settings are those of run {last.number}, which was {last.outcome}"
+    return RetrainingResult("no_change", last.number, why, current)
+
+
+def _decide(run: Run) -> RetrainingResult:
+    """Check the data, train, check the candidate, and promote it if nothing failed."""
+    if _has_sound_candidate(run) and _was_promoted(run):
+        return _finish(run, "promoted")
+
+    champion = _check_data(run)
+    if why := checks.reasons(run.checks):
+        return _finish(run, "rejected", f"the data: {why}")
+    atomic.write_bytes(run.job.runs / PASSED, data_checks.digest_chips(run.data.data).tobytes())
+
+    _train_candidate(run)
+    _check_candidate(run, champion)
+    if why := checks.reasons(run.checks):
+        return _finish(run, "rejected", f"the candidate: {why}")
+
+    _promote(run)
+    return _finish(run, "promoted")
+
+
+def _has_sound_candidate(run: Run) -> bool:
+    """Return whether a killed run of the same number left a sound candidate; remove a damaged one."""
+    if not run.candidate_folder.exists():
         return False
     try:
-        bundle.verify(out)
+        bundle.verify(run.candidate_folder)
     except BundleError as error:
-        progress.say(f"the candidate that a killed run left is made anew: {error}")
-        folders.remove_folder(out)
+        progress.say(f"the candidate that a killed run left is damaged and will be trained again: {error}")
+        folders.remove_folder(run.candidate_folder)
         return False
     return True
 
 
-def _refuse_changed(asked: Job, taken: JobData, out: Path) -> None:
-    """Chips were told apart by their content when the run began: what was made of other content since is removed."""
-    try:
-        refuse_changed_chips(dict(zip(taken.given.paths, taken.given.hashes, strict=True)), jobs=asked.threads)
-    except ValueError:
-        folders.remove_folder(out)
-        raise
+def _was_promoted(run: Run) -> bool:
+    """Return whether the run was killed after its promotion; it may have been rolled back since."""
+    run.candidate = registry.model_name(run.candidate_folder)
+    for move in registry.pointers(run.job.registry).log:
+        if (move.after, move.why) == (run.candidate, run.name):
+            run.champion = move.before
+            return True
+    return False
 
 
-def _verify(asked: Job, name: str) -> None:
+def _check_data(run: Run) -> ModelAnswers | None:
+    """Check the labelled chips, by the answers of the current model if there is one; return these answers."""
+    job, data = run.job, run.data
+    run.checks = data_checks.check_rules(data)
+    run.champion = registry.pointers(job.registry).current
+    if run.champion is None:
+        return None
+
+    model = _open_champion(job, run.champion)
+    champion = answers.answer_chips(model, data.data, job.threads)
+    record = training_record.read_required(model.bundle.folder)
+    run.checks += data_checks.check_new_chips(data, champion, record, _passed_digests(job), job.gate)
+    _monitor(run, champion, record)
+    run.f2["champion"] = score.f2(data.data.truth, champion.tags)
+    return champion
+
+
+def _open_champion(job: Job, name: str) -> Verified:
     try:
-        registry.verify(asked.registry / name)
+        return registry.verify(job.registry / name, jobs=job.threads)
     except BundleError as error:
         raise BundleError(
-            f"the current model cannot be used: {error} Or promote another one, or a sound copy: "
-            f"amazon_tags models promote {asked.registry} NAME|BUNDLE"
+            f"the current model cannot be used: {error} Or promote another model, or a sound copy of this one: "
+            f"amazon_tags models promote {job.registry} NAME|BUNDLE"
         ) from error
 
 
-def _passed(asked: Job) -> Marks:
-    path = asked.runs / PASSED
+def _passed_digests(job: Job) -> ChipDigests:
+    """Return the digests of the data that last passed; a damaged file counts as fewer digests."""
+    path = job.runs / PASSED
     content = path.read_bytes() if path.exists() else b""
     return np.frombuffer(content[: len(content) // 8 * 8], np.uint64)
 
 
-def _watch(asked: Job, taken: JobData, begun: _Run, champion: ModelAnswers, known: TrainingRecord) -> None:
-    """Log, once a run, what the champion sees on the chips that it did not learn from, as `predict --monitor` would."""
-    new, told = np.flatnonzero(~champion.blind), begun.folder / "monitor.json"
-    if not len(new) or told.exists():
+def _monitor(run: Run, champion: ModelAnswers, record: TrainingRecord) -> None:
+    """Log, once a run, the current model's answers to chips that it was not trained on, as `predict --monitor` does."""
+    new, path = np.flatnonzero(~champion.out_of_fold), run.folder / "monitor.json"
+    if not len(new) or path.exists():
         return
-    model, seen = bundle.load(champion.folder), RunStatistics()
+    model, statistics = champion.model.bundle, RunStatistics()
+    names = [listing.name(run.data.data.paths[row]) for row in new]
     scores, tags = champion.scores[new], champion.tags[new]
-    worth = expected_f(model.decision, scores, tags)
-    names = [listing.name(taken.given.paths[row]) for row in new]
-    seen.add(TaggedChips(names, names, scores, tags, worth, [None] * len(new), champion.band_statistics[new]))
-    line = monitor_line(seen, model, known)
-    append_line(asked.runs / "monitor.jsonl", line)
-    atomic.write_json(told, line.to_json())
+    expected = expected_f(model.decision, scores, tags)
+    no_errors: list[str | None] = [None] * len(new)
+    statistics.add(TaggedChips(names, names, scores, tags, expected, no_errors, champion.band_statistics[new]))
+    line = monitor_line(statistics, model, record)
+    append_line(run.job.runs / "monitor.jsonl", line)
+    atomic.write_json(path, line.to_json())
 
 
-def _end(asked: Job, taken: JobData, begun: _Run, outcome: str, why: str) -> dict[str, Any]:
-    """Write the run's record, and last of all its row in the ledger; then the registry is cleaned."""
-    result = {
-        "outcome": outcome,
-        "run": begun.number,
-        "why": why,
-        "model": _current(asked),
-        "champion": begun.champion,
-        "candidate": begun.candidate,
-        "f2": begun.f2,
-        "chips": taken.told["chips"],
-    }
-    atomic.write_json(begun.folder / "gate.json", model_checks.table(begun.checks))
-    told = {
-        **result,
-        "fingerprint": begun.fingerprint,
-        "recipe": recipe_to_json(asked.recipe),
-        "started": begun.started,
-    }
-    atomic.write_json(begun.folder / RECORD, told)
-    if asked.settings.tracking:
-        _track(asked, told, begun.folder)
-    entry = LedgerEntry(
-        begun.number,
-        begun.started,
-        _now(),
-        begun.fingerprint,
+def _train_candidate(run: Run) -> None:
+    """Train on the chips that are not withheld, unless a killed run has; refuse chips that changed meanwhile."""
+    job, data = run.job, run.data.data
+    if not run.candidate_folder.exists():
+        options = TrainOptions(job.weights, job.settings.views, job.threads, job.runs / "bank")
+        train_on(run.data.training(), run.candidate_folder, recipe=job.recipe, options=options)
+    try:
+        refuse_changed_chips(dict(zip(data.paths, data.hashes, strict=True)), jobs=job.threads)
+    except ValueError:
+        folders.remove_folder(run.candidate_folder)
+        raise
+    run.candidate = registry.model_name(run.candidate_folder)
+
+
+def _check_candidate(run: Run, champion: ModelAnswers | None) -> None:
+    """Check the candidate alone and, if it is sound, against the current model."""
+    job, data = run.job, run.data.data
+    failures, model = model_checks.check_bundle(run.candidate_folder, run.data.training(), jobs=job.threads)
+    run.checks += failures
+    if model is None or checks.reasons(run.checks):
+        return
+    candidate = answers.answer_chips(model, data, job.threads)
+    run.f2["candidate"] = score.f2(data.truth, candidate.tags)
+    run.checks += model_checks.check_packaged(data, candidate, job.threads)
+    run.checks += model_checks.compare_models(data, champion, candidate, job.gate)
+
+
+def _promote(run: Run) -> None:
+    """Copy the candidate, which `_check_candidate` has verified, into the registry, and make it the current model."""
+    name = registry.add(run.job.registry, run.candidate_folder, verified=True)
+    registry.promote(run.job.registry, name, why=run.name, over=run.champion, verified=True)
+
+
+def _finish(run: Run, outcome: Outcome, why: str = "") -> RetrainingResult:
+    """Write the run's records and last of all its row in the ledger; then clean up."""
+    job = run.job
+    result = RetrainingResult(
         outcome,
+        run.number,
         why,
-        begun.champion,
-        begun.candidate,
-        begun.f2.get("champion"),
-        begun.f2.get("candidate"),
-        taken.told["chips"],
+        model=registry.pointers(job.registry).current,
+        champion=run.champion,
+        candidate=run.candidate,
+        f2=run.f2,
+        chips=run.data.summary.chips,
     )
-    ledger.write(asked.runs, entry)
+    record = RunRecord(result, run.fingerprint, recipe_to_json(job.recipe), run.started)
+    atomic.write_json(run.folder / "gate.json", checks.table(run.checks))
+    atomic.write_json(run.folder / run_folder.RECORD, record.to_json())
+    if job.settings.tracking:
+        _track(job, record, run.folder)
+
+    ledger.write(job.runs, _ledger_entry(run, result))
     if outcome == "promoted":
-        _tidy(asked, begun.folder)
+        _clean_up(job, run.folder)
     return result
 
 
-def _tidy(asked: Job, folder: Path) -> None:
-    """Remove the candidate of a promoted run, which the registry has, and models that are one too many."""
-    _forget(folder)
-    folders.sweep(folder)
-    try:
-        gone = registry.clean(asked.registry, asked.settings.keep)
-    except OSError as error:  # busy, or another user's: the run has done what it should
-        progress.say(f"WARNING: {asked.registry} was not cleaned: {error}")
-        return
-    for name in gone:
-        progress.say(f"{name} is removed from {asked.registry}: {asked.settings.keep} are kept")
+def _ledger_entry(run: Run, result: RetrainingResult) -> LedgerEntry:
+    return LedgerEntry(
+        run.number,
+        run.started,
+        run_folder.now(),
+        run.fingerprint,
+        result.outcome,
+        result.why,
+        run.champion,
+        run.candidate,
+        run.f2.get("champion"),
+        run.f2.get("candidate"),
+        result.chips,
+    )
 
 
-def _forget(folder: Path) -> None:
-    for name in ("candidate", "candidate.work"):
-        if (folder / name).exists():
-            folders.remove_folder(folder / name)
-
-
-def _track(asked: Job, told: dict[str, Any], folder: Path) -> None:
-    """Copy the run to MLflow; where that fails, the run is none the worse."""
+def _track(job: Job, record: RunRecord, folder: Path) -> None:
+    """Copy the run to MLflow; if that fails, warn and keep the run."""
     from amazon_tags.retraining import tracking  # noqa: PLC0415  an extra, and seconds of imports
     from amazon_tags.retraining.tracking import TrackingError  # noqa: PLC0415
 
     try:
-        tracking.write(asked.settings.tracking, asked.runs, told, folder)
+        tracking.write(job.settings.tracking, job.runs, record, folder)
     except TrackingError as error:
-        progress.say(f"WARNING: {error}; the ledger has the run")
+        progress.say(f"WARNING: {error}; the run is in the ledger")
 
 
-def _begin(asked: Job, mark: str, number: int) -> _Run:
-    """A new run, or the one of that number that was killed; what a killed run of other data left is removed."""
-    folder = asked.runs / f"{number:04}"
-    if folder.exists() and (not (folder / MARK).exists() or (folder / MARK).read_text() != mark):
-        if not (folder / MARK).exists():
-            raise ValueError(f"{folder} is no run of a job; move it away, or name another folder for runs.")
-        if (folder / RECORD).exists():  # it came to its end: the ledger that knew it is gone, or was killed over it
-            return _begin(asked, mark, number + 1)
-        folders.remove_folder(folder)
-    if not folder.exists():
-        with folders.atomic_folder(folder) as part:
-            atomic.write_text(part / MARK, mark)
-    else:
-        folders.sweep(folder)
-        progress.say(f"run {number}: going on where it was stopped")
-    return _Run(folder, number, mark, _now())
-
-
-def _fingerprint(asked: Job, taken: JobData) -> str:
-    values = [
-        taken.given.fingerprint,
-        recipe_to_json(asked.recipe),
-        {name: sha256(path) for name, path in sorted(asked.weights.items())},
-        [labels.to_json(asked.space), asked.settings.views, asked.settings.holdout, asdict(asked.gate)],
-        version("amazon-tags"),
-    ]
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
-
-
-def _current(asked: Job) -> str | None:
-    return registry.pointers(asked.registry).current
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _clean_up(job: Job, folder: Path) -> None:
+    """Remove the candidate of a promoted run, which the registry has, and the oldest models beyond `keep`."""
+    run_folder.remove_candidate(folder)
+    folders.sweep(folder)
+    try:
+        removed = registry.clean(job.registry, job.settings.keep)
+    except OSError as error:  # locked, or another user's; the promotion stands
+        progress.say(f"WARNING: old models were not removed from {job.registry}: {error}")
+        return
+    for name in removed:
+        progress.say(f"model {name} was removed from {job.registry}; the newest {job.settings.keep} stay")

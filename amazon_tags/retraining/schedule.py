@@ -1,7 +1,7 @@
-"""Units that run a job by themselves: of systemd, of cron, of Kubernetes. Each is valid as it stands.
+"""Units that run a job on a schedule, for systemd, cron and Kubernetes.
 
-A second run that starts while one goes on leaves with 75 at once, whoever started it: so none of these needs a lock of
-its own.
+None of them needs a lock of its own: `amazon_tags retrain` ends with exit code 75 at once while another run of the job
+works.
 """
 
 import json
@@ -16,10 +16,10 @@ from amazon_tags.retraining.job import read_job
 
 KINDS = ("systemd", "cron", "k8s")
 TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
-LONGEST = 52  # characters of a CronJob's name
+MAX_NAME_CHARACTERS = 52  # Kubernetes' limit for the name of a CronJob
 
 SYSTEMD = Template("""\
-# $name.service and $name.timer. Write each part to /etc/systemd/system, or to ~/.config/systemd/user, and then:
+# $name.service and $name.timer. Save each part in /etc/systemd/system, or in ~/.config/systemd/user, then run:
 #   systemctl enable --now $name.timer
 # --- $name.service
 [Unit]
@@ -29,7 +29,7 @@ Description=Retrain the chip tagger of $title
 Type=oneshot
 WorkingDirectory=$unit_home
 ExecStart=$unit_command
-# 20: the candidate was rejected; 75: another run goes on. Neither is a failure of the job.
+# 20: the data or the candidate were rejected; 75: another run works. Neither is a failure of the job.
 SuccessExitStatus=20 75
 TimeoutStartSec=12h
 Nice=10
@@ -52,13 +52,13 @@ WantedBy=timers.target
 """)
 
 CRON = Template("""\
-# A line of `crontab -e`; the log grows, so let logrotate look after it.
+# A line for `crontab -e`; the log grows, so rotate it, for example with logrotate.
 $minute $hour * * * cd $home && $command >> $log 2>&1
 """)
 
 K8S = Template("""\
-# kubectl apply -f FILE. Put the name of your image with amazon_tags and its train extra in place of IMAGE, and that of
-# the volume claim that holds the job's folder in place of CLAIM.
+# kubectl apply -f FILE. Replace IMAGE by your image with amazon_tags and its train extra, and CLAIM by the volume claim
+# that holds the job's folder.
 apiVersion: batch/v1
 kind: CronJob
 metadata:
@@ -93,26 +93,26 @@ spec:
 
 
 def schedule_unit(path: Path, kind: str, *, at: str = "03:00") -> str:
-    """The text of a unit that runs the job of a file every day.
+    """Return the text of a unit that runs the job of a file every day.
 
     Args:
-        path: the job's file, which is read first: what cannot run is not scheduled.
+        path: the job's file; it is read first, since a job that cannot run should not be scheduled.
         kind: one of `KINDS`.
-        at: HH:MM, in the time zone of whoever runs it.
+        at: HH:MM, in the scheduler's time zone.
 
     Raises:
-        ValueError: a time that is none, or a job that cannot be used.
+        ValueError: `at` is not a time, or the job cannot be used.
     """
     read_job(path)
     time = TIME.fullmatch(at)
     if time is None:
-        raise ValueError(f"{at!r} is no time of a day; write it as 03:00.")
+        raise ValueError(f"{at!r} is not a time of day; write it like 03:00.")
     config = path.resolve()
-    words = [os.path.abspath(sys.executable), "-m", "amazon_tags", "retrain", str(config)]  # noqa: PTH100  keeps links
+    words = [os.path.abspath(sys.executable), "-m", "amazon_tags", "retrain", str(config)]  # noqa: PTH100  keeps symlinks
     if any(not character.isprintable() for character in str(config)):
-        raise ValueError(f"{str(config)!r} has characters that no unit can hold; rename it.")
+        raise ValueError(f"{str(config)!r} has characters that a unit cannot contain; rename it.")
     title = re.sub("[^a-z0-9]+", "-", f"{config.parent.name}-{config.stem}".lower()).strip("-")
-    name = f"retrain-{title}"[:LONGEST].strip("-")
+    name = f"retrain-{title}"[:MAX_NAME_CHARACTERS].strip("-")
     values = {
         "name": name,
         "title": _systemd(config.parent.name),
@@ -130,16 +130,16 @@ def schedule_unit(path: Path, kind: str, *, at: str = "03:00") -> str:
 
 
 def _cron(word: str) -> str:
-    """A word of a shell in a crontab, where an unescaped % ends the line."""
+    """Quote a shell word for a crontab, in which an unescaped % ends the line."""
     return shlex.quote(word).replace("%", "\\%")
 
 
 def _systemd(text: str) -> str:
-    """Text of a unit, where % begins a specifier."""
+    """Escape text for a unit, in which % begins a specifier."""
     return text.replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """A word of ExecStart=, where $ begins a variable."""
+    """Quote a word of ExecStart=, in which $ begins a variable."""
     plain = _systemd(word).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{plain}"' if re.search(r"[\s'\"\\;]", plain) else plain

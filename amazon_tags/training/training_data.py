@@ -1,4 +1,4 @@
-"""Labelled chips: a folder or archive and a table, matched and fingerprinted; and chips that nobody has labelled."""
+"""Training data: labelled chips, matched with their label table and fingerprinted, and chips without labels."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,25 @@ from amazon_tags.tables import label_tables, labels
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
+from ensemble.arrays import Tags
 from features.images import listing
 from features.images.listing import ChipPath
+
+MIN_TRAINING_CHIPS = 2  # fewer cannot be divided into folds
 
 
 @dataclass(frozen=True)
 class TrainingSource:
     """Where labelled chips come from.
 
-    `space` is `planet`, `table` (the labels are whatever the table holds) or a TOML file. `skip_missing` leaves out
-    chips that the table names and the folder lacks. `note` goes onto the card: where the chips are from and on which
-    terms. `unlabelled` are folders of chips for members that have teachers. `groups` is a table `image_name,group` of
-    chips that must stay in one fold.
+    Attributes:
+        chips: a folder or an archive of chips.
+        table: a label table.
+        space: `planet`, `table` (the labels that occur in the table) or a TOML file.
+        skip_missing: whether to leave out chips that the table names but the folder does not have.
+        note: where the chips are from and under which terms; printed on the model's card.
+        unlabelled: folders of chips without labels, for members that learn from teachers.
+        groups: a table `image_name,group` of chips that must stay in one fold.
     """
 
     chips: Path
@@ -38,16 +45,24 @@ class TrainingSource:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The chips that have labels, in natural order of their names, and the others; `doubts` are unknown tags.
+    """The labelled chips, in natural order of their names, and chips without labels.
 
-    `hashes` are the SHA-256 of the labelled chips' files, `fingerprint` is one of all that is here, and `note` is that
-    of the source. `groups` (chips,) names what must stay together.
+    Attributes:
+        paths: the labelled chips.
+        hashes: SHA-256 of each labelled chip's file.
+        truth: (chips, labels) the ground truth.
+        unknown: (chips, labels) tags of which the table says `tag?`.
+        space: the label space.
+        fingerprint: one SHA-256 of all chips and tags.
+        unlabelled: chips without labels.
+        note: the source's note.
+        groups: (chips,) names of groups that must stay in one fold.
     """
 
     paths: list[ChipPath]
     hashes: list[str]
-    truth: NDArray[np.bool_]
-    unknown: NDArray[np.bool_]
+    truth: Tags
+    unknown: Tags
     space: LabelSpace
     fingerprint: str
     unlabelled: list[ChipPath]
@@ -55,58 +70,126 @@ class TrainingData:
     groups: NDArray[np.str_] | None = None
 
 
-def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
-    """The chips that the table names.
+@dataclass(frozen=True)
+class MatchedChips:
+    """The chips of a folder that a label table names, in natural order of their names.
+
+    `truth` and `unknown` are (chips, labels); `unnamed` is how many chips of the folder the table does not name.
+    """
+
+    ids: list[str]
+    paths: list[ChipPath]
+    truth: Tags
+    unknown: Tags
+    unnamed: int
+
+
+def match_chips(
+    chips: Path, table: Path, space: LabelSpace, *, advice: str, skip_missing: bool = False
+) -> MatchedChips:
+    """Read a label table, report its remarks, and find the chips that it names.
+
+    Args:
+        chips: a folder or an archive.
+        table: the label table, in which `tag?` is allowed.
+        space: the labels.
+        advice: what the user can do about chips that are missing.
+        skip_missing: whether to leave them out instead of raising.
 
     Raises:
-        ValueError: chips are missing, too few, or nothing is known of them.
+        ValueError: chips are missing, or `read_labels` refuses the table.
     """
-    table = label_tables.read_labels(source.table, labels.choose(source.space, source.table), allow_unknown=True)
-    if table.unknown.any():
-        progress.say(
-            f"{source.table}: {table.unknown.sum()} tags are in doubt (tag?): no fine-tuned member learns them"
-        )
-    for remark in table.remarks:
-        progress.say(f"{source.table}: {remark}")
-    named = {listing.name(path): path for path in listing.chips([source.chips])}
-    missing = [name for name in table.ids if name not in named]
-    if missing and not source.skip_missing:
+    label_table = label_tables.read_labels(table, space, allow_unknown=True)
+    for remark in label_table.remarks:
+        progress.say(f"{table}: {remark}")
+
+    places = {listing.name(path): path for path in listing.chips([chips])}
+    missing = [name for name in label_table.ids if name not in places]
+    if missing and not skip_missing:
         raise ValueError(
-            f"{len(missing)} of {len(table.ids)} chips named in {source.table} are missing from {source.chips} "
-            f"(first: {missing[0]}); pass --skip-missing to train without them."
+            f"{len(missing)} of {len(label_table.ids)} chips named in {table} are missing from {chips} "
+            f"(first: {missing[0]}); {advice}."
         )
-    wanted = set(table.ids)
-    paths = [path for name, path in named.items() if name in wanted]
-    if len(paths) < len(named):
-        progress.say(f"{source.chips}: {len(named) - len(paths)} of {len(named)} chips have no labels and are left out")
-    if len(paths) < 2:
-        raise ValueError(f"{len(paths)} chips of {source.chips} are named in {source.table}; training needs more.")
-    rows = select(table.ids, [listing.name(path) for path in paths])
-    truth, unknown = table.truth[rows], table.unknown[rows]
-    if not truth.any():
-        raise ValueError(f"no chip of {source.table} carries a tag that is sure; there is nothing to learn.")
-    unlabelled = [path for folder in source.unlabelled for path in listing.chips([folder])]  # whose names are no matter
-    hashes = hash_chips([*paths, *unlabelled], jobs=jobs)
-    seen = {hashes[path] for path in paths}
-    apart = [path for path in unlabelled if hashes[path] not in seen]
-    if len(apart) < len(unlabelled):
-        progress.say(
-            f"{len(unlabelled) - len(apart)} of {len(unlabelled)} chips without labels have some, and are left out"
-        )
-    known = [hashes[path] for path in paths]
-    mark = data_fingerprint(paths, known, truth, unknown, {path: hashes[path] for path in apart})
-    groups = label_tables.read_groups(source.groups, [listing.name(path) for path in paths]) if source.groups else None
-    return TrainingData(paths, known, truth, unknown, table.space, mark, apart, source.note, groups)
+
+    named = set(label_table.ids)
+    ids = [name for name in places if name in named]
+    rows = select(label_table.ids, ids)
+    paths = [places[name] for name in ids]
+    return MatchedChips(ids, paths, label_table.truth[rows], label_table.unknown[rows], len(places) - len(ids))
+
+
+def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
+    """Read the labelled and unlabelled chips of a source, with `jobs` threads.
+
+    Raises:
+        ValueError: chips are missing or too few, or none has a tag.
+    """
+    space = labels.choose(source.space, source.table)
+    chips = match_chips(
+        source.chips,
+        source.table,
+        space,
+        advice="pass --skip-missing to train without them",
+        skip_missing=source.skip_missing,
+    )
+    _report_unused(source, chips)
+    _refuse_too_few(source, chips)
+
+    candidates = [path for folder in source.unlabelled for path in listing.chips([folder])]  # names may repeat
+    digests = hash_chips([*chips.paths, *candidates], jobs=jobs)
+    hashes = [digests[path] for path in chips.paths]
+    unlabelled = _without_labelled(candidates, digests, set(hashes))
+
+    fingerprint = data_fingerprint(
+        chips.paths, hashes, chips.truth, chips.unknown, {path: digests[path] for path in unlabelled}
+    )
+    groups = label_tables.read_groups(source.groups, chips.ids) if source.groups else None
+    return TrainingData(
+        chips.paths, hashes, chips.truth, chips.unknown, space, fingerprint, unlabelled, source.note, groups
+    )
 
 
 def data_fingerprint(
     paths: Sequence[ChipPath],
     hashes: Sequence[str],
-    truth: NDArray[np.bool_],
-    unknown: NDArray[np.bool_],
+    truth: Tags,
+    unknown: Tags,
     unlabelled: Mapping[ChipPath, str] | None = None,
 ) -> str:
-    """One SHA-256 of chips, by name and content, and of what is known of them."""
+    """Return one SHA-256 of chips, by name and content, and of their tags."""
     pixels = combine_hashes({**dict(zip(paths, hashes, strict=True)), **(unlabelled or {})})
     tags = np.packbits(truth).tobytes() + (np.packbits(unknown).tobytes() if unknown.any() else b"")
     return hashlib.sha256(pixels.encode() + tags).hexdigest()
+
+
+def _report_unused(source: TrainingSource, chips: MatchedChips) -> None:
+    if chips.unknown.any():
+        progress.say(
+            f"{source.table}: {chips.unknown.sum()} tags are marked as unknown (tag?); fine-tuned members ignore them"
+        )
+    if chips.unnamed:
+        count = chips.unnamed + len(chips.ids)
+        progress.say(f"{source.chips}: {chips.unnamed} of {count} chips have no labels and are left out")
+
+
+def _refuse_too_few(source: TrainingSource, chips: MatchedChips) -> None:
+    if len(chips.ids) < MIN_TRAINING_CHIPS:
+        raise ValueError(
+            f"{len(chips.ids)} chips of {source.chips} are named in {source.table}; training needs at least "
+            f"{MIN_TRAINING_CHIPS}: add chips, or check that the table's image_name is the chips' file name."
+        )
+    if not chips.truth.any():
+        raise ValueError(f"no chip of {source.table} has a tag without a question mark; training needs some.")
+
+
+def _without_labelled(
+    candidates: Sequence[ChipPath], digests: Mapping[ChipPath, str], labelled: set[str]
+) -> list[ChipPath]:
+    """Return the unlabelled chips whose content is not that of a labelled chip."""
+    unlabelled = [path for path in candidates if digests[path] not in labelled]
+    if len(unlabelled) < len(candidates):
+        progress.say(
+            f"{len(candidates) - len(unlabelled)} of {len(candidates)} unlabelled chips have the content of a labelled "
+            "chip and are left out"
+        )
+    return unlabelled

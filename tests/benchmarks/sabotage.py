@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from amazon_tags.model import bundle, bundle_writer, training_record
-from amazon_tags.retraining import job_data, model_checks
+from amazon_tags.retraining import answers, checks, job_data, model_checks
+from amazon_tags.retraining.answers import ModelAnswers
+from amazon_tags.retraining.checks import Check
 from amazon_tags.retraining.job import Job, read_job
 from amazon_tags.retraining.job_data import JobData
-from amazon_tags.retraining.model_checks import Check, ModelAnswers
 from amazon_tags.tables import labels
 from amazon_tags.training.train import TrainOptions, train_on
 from amazon_tags.training.training_data import TrainingData, data_fingerprint
@@ -120,12 +121,12 @@ def leak_folds(folder: Path) -> None:
 
 def check_candidate(folder: Path, data: JobData, champion: ModelAnswers, job: Job) -> list[Check]:
     """Return the results of all checks of a candidate."""
-    checks = model_checks.check_bundle(folder, data.training())
-    if not checks[0].passed and checks[0].name == "bundle":
-        return checks
-    candidate = model_checks.answer_chips(folder, data.given, 2)
-    checks += model_checks.check_packaged(data.given, candidate, 2)
-    return [*checks, *model_checks.compare_models(data.given, champion, candidate, job.gate)]
+    results, model = model_checks.check_bundle(folder, data.training())
+    if model is None:
+        return results
+    candidate = answers.answer_chips(model, data.data, 2)
+    results += model_checks.check_packaged(data.data, candidate, 2)
+    return [*results, *model_checks.compare_models(data.data, champion, candidate, job.gate)]
 
 
 def write_job(home: Path, options: argparse.Namespace) -> Job:
@@ -165,7 +166,7 @@ def measure(home: Path, options: argparse.Namespace) -> None:
     def first_chips(share: float) -> TrainingData:
         return job_data.take_chips(training, np.sort(order[: int(share * count)]))
 
-    champion = model_checks.answer_chips(fit("champion", first_chips(0.75)), data.given, 2)
+    champion = answers.answer_chips(bundle.verify(fit("champion", first_chips(0.75))), data.data, 2)
     sound = fit("sound", training)
     candidates: dict[str, Callable[[], Path]] = {
         "sound": lambda: sound,
@@ -185,7 +186,7 @@ def measure(home: Path, options: argparse.Namespace) -> None:
 
     print("| candidate | outcome | reasons |\n|---|---|---|")
     for name, build in candidates.items():
-        reasons = model_checks.reasons(check_candidate(build(), data, champion, job))
+        reasons = checks.reasons(check_candidate(build(), data, champion, job))
         print(f"| {name} | {'rejected' if reasons else 'promoted'} | {reasons} |", flush=True)
 
 

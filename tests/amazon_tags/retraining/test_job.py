@@ -22,13 +22,13 @@ def write(world, tmp_path):
 
 def test_paths_count_from_the_files_folder(write, world, tmp_path):
     (tmp_path / "fixed.csv").write_text("image_name,tag,holds\n")
-    asked = read_job(write('registry = "there"', 'corrections = "fixed.csv"', "keep = 3"))
-    assert asked.registry == tmp_path / "there"
-    assert asked.runs == tmp_path / "runs"
-    assert asked.corrections == tmp_path / "fixed.csv"
-    assert asked.data == (DataSource(world.train_jpg, world.labels),)
-    assert (asked.settings.keep, asked.settings.recipe, asked.gate) == (3, "default", GateLimits())
-    assert asked.threads >= 1
+    job = read_job(write('registry = "there"', 'corrections = "fixed.csv"', "keep = 3"))
+    assert job.registry == tmp_path / "there"
+    assert job.runs == tmp_path / "runs"
+    assert job.corrections == tmp_path / "fixed.csv"
+    assert job.data == (DataSource(world.train_jpg, world.labels),)
+    assert (job.settings.keep, job.settings.recipe, job.gate) == (3, "default", GateLimits())
+    assert job.threads >= 1
 
 
 def test_what_editors_and_links_do_to_a_job_is_no_matter(write, tmp_path):
@@ -36,9 +36,9 @@ def test_what_editors_and_links_do_to_a_job_is_no_matter(write, tmp_path):
     (tmp_path / "runs").symlink_to(tmp_path / "disk" / "runs")  # which is not there yet
     path = write('labels = "TWO.TOML"')
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    asked = read_job(path)
-    assert asked.space.names == ("a", "b")
-    assert asked.runs == tmp_path / "disk" / "runs"
+    job = read_job(path)
+    assert job.space.names == ("a", "b")
+    assert job.runs == tmp_path / "disk" / "runs"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_file_that_somebody_holds_is_busy_and_not_damaged(tmp_path, monkeypatc
     holder = true(tmp_path / ledger.FILE)
     try:
         holder.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(BlockingIOError, match="is held by somebody else"):
+        with pytest.raises(BlockingIOError, match="is locked by another process"):
             ledger.last(tmp_path)
     finally:
         holder.close()
@@ -54,5 +54,5 @@ def test_what_is_no_ledger_is_damaged(tmp_path):
         ledger.last(tmp_path)
     (tmp_path / ledger.FILE).unlink()
     (tmp_path / ledger.FILE).mkdir()
-    with pytest.raises(OSError, match="let this user write there"):
+    with pytest.raises(OSError, match="give this user permission to write there"):
         ledger.last(tmp_path)

@@ -1,4 +1,4 @@
-"""The gate's checks, each made to say yes and no."""
+"""The checks of a candidate: each passes for a sound one and fails for a wrong one."""
 
 import json
 import shutil
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from amazon_tags.model import bundle, bundle_writer, engine, training_record
-from amazon_tags.retraining import model_checks
+from amazon_tags.model.bundle import Verified
+from amazon_tags.retraining import answers, checks, model_checks
+from amazon_tags.retraining.answers import ModelAnswers
 from amazon_tags.retraining.job import GateLimits
-from amazon_tags.retraining.model_checks import ModelAnswers
 from amazon_tags.tables import labels
 from amazon_tags.training.training_data import TrainingData
 from ensemble.metrics import score
@@ -34,106 +35,113 @@ def tags_with(errors, *, seed=0):
     return truth, truth ^ wrong
 
 
-def given(truth):
+def training_data(truth):
     none = np.zeros_like(truth)
     return TrainingData([Path(f"{row}.jpg") for row in range(CHIPS)], [], truth, none, SPACE, "", [])
 
 
-def judged(tags, folder=None, withheld=80):
-    blind = np.arange(CHIPS) >= withheld
-    return ModelAnswers(folder, tags.astype(np.float32), tags, blind, np.zeros((CHIPS, 6), np.float32))
+def answered(tags, model=None, withheld=80):
+    """Answers of a model that was trained on all chips but the first `withheld`."""
+    out_of_fold = np.arange(CHIPS) >= withheld
+    return ModelAnswers(model, tags.astype(np.float32), tags, out_of_fold, np.zeros((CHIPS, 6), np.float32))
+
+
+@pytest.fixture(scope="module")
+def opened(model):
+    """The trained model, loaded once."""
+    return Verified(0, {"f32": bundle.load(model)})
 
 
 @pytest.fixture
 def compare():
     def compare(champion, candidate, truth, limits=None):
-        checks = model_checks.compare_models(given(truth), champion, candidate, limits or GateLimits())
-        json.dumps(model_checks.table(checks))  # or the record of a run could not be written
-        return {check.name.split()[0]: check for check in checks}, model_checks.reasons(checks)
+        results = model_checks.compare_models(training_data(truth), champion, candidate, limits or GateLimits())
+        json.dumps(checks.table(results))  # or the record of a run could not be written
+        return {check.name.split()[0]: check for check in results}, checks.reasons(results)
 
     return compare
 
 
-def test_the_same_answers_pass(compare, model):
+def test_the_same_answers_pass(compare, opened):
     truth, tags = tags_with(0.05)
-    checks, why = compare(judged(tags, model), judged(tags, model), truth, GateLimits(growth=10))
+    results, why = compare(answered(tags, opened), answered(tags, opened), truth, GateLimits(growth=10))
     assert why == ""
-    assert set(checks) == {"folds", "F2", "withheld", "recall", "rate", "size", "time"}
+    assert set(results) == {"folds", "F2", "withheld", "recall", "rate", "size", "time"}
 
 
-def test_worse_answers_are_rejected_with_how_much(compare, model):
+def test_worse_answers_are_rejected_with_how_much(compare, opened):
     truth, tags = tags_with(0.05)
     _, worse = tags_with(0.10)
-    checks, why = compare(judged(tags, model), judged(worse, model), truth)
-    assert not checks["F2"].passed
+    results, why = compare(answered(tags, opened), answered(worse, opened), truth)
+    assert not results["F2"].passed
     gap = score.f2(truth, worse) - score.f2(truth, tags)
-    assert f"its F2 is {gap:+.4f} from the champion's" in why
+    assert f"its F2 differs by {gap:+.4f} from the current model's" in why
 
 
-def test_a_tag_that_lost_its_recall_is_named(compare, model):
+def test_a_tag_that_lost_its_recall_is_named(compare, opened):
     truth, tags = tags_with(0.02)
     lost = tags.copy()
     lost[:, ROAD] &= np.random.default_rng(1).random(CHIPS) < 0.6
-    checks, why = compare(judged(tags, model), judged(lost, model), truth)
-    assert not checks["recall"].passed
+    results, why = compare(answered(tags, opened), answered(lost, opened), truth)
+    assert not results["recall"].passed
     assert "the recall of road falls from" in why
 
 
-def test_a_rate_that_moved_is_named(compare, model):
+def test_a_rate_that_moved_is_named(compare, opened):
     truth, tags = tags_with(0.02)
     many = tags.copy()
     many[:, ROAD] = True
-    checks, why = compare(judged(tags, model), judged(many, model), truth)
-    assert not checks["rate"].passed
+    results, why = compare(answered(tags, opened), answered(many, opened), truth)
+    assert not results["rate"].passed
     assert "it gives road to 100.0% of the chips" in why
 
 
-def test_what_went_wrong_after_the_folds_shows_on_withheld_chips(compare, model):
+def test_a_mistake_made_after_the_folds_shows_on_withheld_chips(compare, opened):
     truth, tags = tags_with(0.05)
     packaged = tags.copy()
     packaged[:80] ^= np.random.default_rng(3).random((80, truth.shape[1])) < 0.05
-    checks, why = compare(judged(tags, model), judged(packaged, model), truth)
-    assert not checks["withheld"].passed
-    assert "on 80 chips that no model ever saw" in why
-    assert compare(judged(tags, model), judged(packaged, model, withheld=20), truth)[0]["withheld"].passed
+    results, why = compare(answered(tags, opened), answered(packaged, opened), truth)
+    assert not results["withheld"].passed
+    assert "on 80 chips that no model was trained on" in why
+    assert compare(answered(tags, opened), answered(packaged, opened, withheld=20), truth)[0]["withheld"].passed
 
 
-def test_folds_that_promise_too_much_are_told(compare, model):
+def test_leaked_folds_are_rejected(compare, opened):
     truth, tags = tags_with(0.10)
-    tags[80:] = truth[80:]  # as good as if they had seen the chips
-    checks, why = compare(None, judged(tags, model), truth)
-    assert not checks["folds"].passed
-    assert "its folds promise F2 1.0000" in why
-    assert compare(None, judged(tags, model, withheld=20), truth)[0]["folds"].passed  # too few to tell
+    tags[80:] = truth[80:]  # as good as if the folds had been trained on them
+    results, why = compare(None, answered(tags, opened), truth)
+    assert not results["folds"].passed
+    assert "its F2 out of fold is 1.0000" in why
+    assert compare(None, answered(tags, opened, withheld=20), truth)[0]["folds"].passed  # too few for the check
 
 
-def test_without_a_champion_one_answer_for_all_is_the_measure(compare, model):
+def test_without_a_champion_the_same_tags_for_all_chips_are_the_measure(compare, opened):
     truth, tags = tags_with(0.05)
-    assert compare(None, judged(tags, model), truth)[1] == ""
+    assert compare(None, answered(tags, opened), truth)[1] == ""
     constant = np.tile(truth.mean(axis=0) > 0.2, (CHIPS, 1))
-    assert "one answer for all chips" in compare(None, judged(constant, model), truth)[1]
+    assert "the same tags for all chips" in compare(None, answered(constant, opened), truth)[1]
 
 
-def test_a_larger_model_is_rejected(compare, model, tmp_path):
+def test_a_larger_model_is_rejected(compare, opened, model, tmp_path):
     truth, tags = tags_with(0.05)
     large = tmp_path / "large"
     shutil.copytree(model, large)
     (large / "members" / "more.bin").write_bytes(bytes(10_000_000))
-    checks, why = compare(judged(tags, model), judged(tags, large), truth)
-    assert not checks["size"].passed
+    results, why = compare(answered(tags, opened), answered(tags, Verified(0, {"f32": bundle.load(large)})), truth)
+    assert not results["size"].passed
     assert "its size is" in why
 
 
-def test_what_a_bundle_was_trained_on_is_held_against_the_run(model, world):
-    held = training_record.read(model)
+def test_a_bundle_that_was_trained_on_other_data_is_rejected(model, world):
+    record = training_record.read(model)
     paths = list(listing.chips([world.train_jpg]))
     mark = bundle.read_manifest(model).data.fingerprint
-    trained = TrainingData(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, mark, [])
-    assert model_checks.reasons(model_checks.check_bundle(model, trained)) == ""
+    trained = TrainingData(paths, record.hashes, record.truth, np.zeros_like(record.truth), SPACE, mark, [])
+    assert checks.reasons(model_checks.check_bundle(model, trained)[0]) == ""
     for other in (replace(trained, fingerprint="0"), replace(trained, truth=~trained.truth)):
-        assert "it was trained on other chips or labels" in model_checks.reasons(
-            model_checks.check_bundle(model, other)
-        )
+        results, candidate = model_checks.check_bundle(model, other)
+        assert "it was trained on other chips or labels" in checks.reasons(results)
+        assert candidate.bundle.golden_distance <= model_checks.MAX_GOLDEN_DISTANCE
 
 
 def test_a_damaged_bundle_is_a_reason(model, tmp_path):
@@ -141,36 +149,37 @@ def test_a_damaged_bundle_is_a_reason(model, tmp_path):
     shutil.copytree(model, broken)
     (path,) = list(broken.glob("members/00-*/network.bin"))
     path.write_bytes(bytes(len(path.read_bytes())))
-    (check,) = model_checks.check_bundle(broken, None)
+    (check,), candidate = model_checks.check_bundle(broken, None)
     assert not check.passed
+    assert candidate is None
     assert "network.bin was changed" in check.why
 
 
 @pytest.fixture
 def trained(model, world):
-    """The chips that the model learnt from."""
-    held = training_record.read(model)
+    """The model's training chips."""
+    record = training_record.read(model)
     paths = list(listing.chips([world.train_jpg]))
-    return TrainingData(paths, held.hashes, held.truth, np.zeros_like(held.truth), SPACE, "", [])
+    return TrainingData(paths, record.hashes, record.truth, np.zeros_like(record.truth), SPACE, "", [])
 
 
 def test_a_packaged_model_that_does_worse_than_its_folds_is_rejected(model, trained):
-    sound = model_checks.answer_chips(model, trained, 2)
-    assert sound.blind.all()
+    sound = answers.answer_chips(bundle.verify(model), trained, 2)
+    assert sound.out_of_fold.all()
     cheap = engine.affordable_precisions(bundle.read_manifest(model))
-    asked = model_checks.check_packaged(trained, sound, 2)
-    assert [check.name for check in asked if check.passed] == [
+    results = model_checks.check_packaged(trained, sound, 2)
+    assert [check.name for check in results if check.passed] == [
         *(f"packaged in {name}" for name in cheap),
         "bands",
         "decision",
     ]
-    seeing = replace(sound, tags=trained.truth)  # folds that knew the truth
-    check, *_ = model_checks.check_packaged(trained, seeing, 2)
+    leaked = replace(sound, tags=trained.truth)
+    check, *_ = model_checks.check_packaged(trained, leaked, 2)
     assert not check.passed
-    assert "but its folds, which had not seen them, " in check.why
+    assert "without training on them" in check.why
 
 
-def test_a_precision_that_auto_may_choose_is_looked_at_by_itself(model, trained, tmp_path):
+def test_each_precision_that_auto_may_choose_is_checked(model, trained, tmp_path):
     spoilt = tmp_path / "spoilt"
     shutil.copytree(model, spoilt)
     manifest = bundle.read_manifest(model)
@@ -178,15 +187,14 @@ def test_a_precision_that_auto_may_choose_is_looked_at_by_itself(model, trained,
         network = openvino.Core().read_model(folder / "network.xml")
         end = network.get_results()[0]
         end.input(0).replace_source_output(operations.multiply(end.input_value(0), np.float32(0)).output(0))
-        openvino_runtime.save(network, folder / "int8.xml")  # one answer for all chips
+        openvino_runtime.save(network, folder / "int8.xml")  # the same tags for all chips
     with np.load(spoilt / "golden.npz") as archive:
         golden = archive["chips"]
     for name in ("manifest.json", "golden.npz"):
         (spoilt / name).unlink()
     costs = manifest.precision.costs
-    affordable = replace(costs["int8"], loss=0.0)  # or nobody would get it without asking
+    affordable = replace(costs["int8"], loss=0.0)  # or auto would not choose it
     precision = replace(manifest.precision, costs={**costs, "int8": affordable})
     bundle_writer.seal(spoilt, replace(manifest, precision=precision), golden)
-    bundle.verify(spoilt)
-    asked = model_checks.check_packaged(trained, model_checks.answer_chips(spoilt, trained, 2), 2)
-    assert [check.name for check in asked if not check.passed] == ["packaged in int8"]
+    results = model_checks.check_packaged(trained, answers.answer_chips(bundle.verify(spoilt), trained, 2), 2)
+    assert [check.name for check in results if not check.passed] == ["packaged in int8"]

@@ -61,7 +61,7 @@ def test_kubernetes_gets_a_job_that_does_not_overlap(config):
 
 def test_what_cannot_run_is_not_scheduled(config, run):
     for time in ("3", "24:00", "\u0660\u0663:00"):
-        with pytest.raises(ValueError, match="is no time of a day; write it as 03:00"):
+        with pytest.raises(ValueError, match="is not a time of day; write it like 03:00"):
             schedule_unit(config, "cron", at=time)
     config.write_text(config.read_text() + "surprise = 1\n")
     done = run("schedule", config, "--cron")
