@@ -14,8 +14,8 @@ ORDER = {  # each package, and each part of one, may import those before it
     "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "second_level"),
     "amazon_tags": (
         "signals",
-        "errors",
         "progress",
+        "errors",
         "files",
         "tables",
         "datasets",
