@@ -186,6 +186,12 @@ def test_a_truncated_archive_is_refused_or_its_chip_is_named(world, tmp_path, su
         [chips.read(path) for path in listing.chips([archive])]
 
 
+def test_a_damaged_index_of_an_archive_is_refused(tmp_path):
+    (tmp_path / "chips.zip").write_bytes(b"PK\x03\x04" + bytes(600))
+    with pytest.raises(ValueError, match=r"chips\.zip is a damaged archive \(.*\); download or create it again"):
+        listing.chips([tmp_path / "chips.zip"])
+
+
 def test_a_chip_that_is_damaged_inside_an_archive_is_named(world, tmp_path):
     path = listing.chips([world.test_jpg])[0]
     archive = pack(tmp_path / "chips.zip", {"a.jpg": path.read_bytes()})
