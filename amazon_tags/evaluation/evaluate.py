@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from amazon_tags import progress
+from amazon_tags import progress, records
 from amazon_tags.model.measured_scores import LabelReport
+from amazon_tags.records import Json
 from amazon_tags.tables import label_tables, labels
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
@@ -24,16 +24,9 @@ class Evaluation:
     macro_f1: float
     labels: dict[str, LabelReport]  # in the label space's order
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values as `evaluate --json` prints them."""
-        return {
-            "f2": self.f2,
-            "interval": list(self.interval),
-            "chips": self.chips,
-            "micro_f1": self.micro_f1,
-            "macro_f1": self.macro_f1,
-            "labels": {name: label.to_json() for name, label in self.labels.items()},
-        }
+        return records.to_json(self)
 
 
 def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet") -> Evaluation:

@@ -4,10 +4,11 @@ All scores are measured on chips that the fit did not use. Intervals are 95 % bo
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from amazon_tags import records
 from amazon_tags.evaluation.evaluate import measure_tags
 from amazon_tags.model.measured_scores import LabelReport
+from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions import expected, tuning
 from ensemble.decisions.tuning import CandidateResult, TuningProblem, TuningResult
@@ -24,10 +25,6 @@ class CandidateReport:
     gain: float
     interval: Interval  # of the gain
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the values as JSON has them."""
-        return {"f": self.f, "gain": self.gain, "interval": list(self.interval)}
-
 
 @dataclass(frozen=True)
 class CalibrationReport:
@@ -36,11 +33,8 @@ class CalibrationReport:
     kind: str
     log_loss: dict[str, float]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the values as JSON has them."""
-        return {"kind": self.kind, "log_loss": self.log_loss}
 
-
+@json_keys(threshold="cut", threshold_interval="cut_interval")
 @dataclass(frozen=True)
 class LabelTuneReport:
     """A label's scores with the chosen tags, its fitted threshold, and its calibration error before and after."""
@@ -50,14 +44,10 @@ class LabelTuneReport:
     threshold_interval: Interval
     calibration_error: tuple[float, float]  # of the scores as they are, and of the calibrated ones
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the values as JSON has them, where the threshold is called `cut`."""
-        return {
-            **self.evaluation.to_json(),
-            "cut": self.threshold,
-            "cut_interval": list(self.threshold_interval),
-            "calibration_error": list(self.calibration_error),
-        }
+    def to_json(self) -> Json:
+        """Return the values as JSON has them: those of the evaluation and the others, side by side."""
+        values = records.to_json(self)
+        return {**values.pop("evaluation"), **values}
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,7 @@ class RecallReport:
     price: float
     price_interval: Interval
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values as JSON has them, where the required recalls are called `asked`."""
         price = {"f": self.price, "interval": list(self.price_interval)}
         return {"asked": self.required, "reached": self.reached, "price": price}
@@ -90,19 +80,11 @@ class TuneReport:
     labels: dict[str, LabelTuneReport]
     recalls: RecallReport | None = None  # None where no recall is required
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values as `tune --json` prints them."""
-        values: dict[str, Any] = {
-            "chips": self.chips,
-            "beta": self.beta,
-            "chosen": self.chosen,
-            "verdict": self.verdict,
-            "candidates": {name: candidate.to_json() for name, candidate in self.candidates.items()},
-            "choice_within_folds": self.choice_within_folds.to_json(),
-            "forecast": self.forecast,
-            "calibration": self.calibration.to_json(),
-            "labels": {name: label.to_json() for name, label in self.labels.items()},
-        }
+        values = records.to_json(self)
+        values["labels"] = {name: label.to_json() for name, label in self.labels.items()}
+        del values["recalls"]
         return values if self.recalls is None else {**values, "recall_floors": self.recalls.to_json()}
 
     def rows(self) -> dict[str, CandidateReport]:

@@ -1,8 +1,9 @@
 """What was measured of a model out of fold, as typed records of its manifest."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from amazon_tags.records import json_keys
 
 Interval = tuple[float, float]  # the ends of a 95 % bootstrap interval over chips
 
@@ -17,15 +18,6 @@ class LabelReport:
     interval: Interval  # of F2
     support: int
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "LabelReport":
-        """Return the report of its JSON value."""
-        return cls(value["precision"], value["recall"], value["f2"], interval(value["interval"]), value["support"])
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the values as JSON has them."""
-        return {**asdict(self), "interval": list(self.interval)}
-
 
 @dataclass(frozen=True)
 class F2Interval:
@@ -34,12 +26,8 @@ class F2Interval:
     f2: float
     interval: Interval
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "F2Interval":
-        """Return the F2 of its JSON value."""
-        return cls(value["f2"], interval(value["interval"]))
 
-
+@json_keys(decisions="roads", gain_of_thresholds="gain_of_cuts")
 @dataclass(frozen=True)
 class MeasuredScores:
     """The out-of-fold measurements of a bundle.
@@ -50,8 +38,8 @@ class MeasuredScores:
         micro_f1: as in scikit-learn.
         macro_f1: as in scikit-learn.
         labels: each label's report, by name.
-        decisions: the F2 of several ways from scores to tags, by a short description; in JSON `roads`.
-        gain_of_thresholds: of fitted thresholds over one flat threshold; in JSON `gain_of_cuts`.
+        decisions: the F2 of several ways from scores to tags, by a short description.
+        gain_of_thresholds: of fitted thresholds over one flat threshold.
         mean_average_precision: of the scores, without any decision.
         folds: the F2 of each fold.
     """
@@ -66,31 +54,3 @@ class MeasuredScores:
     gain_of_thresholds: F2Interval
     mean_average_precision: float
     folds: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the measurements' JSON value."""
-        values = asdict(self)
-        keys = {"decisions": "roads", "gain_of_thresholds": "gain_of_cuts"}
-        return {keys.get(name, name): value for name, value in values.items()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "MeasuredScores":
-        """Return the measurements of their JSON value."""
-        return cls(
-            value["f2"],
-            interval(value["interval"]),
-            value["chips"],
-            value["micro_f1"],
-            value["macro_f1"],
-            {name: LabelReport.from_json(report) for name, report in value["labels"].items()},
-            {name: F2Interval.from_json(entry) for name, entry in value["roads"].items()},
-            F2Interval.from_json(value["gain_of_cuts"]),
-            value["mean_average_precision"],
-            tuple(value["folds"]),
-        )
-
-
-def interval(ends: Sequence[float]) -> Interval:
-    """Return the interval of its JSON value."""
-    low, high = ends
-    return low, high

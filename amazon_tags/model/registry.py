@@ -10,17 +10,18 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from amazon_tags import records
 from amazon_tags.files import atomic, folders, locks
 from amazon_tags.model import bundle
 from amazon_tags.model.bundle import BundleError, Verified
 from amazon_tags.model.damage import refusing_damage
+from amazon_tags.records import Json, json_keys
 
 POINTERS = "pointers.json"
 NAME = re.compile(r"[0-9a-f]{12}")
@@ -32,6 +33,7 @@ class RegistryError(ValueError):
     """A registry that cannot be read, or a model that is not in it."""
 
 
+@json_keys(action="what", before="from", after="to")
 @dataclass(frozen=True)
 class Move:
     """One entry of a registry's log: when which model replaced which, by `promote` or `rollback`, and why."""
@@ -42,34 +44,21 @@ class Move:
     after: str
     why: str
 
-    def to_json(self) -> dict[str, str | None]:
-        """Return the entry's JSON value."""
-        return {"when": self.when, "what": self.action, "from": self.before, "to": self.after, "why": self.why}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Move":
-        """Return the entry of its JSON value.
-
-        Raises:
-            TypeError: a part is no text.
-        """
-        move = cls(value["when"], value["what"], value["from"], value["to"], value["why"])
-        if not all(isinstance(text, str) for text in (move.when, move.action, move.before or "", move.after, move.why)):
-            raise TypeError(f"an entry of the log is {dict(value)}")
-        return move
-
 
 @dataclass(frozen=True)
 class Pointers:
     """The names of the current and the previous model, and the log of moves, the oldest first."""
 
-    current: str | None = None
-    previous: str | None = None
-    log: tuple[Move, ...] = ()
+    current: str | None
+    previous: str | None
+    log: tuple[Move, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values of `pointers.json`."""
-        return {"current": self.current, "previous": self.previous, "log": [move.to_json() for move in self.log]}
+        return records.to_json(self)
+
+
+NO_POINTERS = Pointers(None, None, ())
 
 
 def is_registry(folder: Path) -> bool:
@@ -87,17 +76,15 @@ def pointers(registry: Path) -> Pointers:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return Pointers()
+        return NO_POINTERS
     except IsADirectoryError as error:
         raise RegistryError(f"{path} is damaged (it is a folder); {_advice(registry)}.") from error
     with refusing_damage(RegistryError, f"{path} is damaged", _advice(registry)):
-        values = json.loads(content)
-        log = tuple(Move.from_json(entry) for entry in values["log"])
-        current, previous = values["current"], values["previous"]
-    for name in (current, previous):
-        if name is not None and not NAME.fullmatch(str(name)):
+        result = records.from_json(Pointers, json.loads(content))
+    for name in (result.current, result.previous):
+        if name is not None and not NAME.fullmatch(name):
             raise RegistryError(f"{path} points to {name!r}, which is not a model's name; {_advice(registry)}.")
-    return Pointers(current, previous, log)
+    return result
 
 
 def model_names(registry: Path) -> list[str]:
@@ -288,7 +275,7 @@ def _repaired_pointers(registry: Path) -> Pointers:
     except RegistryError:
         unused = (registry / f"damaged-{number}-{POINTERS}" for number in itertools.count(1))
         (registry / POINTERS).rename(next(path for path in unused if not path.exists()))
-        return Pointers()
+        return NO_POINTERS
 
 
 def _remove(folder: Path) -> bool:

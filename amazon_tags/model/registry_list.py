@@ -1,12 +1,13 @@
 """The list of a registry's models, for people and for programs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from amazon_tags import records
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.model.registry import Move, Pointers
+from amazon_tags.records import Json
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class RegistryListing:
     models: tuple[ListedModel, ...]
     log: tuple[Move, ...]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the listing's JSON value."""
-        return {"models": [asdict(model) for model in self.models], "log": [move.to_json() for move in self.log]}
+        return records.to_json(self)
 
 
 def list_models(folder: Path) -> RegistryListing:

@@ -4,25 +4,24 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags import records
 from amazon_tags.files import atomic
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.prediction.predict import TaggedChips
+from amazon_tags.records import Json, json_keys
 from ensemble.arrays import Floats, Scores
 from ensemble.decisions.calibrate import log_odds
 from ensemble.metrics import shift
-
-T = TypeVar("T")
 
 MAX_SAMPLED_CHIPS = 2 * shift.MAX_TESTED_CHIPS  # of a run; halved when it is full, enough for the test are left
 MIN_SCORE = 1e-3  # scores are kept this far from 0 and 1, where log-odds would be infinite
@@ -62,6 +61,7 @@ class RunStatistics:
             self.sample, self.stride = self.sample[::2], 2 * self.stride
 
 
+@json_keys(omit_defaults=True, band_means="looks", band_deviations="spreads", band_shifts="colours")
 @dataclass(frozen=True)
 class MonitorLine:
     """A line of the log. The fields from `expected_f` on are None for a run without a usable chip.
@@ -84,48 +84,25 @@ class MonitorLine:
     discrepancy: float | None = None  # maximum mean discrepancy of log-odds and band statistics
     p: float | None = None  # of the discrepancy's permutation test
 
-    def to_json(self) -> dict[str, Any]:
+    def __post_init__(self) -> None:
+        """Refuse numbers of chips that are none."""
+        for count in (self.chips, self.training_chips or 0):
+            if count < 0:
+                raise ValueError(f"{count} is not a number of chips")
+
+    def to_json(self) -> Json:
         """Return the values as the log has them, without those that are None."""
-        values = {
-            "when": self.when,
-            "model": self.model,
-            "chips": self.chips,
-            "training_chips": self.training_chips,
-            "expected_f": self.expected_f,
-            "rates": self.rates,
-            "brightness": self.brightness,
-            "looks": self.band_means,
-            "spreads": self.band_deviations,
-            "stability": self.stability,
-            "colours": self.band_shifts,
-            "discrepancy": self.discrepancy,
-            "p": self.p,
-        }
-        return {key: value for key, value in values.items() if value is not None}
+        return records.to_json(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "MonitorLine":
+    def from_json(cls, values: Json) -> "MonitorLine":
         """Return the line with the values of a log; unknown keys are ignored.
 
         Raises:
             ValueError: a value is missing or has another type.
         """
         with _refused_values():
-            return cls(
-                when=str(values["when"]),
-                model=str(values["model"]),
-                chips=_count(values["chips"]),
-                training_chips=_optional(_count, values.get("training_chips")),
-                expected_f=_optional(float, values.get("expected_f")),
-                rates=_optional(_numbers, values.get("rates")),
-                brightness=_optional(float, values.get("brightness")),
-                band_means=_optional(_numbers, values.get("looks")),
-                band_deviations=_optional(_numbers, values.get("spreads")),
-                stability=_optional(_numbers, values.get("stability")),
-                band_shifts=_optional(_numbers, values.get("colours")),
-                discrepancy=_optional(float, values.get("discrepancy")),
-                p=_optional(float, values.get("p")),
-            )
+            return records.from_json(cls, values)
 
 
 def watch_run(tagged: Iterable[TaggedChips], statistics: RunStatistics) -> Iterator[TaggedChips]:
@@ -196,20 +173,6 @@ def _vectors(scores: Scores, band_statistics: NDArray[np.float32]) -> Floats:
 
 def _by_name(names: Sequence[str], values: Floats) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
-
-
-def _optional(convert: Callable[[Any], T], value: Any) -> T | None:
-    return None if value is None else convert(value)
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:  # a bool is an int to isinstance
-        raise ValueError(f"{value!r} is not a number of chips")
-    return value
-
-
-def _numbers(values: Any) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
 
 
 def _refuse_constant(name: str) -> float:

@@ -121,9 +121,9 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         scores = measure_bundle(data.truth, second.scores, second.averaged, examples.fold, data.space, tags)
 
         manifest = Manifest(
-            data.space,
-            examples.spec,
-            recipe_to_json(recipe),
+            space=data.space,
+            spec=examples.spec,
+            recipe=recipe_to_json(recipe),
             started_from=started_from,
             data=_summarise(data),
             views=options.views,
@@ -212,7 +212,13 @@ def _write_bundle(output: Path, data: TrainingData, examples: Examples, model: _
 
 def _summarise(data: TrainingData) -> DataSummary:
     groups = 0 if data.groups is None else len(np.unique(data.groups))
-    return DataSummary(len(data.paths), data.fingerprint, len(data.unlabelled), groups, data.note)
+    return DataSummary(
+        chips=len(data.paths),
+        unlabelled=len(data.unlabelled),
+        fingerprint=data.fingerprint,
+        groups=groups,
+        note=data.note,
+    )
 
 
 def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool = False) -> None:

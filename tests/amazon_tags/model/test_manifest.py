@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from amazon_tags import records
 from amazon_tags.model import bundle, manifest
 from amazon_tags.model.manifest import F32_ONLY, Manifest, SecondLevelReport
 
@@ -36,7 +37,7 @@ def test_records_hold_the_values_of_the_bundled_manifest(values):
     assert record.scores.labels["clear"].support == 491
     assert record.scores.decisions["constant answer"].f2 == values["scores"]["roads"]["constant answer"]["f2"]
     assert record.precision.costs["int8"].loss == values["precision"]["prices"]["int8"]["loss"]
-    assert record.second == SecondLevelReport.from_json(values["second"])
+    assert record.second == records.from_json(SecondLevelReport, values["second"])
     assert [settings.name for settings in record.read_recipe().members][-1] == "student_v3"
     assert record.name == values["sha256"][:12]
 

@@ -39,10 +39,10 @@ def measured():
 @pytest.fixture
 def manifest(measured):
     return Manifest(
-        labels.PLANET,
-        ChipSpec(side=64),
-        recipe_to_json(Recipe(MEMBERS, side=64)),
-        data=DataSummary(9, "f" * 64),
+        space=labels.PLANET,
+        spec=ChipSpec(side=64),
+        recipe=recipe_to_json(Recipe(MEMBERS, side=64)),
+        data=DataSummary(chips=9, fingerprint="f" * 64),
         views=8,
         second=SecondLevelReport("ridge", {"mean": TRIAL, "ridge": TRIAL}),
         shipped=("large", "small"),
@@ -61,7 +61,11 @@ def test_the_card_says_how_members_were_trained_and_combined(manifest):
 
 def test_the_card_says_which_members_are_missing_and_which_a_budget_chose(manifest):
     front = (FrontEntry(("small",), 1.5, 4.0, 0.89, chosen=True),)
-    text = card_text(replace(manifest, shipped=("small",), front=front, data=DataSummary(9, "f" * 64, unlabelled=70)))
+    text = card_text(
+        replace(
+            manifest, shipped=("small",), front=front, data=DataSummary(chips=9, fingerprint="f" * 64, unlabelled=70)
+        )
+    )
     assert "from random weights. Not in this bundle." in text
     assert "Their scores" not in text
     assert "| small | 1.50 | 4.0 | 0.8900 | chosen |" in text
