@@ -22,11 +22,11 @@ from amazon_tags.files import atomic, folders, preflight
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.training.feature_bank import banked_vectors
 from amazon_tags.training.fingerprints import refuse_changed_chips
+from ensemble.arrays import Groups
 from ensemble.heads.fitted import HEAD_FILES, LinearHead
 from ensemble.heads.head_files import load_head, save_head
 from ensemble.heads.table import HEADS
 from ensemble.networks.batches import BatchSource
-from ensemble.networks.losses import Groups
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import TrainingState, constant_answer_loss, epoch_count, fit_network
 from ensemble.second_level.pareto import MemberCost
