@@ -1,1 +1,1 @@
-"""Fine-tuned networks: settings, losses, schedules, batches and the training loop."""
+"""Fine-tuned networks: settings, losses, schedules, batches, building and training."""

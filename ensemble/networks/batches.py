@@ -1,4 +1,4 @@
-"""Training chips as batches: decoded, transformed and mixed by threads, on any Keras backend."""
+"""Batches of training chips, decoded, augmented and mixed by threads, for any Keras backend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,18 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ensemble.arrays import Targets
 from ensemble.networks import augment
 from features.images import chips
 from features.images.chips import ChipSpec
 from features.images.listing import ChipPath
-
-Targets = NDArray[np.float32]  # (chips, labels) in [0, 1], NaN where nobody knows
 
 
 @dataclass(frozen=True)
 class BatchSource:
     """Chips to train on, and their targets.
 
-    `others` are chips nobody has labelled, with targets that teachers gave them; each epoch draws at most as many of
-    them as there are labelled ones. `workers` threads make batches.
+    `unlabelled` chips have targets from teachers; each epoch draws at most as many of them as there are labelled chips.
     """
 
     paths: Sequence[ChipPath]
@@ -29,18 +27,18 @@ class BatchSource:
     spec: ChipSpec
     unlabelled: Sequence[ChipPath] = ()
     unlabelled_targets: Targets | None = None
-    workers: int = 2
+    workers: int = 2  # threads that make batches
 
     @property
     def shown(self) -> int:
-        """How many chips an epoch shows."""
+        """Return the number of chips in an epoch."""
         return len(self.paths) + min(len(self.unlabelled), len(self.paths))
 
 
 class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """One epoch in an order of its own; the same seed and epoch make the same batches, for any number of workers.
+    """The batches of one epoch in random order; the same seed makes the same batches, for any number of workers.
 
-    All batches have one size, or the network would be traced twice: the last is filled with the first chips.
+    All batches have one size, or Keras would trace the network twice: the last is filled up with the first chips.
     """
 
     def __init__(self, source: BatchSource, batch: int, *, seed: int, mixup: float = 0.0) -> None:
@@ -50,19 +48,19 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         order = rng.permutation(np.concatenate([np.arange(len(source.paths)), len(source.paths) + drawn]))
         self.parts = np.resize(order, (-(-len(order) // batch), batch))
         self.paths = [*source.paths, *source.unlabelled]
-        given = [] if source.unlabelled_targets is None else [source.unlabelled_targets]
-        self.targets = np.concatenate([source.targets, *given])
+        from_teachers = [] if source.unlabelled_targets is None else [source.unlabelled_targets]
+        self.targets = np.concatenate([source.targets, *from_teachers])
         self.spec, self.seed, self.mixup = source.spec, seed, mixup
 
     def __len__(self) -> int:
-        """How many batches."""
+        """Return the number of batches."""
         return len(self.parts)
 
     def __getitem__(self, step: int) -> tuple[NDArray[Any], Targets]:
-        """Chips (batch, side, side, bands) of the spec's type and targets (batch, labels)."""
+        """Return chips (batch, side, side, bands) of the spec's type and targets (batch, labels)."""
         rows = self.parts[step]
-        held = [chips.load(self.paths[row], self.spec) for row in rows]
-        pixels: NDArray[Any] = np.stack(augment.augment(held, seed_of(self.seed, step)))
+        originals = [chips.load(self.paths[row], self.spec) for row in rows]
+        pixels: NDArray[Any] = np.stack(augment.augment(originals, seed_of(self.seed, step)))
         targets = self.targets[rows]
         if not self.mixup:
             return pixels, targets
@@ -72,5 +70,5 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
 
 
 def seed_of(*numbers: int) -> int:
-    """One seed from several numbers."""
+    """Return one seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,6 +1,6 @@
-"""Losses of one chip's probabilities, written on `keras.ops`, and masked where nobody knows the truth.
+"""Losses of predicted probabilities, on `keras.ops`, which ignore unknown labels.
 
-Each takes targets and probabilities (batch, labels) and returns (batch,). A target lies in [0, 1], or is NaN: unknown.
+Each takes targets and probabilities (batch, labels) and returns (batch,). A target is in [0, 1], or NaN if unknown.
 """
 
 from collections.abc import Callable
@@ -9,69 +9,75 @@ from typing import Any
 
 from keras import ops
 
-Groups = tuple[tuple[int, ...], ...]  # columns of which exactly one holds
-Loss = Callable[[Any, Any], Any]
+from ensemble.arrays import Groups
 
-LEAST = 1e-7  # a probability below is taken for this, or its logarithm would be infinite
-CHASED, DROPPED, MARGIN = 0.0, 4.0, 0.05  # gamma+, gamma- and m of the asymmetric loss, the paper's section 4.1
+Loss = Callable[[Any, Any], Any]  # targets and probabilities (batch, labels) to losses (batch,)
+
+MIN_PROBABILITY = 1e-7  # before a logarithm
+GAMMA_POSITIVE, GAMMA_NEGATIVE, MARGIN = 0.0, 4.0, 0.05  # of the asymmetric loss (Ridnik et al. 2021, section 4.1)
 
 
-def known(targets: Any) -> tuple[Any, Any]:
-    """Targets with 0 for the unknown, and a mask that is 1 where they are known."""
+def mask_unknown(targets: Any) -> tuple[Any, Any]:
+    """Return targets with 0 for the unknown ones, and a mask that is 1 where they are known."""
     unknown = ops.isnan(targets)
     return ops.where(unknown, 0.0, targets), 1.0 - ops.cast(unknown, targets.dtype)
 
 
 def cross_entropy(targets: Any, probabilities: Any, *, groups: Groups = (), positive: float = 1.0) -> Any:
-    """The mean over labels of the binary cross-entropy; within a group the categorical one.
+    """Return the mean over labels of the binary cross-entropy; within a group, of the categorical one.
 
     Args:
         targets: (batch, labels).
         probabilities: (batch, labels); those of a group sum to 1.
         groups: columns. All labels in one group make it the softmax loss over normalised targets.
-        positive: how much more a label that holds weighs than one that does not; binary labels only.
+        positive: weight of a label that holds over one that does not; of labels outside of groups only.
     """
-    targets, mask = known(targets)
-    sure = _logarithm(probabilities)
-    for group in groups:  # what a group's unknown labels are given is no matter: the known ones share the rest
+    targets, mask = mask_unknown(targets)
+    logarithms = _logarithm(probabilities)
+    for group in groups:  # the probability of a group's unknown labels is divided among its known ones
         inside = ops.convert_to_tensor([float(column in group) for column in range(targets.shape[-1])], targets.dtype)
         unknown = ops.sum(inside * (1 - mask) * probabilities, axis=-1, keepdims=True)
-        sure = sure - inside * _logarithm(1 - unknown)
+        logarithms = logarithms - inside * _logarithm(1 - unknown)
+
     grouped = [column for group in groups for column in group]
     count = targets.shape[-1]
     binary = ops.convert_to_tensor([0.0 if column in grouped else 1.0 for column in range(count)], targets.dtype)
     negative = (1 - targets) * _logarithm(1 - probabilities)
     categorical = 1 - binary
-    losses = -(binary * (positive * targets * sure + negative) + categorical * targets * sure)
+    losses = -(binary * (positive * targets * logarithms + negative) + categorical * targets * logarithms)
     return ops.sum(mask * losses, axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
 
 
 def soft_fbeta(targets: Any, probabilities: Any, *, beta: float = 2.0) -> Any:
-    """1 - F-beta of each chip, with probabilities for tags: F = (1 + beta^2) tp / (beta^2 positives + given).
+    """Return 1 - F-beta of each chip, with probabilities as tags: F = (1 + beta^2) hits / (beta^2 true + predicted).
 
-    Per chip, as the score is; per batch it would let one chip's labels pay for another's.
+    It is computed per chip, like the metric; per batch, one chip's labels would make up for another's.
     """
-    targets, mask = known(targets)
-    given = mask * probabilities
-    hits = ops.sum(targets * given, axis=-1)
-    total = beta**2 * ops.sum(targets, axis=-1) + ops.sum(given, axis=-1)
-    return 1 - (1 + beta**2) * hits / ops.maximum(total, LEAST)
+    targets, mask = mask_unknown(targets)
+    predicted = mask * probabilities
+    hits = ops.sum(targets * predicted, axis=-1)
+    total = beta**2 * ops.sum(targets, axis=-1) + ops.sum(predicted, axis=-1)
+    return 1 - (1 + beta**2) * hits / ops.maximum(total, MIN_PROBABILITY)
 
 
 def asymmetric(targets: Any, probabilities: Any) -> Any:
-    """The asymmetric loss (Ridnik et al. 2021, equations 4 to 6): absent labels that are easy count next to nothing."""
-    targets, mask = known(targets)
+    """Return the asymmetric loss (Ridnik et al. 2021, equations 4 to 6), in which easy absent labels hardly count."""
+    targets, mask = mask_unknown(targets)
     shifted = ops.maximum(probabilities - MARGIN, 0.0)
-    holds = (1 - probabilities) ** CHASED * _logarithm(probabilities)
-    absent = shifted**DROPPED * _logarithm(1 - shifted)
+    holds = (1 - probabilities) ** GAMMA_POSITIVE * _logarithm(probabilities)
+    absent = shifted**GAMMA_NEGATIVE * _logarithm(1 - shifted)
     return -ops.sum(mask * (targets * holds + (1 - targets) * absent), axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "soft_fbeta": soft_fbeta, "asymmetric": asymmetric}
+LOSSES: dict[str, Loss] = {  # keys as in `settings.LOSSES`
+    "cross_entropy": cross_entropy,
+    "soft_fbeta": soft_fbeta,
+    "asymmetric": asymmetric,
+}
 
 
 def make(name: str, *, groups: Groups = (), positive: float = 1.0, smoothing: float = 0.0) -> Loss:
-    """A loss by its name.
+    """Return a loss by its name, with its options.
 
     Args:
         name: a key of `LOSSES`.
@@ -92,4 +98,4 @@ def make(name: str, *, groups: Groups = (), positive: float = 1.0, smoothing: fl
 
 
 def _logarithm(probabilities: Any) -> Any:
-    return ops.log(ops.clip(probabilities, LEAST, 1.0))
+    return ops.log(ops.clip(probabilities, MIN_PROBABILITY, 1.0))

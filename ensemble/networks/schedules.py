@@ -7,17 +7,17 @@ from typing import Any
 import keras
 from keras import ops
 
-BIT_RATE, BIT_BATCH = 0.003, 512  # of BiT-HyperRule
-MIXUP_FROM = 20_000  # training chips
+BIT_RATE, BIT_BATCH = 0.003, 512  # learning rate and batch size of BiT-HyperRule
+MIN_MIXUP_CHIPS = 20_000  # training chips from which the rule mixes them
 
 
 @dataclass(frozen=True)
 class HyperRule:
-    """BiT-HyperRule (Kolesnikov et al. 2020, section 3.3): what to do with a data set, from its size alone.
+    """BiT-HyperRule (Kolesnikov et al. 2020, section 3.3): a schedule that follows from the size of the data set.
 
-    The rate rises linearly to `rate` over the first of `steps`, falls to a tenth after each of the next, and training
-    ends at the last. Another batch than 512 gets a rate in proportion and as many steps more, so that as many chips
-    are shown.
+    The rate rises linearly to `rate` until the first of `steps`, falls to a tenth after each of the next, and training
+    ends at the last. For another batch size than 512, the rate is in proportion and the steps in inverse proportion, so
+    that training shows as many chips.
     """
 
     steps: tuple[int, ...]
@@ -25,7 +25,7 @@ class HyperRule:
     mixup: float  # alpha
 
     def at(self, step: int) -> float:
-        """The learning rate at a step; 0 from the last on."""
+        """Return the learning rate at a step; 0 from the last on."""
         if step < self.steps[0]:
             return self.rate * step / self.steps[0]
         if step >= self.steps[-1]:
@@ -34,13 +34,13 @@ class HyperRule:
 
 
 def hyperrule(chips: int, batch: int = BIT_BATCH) -> HyperRule:
-    """The rule for so many training chips.
+    """Return the rule for a number of training chips and a batch size.
 
     Example:
         >>> hyperrule(40_479).at(250)
         0.0015
     """
-    if chips < MIXUP_FROM:
+    if chips < MIN_MIXUP_CHIPS:
         steps = (100, 200, 300, 400, 500)
     elif chips < 500_000:
         steps = (500, 3000, 6000, 9000, 10_000)
@@ -50,18 +50,18 @@ def hyperrule(chips: int, batch: int = BIT_BATCH) -> HyperRule:
     return HyperRule(
         tuple(max(1, round(step * longer)) for step in steps),
         BIT_RATE / longer,
-        0.1 if chips >= MIXUP_FROM else 0.0,
+        0.1 if chips >= MIN_MIXUP_CHIPS else 0.0,
     )
 
 
 class Stairs(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
-    """A `HyperRule` as Keras asks for it."""
+    """A `HyperRule` as a Keras learning-rate schedule."""
 
     def __init__(self, rule: HyperRule) -> None:
         self.rule = rule
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate at a step."""
+        """Return the learning rate at a step."""
         first, *bounds, last = (float(bound) for bound in self.rule.steps)
         step = ops.cast(step, "float32")
         falls = sum(ops.cast(step > bound, "float32") for bound in bounds)
@@ -69,18 +69,18 @@ class Stairs(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
         return ops.where(step >= last, 0.0, rate)
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras writes down of it."""
+        """Return the configuration that Keras stores."""
         return {"rule": self.rule}
 
 
 def _paced(base: type) -> Any:
-    """An optimizer whose variables have shares of the learning rate, and which leaves averaged weights to `settle`.
+    """Return a Keras optimizer class with a share of the learning rate for each variable and an explicit `settle`.
 
-    Its rate goes by steps, where Keras' own would go by batches, of which a step may gather several.
+    Its rate follows the steps; Keras' own follows the batches, of which a step may accumulate several.
     """
 
     class Paced(base):  # type: ignore[misc]
-        shares: Sequence[float] = ()  # one a trainable variable, or none: then all have the whole rate
+        shares: Sequence[float] = ()  # one for each trainable variable, or none: then all have the whole rate
 
         def _get_current_learning_rate(self) -> Any:
             return self._learning_rate(self.iterations)
@@ -89,7 +89,7 @@ def _paced(base: type) -> Any:
             super().update_step(gradient, variable, learning_rate * self._share(variable))
 
         def _apply_weight_decay(self, variables: Any) -> None:
-            """As Keras has it, but that a variable with a share of the rate has that share of the decay."""
+            """Decay weights as Keras does, but each variable by its share of the rate."""
             for variable in variables if self.weight_decay else ():
                 rate = ops.cast(self.learning_rate * self._share(variable), variable.dtype)
                 variable.assign(variable - variable * self.weight_decay * rate)
@@ -98,10 +98,10 @@ def _paced(base: type) -> Any:
             return self.shares[self._get_variable_index(variable)] if self.shares else 1.0
 
         def finalize_variable_values(self, var_list: Any) -> None:
-            """Keras would put the averages in at the end of each `fit`, hence of each epoch."""
+            """Do nothing: Keras would put the averages into the model after each `fit`, hence after each epoch."""
 
         def settle(self, variables: Any) -> None:
-            """Put the averages, if any were kept, into the model."""
+            """Put the averaged weights, where `use_ema` is set, into the model."""
             super().finalize_variable_values(variables)
 
     return Paced

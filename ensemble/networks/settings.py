@@ -1,13 +1,23 @@
-"""What a member of an ensemble is made by: plain values, so that reading a recipe loads no network library."""
+"""The settings of an ensemble's members: plain values, so that reading a recipe imports no network library.
+
+The tuples name every choice. The tables that implement them have the same keys, which tests check: `inputs.INPUTS` and
+`backbones.POOLS` of `features.networks`, and `losses.LOSSES` and `build.softmax_groups` of this package.
+"""
 
 from dataclasses import dataclass
+
+SEES = ("bands", "dehazed", "streams")
+POOLS = ("average", "max", "both")
+OUTPUTS = ("sigmoid", "grouped", "softmax")
+LOSSES = ("cross_entropy", "soft_fbeta", "asymmetric")
+SCHEDULES = ("cosine", "hyperrule")
 
 
 @dataclass(frozen=True)
 class FrozenMember:
-    """A frozen backbone whose vectors feed a classical head of `ensemble.heads.HEADS`.
+    """A frozen backbone whose vectors are the input of a classical head of `ensemble.heads.table.HEADS`.
 
-    `sees`, `shrink` and `pool` are those of `features.backbones.Frame`.
+    `sees`, `shrink` and `pool` are those of `features.networks.backbones.BackboneOptions`.
     """
 
     name: str
@@ -15,38 +25,38 @@ class FrozenMember:
     head: str = "logistic"
     layer: str = "top"
     weights: str = "imagenet"  # or "none"
-    sees: str = "bands"
+    sees: str = "bands"  # of SEES
     shrink: int = 1
-    pool: str = "average"
+    pool: str = "average"  # of POOLS
 
 
 @dataclass(frozen=True)
 class TunedMember:
-    """A backbone with a head of its own, trained on the labelled chips; `sees`, `shrink`, `pool` as of `Frozen`.
+    """A backbone with a head of its own, trained on labelled chips; `sees`, `shrink` and `pool` as of `FrozenMember`.
 
     Learning. `cosine` is AdamW: the rate rises linearly to `rate` over `warmup` of the steps and falls to zero along
-    a cosine (Loshchilov and Hutter 2017, section 3). `hyperrule` is SGD by `schedules.hyperrule`, which knows its own
-    `epochs`, `rate`, `warmup`, `decay` and `mixup`, and has the head start at zero. A step takes `batch` times
-    `accumulate` chips.
+    a cosine (Loshchilov and Hutter 2017, section 3). `hyperrule` is SGD by `schedules.hyperrule`, which determines
+    epochs, rate, warmup, decay and mixup, and starts with a head of zeros. A step takes `batch` times `accumulate`
+    chips.
 
-    Layers. The first `freeze` of the layers stay as they came; the rate of the others falls from the head's to
-    `falloff` of it at the first layer (Howard and Ruder 2018, section 3.2).
+    Layers. The first `freeze` (a share) of the layers are not trained; the rate of the others falls from the head's to
+    `falloff` times it at the first layer (Howard and Ruder 2018, section 3.2).
 
-    Weights. With `ema` > 0 the weights kept are an average, in which each step's weigh 1 - `ema`.
+    Weights. With `ema` > 0 the trained weights are an exponential moving average, in which each step weighs 1 - `ema`.
 
-    Chips. The first `progressive` of the epochs are trained at half the side.
+    Chips. The first `progressive` (a share) of the epochs are trained at half the side.
 
-    Teachers. `teachers` are earlier members; the targets become `trust` parts their mean score and 1 - `trust` parts
-    the truth, and chips without labels their mean score.
+    Teachers. `teachers` are earlier members. The targets of labelled chips become `trust` times the teachers' mean
+    score plus 1 - `trust` times the ground truth; those of unlabelled chips are the mean score.
     """
 
     name: str
     backbone: str
     layer: str = "top"
     weights: str = "imagenet"  # or "none"
-    sees: str = "bands"
+    sees: str = "bands"  # of SEES
     shrink: int = 1
-    pool: str = "average"
+    pool: str = "average"  # of POOLS
     dropout: float = 0.2
     output: str = "sigmoid"  # of OUTPUTS
     loss: str = "cross_entropy"  # of LOSSES
@@ -66,10 +76,3 @@ class TunedMember:
     progressive: float = 0.0
     teachers: tuple[str, ...] = ()
     trust: float = 0.5
-
-
-SEES = ("bands", "dehazed", "streams")
-POOLS = ("average", "max", "both")
-OUTPUTS = ("sigmoid", "grouped", "softmax")
-LOSSES = ("cross_entropy", "soft_fbeta", "asymmetric")
-SCHEDULES = ("cosine", "hyperrule")

@@ -17,8 +17,8 @@ import numpy as np
 
 from amazon_tags.model import decision_file
 from ensemble.decisions.decision import decide_tags
+from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
-from ensemble.networks.train import build_network
 from features.images.chips import ChipSpec
 
 

@@ -25,7 +25,7 @@ from ensemble.decisions.decision import flat_decision
 from ensemble.decisions.thresholds import fit_thresholds, nested_thresholds
 from ensemble.decisions.tuning import TuningProblem
 from ensemble.metrics import folds, score
-from ensemble.networks.train import build_network
+from ensemble.networks.build import build_network
 from ensemble.second_level.candidates import SECOND_LEVELS
 from features.networks import backbones
 from tests import world as worlds

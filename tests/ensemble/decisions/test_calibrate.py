@@ -25,31 +25,33 @@ def test_every_calibration_gives_probabilities_whatever_the_labels(name, carrier
     truth[:, 3] = False
     truth[:carriers, 3] = True
     scores[0], scores[1] = 0, 1
-    made = calibrate.apply(calibrate.fit(name, scores, truth, GROUPS), scores)
-    assert made.shape == scores.shape
-    assert made.dtype == np.float32
-    assert np.isfinite(made).all()
-    assert made.min() >= 0
-    assert made.max() <= 1
+    calibrated = calibrate.apply(calibrate.fit(name, scores, truth, GROUPS), scores)
+    assert calibrated.shape == scores.shape
+    assert calibrated.dtype == np.float32
+    assert np.isfinite(calibrated).all()
+    assert calibrated.min() >= 0
+    assert calibrated.max() <= 1
 
 
 @pytest.mark.parametrize("name", [name for name in calibrate.CALIBRATIONS if name != "softmax"])
 def test_the_order_of_a_labels_scores_is_kept(name):
     scores, truth = drawn(1)
-    made = calibrate.apply(calibrate.fit(name, scores**2, truth, GROUPS), scores**2)
-    for before, after in zip(scores.T, made.T, strict=True):
+    calibrated = calibrate.apply(calibrate.fit(name, scores**2, truth, GROUPS), scores**2)
+    for before, after in zip(scores.T, calibrated.T, strict=True):
         assert (np.diff(after[np.argsort(before, kind="stable")]) >= -1e-7).all()
 
 
 @pytest.mark.parametrize("name", ["platt", "isotonic"])
 def test_a_planted_error_is_undone_on_other_chips(name):
     scores, truth = drawn(2, 8000)
-    spoilt = scores**2
+    distorted = scores**2
     half = len(scores) // 2
-    made = calibrate.apply(calibrate.fit(name, spoilt[:half], truth[:half], GROUPS), spoilt[half:])
-    right, wrong, mended = (score.log_loss(truth[half:], matrix) for matrix in (scores[half:], spoilt[half:], made))
-    assert mended < right + 0.1 * (wrong - right)
-    before, after = (score.calibration_error(truth[half:], matrix).mean() for matrix in (spoilt[half:], made))
+    calibrated = calibrate.apply(calibrate.fit(name, distorted[:half], truth[:half], GROUPS), distorted[half:])
+    right, wrong, corrected = (
+        score.log_loss(truth[half:], matrix) for matrix in (scores[half:], distorted[half:], calibrated)
+    )
+    assert corrected < right + 0.1 * (wrong - right)
+    before, after = (score.calibration_error(truth[half:], matrix).mean() for matrix in (distorted[half:], calibrated))
     assert after < before / 3
 
 
@@ -70,8 +72,8 @@ def test_a_group_shares_one_softmax_and_its_temperature_is_found():
     scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
     fitted = calibrate.fit("softmax", scores, truth, GROUPS)
     np.testing.assert_allclose(fitted.slopes, 0.5, rtol=0.08)
-    made = calibrate.apply(fitted, scores)
-    np.testing.assert_allclose(made.sum(axis=1), 1, atol=1e-6)
+    calibrated = calibrate.apply(fitted, scores)
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
 
 
 def test_platt_equals_sklearns_sigmoid():
@@ -90,11 +92,11 @@ def test_isotonic_equals_sklearns():
     from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415  an oracle
 
     scores, truth = drawn(6, 500)
-    made = calibrate.apply(calibrate.fit("isotonic", scores, truth, GROUPS), scores)
+    calibrated = calibrate.apply(calibrate.fit("isotonic", scores, truth, GROUPS), scores)
     edge = 0.5 / 501
     for label in range(5):
         expected = IsotonicRegression().fit_transform(scores[:, label], truth[:, label]).clip(edge, 1 - edge)
-        np.testing.assert_allclose(made[:, label], expected, atol=1e-6)
+        np.testing.assert_allclose(calibrated[:, label], expected, atol=1e-6)
 
 
 def test_scores_of_other_labels_are_refused():

@@ -20,41 +20,42 @@ def rendered(seed, chips=60, labels=5):
     return scores, rng.random(scores.shape) < scores
 
 
-def every_cut(column):
-    """A cut for each way to split the column in two."""
+def every_threshold(column):
+    """A threshold for each way to split the column in two."""
     return [*np.unique(column), np.float32(2)]
 
 
-def test_a_score_on_the_cut_is_a_tag_in_float32():
+def test_a_score_on_the_threshold_is_a_tag_in_float32():
     scores = np.array([[0.2, 0.1, 0.3]]).astype(np.float32)
     assert apply_thresholds(scores, 0.2).tolist() == [[True, False, True]]
     assert apply_thresholds(scores, np.array([0.2, 0.1, 0.3])).tolist() == [[True, True, True]]
     assert apply_thresholds(scores, np.array([0.2, 0.1, 0.3], np.float32)).dtype == np.bool_
 
 
-def test_cuts_for_other_labels_are_refused():
+def test_thresholds_for_other_labels_are_refused():
     with pytest.raises(ValueError, match="thresholds has 3 values for 5 labels"):
         apply_thresholds(rendered(0)[0], np.zeros(3, np.float32))
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("beta", [1, 2])
-def test_the_cut_of_one_label_is_the_best_of_all(seed, beta):
+def test_the_threshold_of_one_label_is_the_best_of_all(seed, beta):
     scores, truth = rendered(seed, labels=1)
     best = max(
-        score.f_beta(truth, apply_thresholds(scores, threshold), beta=beta) for threshold in every_cut(scores[:, 0])
+        score.f_beta(truth, apply_thresholds(scores, threshold), beta=beta)
+        for threshold in every_threshold(scores[:, 0])
     )
     thresholds = fit_thresholds(scores, truth, beta=beta)
     assert score.f_beta(truth, apply_thresholds(scores, thresholds), beta=beta) == pytest.approx(best, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_single_cut_betters_what_was_fitted(seed):
+def test_no_single_threshold_improves_on_the_fitted_ones(seed):
     scores, truth = rendered(seed)
     thresholds = fit_thresholds(scores, truth)
     reached = score.f2(truth, apply_thresholds(scores, thresholds))
     for label in range(scores.shape[1]):
-        for threshold in every_cut(scores[:, label]):
+        for threshold in every_threshold(scores[:, label]):
             other = thresholds.copy()
             other[label] = threshold
             assert score.f2(truth, apply_thresholds(scores, other)) <= reached + 1e-8
@@ -73,7 +74,7 @@ def test_thresholds_never_lose_to_the_start(seed, density):
 
 def test_two_labels_come_close_to_the_best_pair():
     scores, truth = rendered(3, chips=40, labels=2)
-    pairs = itertools.product(every_cut(scores[:, 0]), every_cut(scores[:, 1]))
+    pairs = itertools.product(every_threshold(scores[:, 0]), every_threshold(scores[:, 1]))
     best = max(score.f2(truth, apply_thresholds(scores, np.array(pair))) for pair in pairs)
     assert score.f2(truth, apply_thresholds(scores, fit_thresholds(scores, truth))) >= best - 0.01
 
@@ -86,7 +87,7 @@ def test_the_order_of_the_labels_hardly_changes_what_is_reached():
     assert score.f2(truth[:, order], apply_thresholds(scores[:, order], other)) == pytest.approx(reached, abs=0.01)
 
 
-def test_cuts_stand_between_scores_and_repeat():
+def test_thresholds_lie_between_scores_and_repeat():
     scores, truth = rendered(5)
     thresholds = fit_thresholds(scores, truth)
     assert thresholds.dtype == np.float32
@@ -96,7 +97,7 @@ def test_cuts_stand_between_scores_and_repeat():
     np.testing.assert_array_equal(thresholds, fit_thresholds(scores, truth))
 
 
-def test_a_label_never_true_is_never_given_and_one_always_true_always():
+def test_a_label_never_true_is_never_predicted_and_one_always_true_always():
     scores = np.random.default_rng(6).random((80, 3), np.float32)
     scores[0] = 1
     scores[1] = 0
@@ -125,7 +126,7 @@ def test_scores_of_other_chips_or_without_numbers_are_refused():
         fit_thresholds(scores, truth)
 
 
-def test_nested_cuts_do_not_see_the_chips_that_they_decide():
+def test_nested_thresholds_are_not_fitted_on_the_chips_that_they_decide():
     scores, truth = rendered(7, chips=90)
     fold = np.arange(90) % 3
     tags = nested_thresholds(scores, truth, fold)

@@ -45,17 +45,17 @@ def test_every_decoder_gives_tags_and_forecasts_their_f_beta_on_calibrated_score
 
 
 def test_nothing_is_fitted_on_the_chips_that_it_is_measured_on():
-    """Truth of the held-out fold is turned around; its tags must not change."""
+    """Truth of the held_out-out fold is inverted around; its tags must not change."""
     scores, truth = drawn(2, 300)
     whole = problem(scores, truth)
     fold = np.arange(300) % 3
     first = tuning.compare(whole, fold)
-    held = fold == 1
-    turned = truth.copy()
-    turned[held] = ~turned[held]
-    second = tuning.compare(problem(scores, turned), fold)
+    held_out = fold == 1
+    inverted = truth.copy()
+    inverted[held_out] = ~inverted[held_out]
+    second = tuning.compare(problem(scores, inverted), fold)
     for name, candidate in first.items():
-        np.testing.assert_array_equal(candidate.tags[held], second[name].tags[held])
+        np.testing.assert_array_equal(candidate.tags[held_out], second[name].tags[held_out])
 
 
 def test_groups_stay_together():
@@ -66,15 +66,15 @@ def test_groups_stay_together():
         assert len(set(fold[groups == group])) == 1
 
 
-def test_what_is_chosen_does_not_lose_on_chips_that_nobody_has_seen(tuned):
+def test_what_is_chosen_does_not_lose_on_chips_held_out_from_it(tuned):
     scores, truth = drawn(100, 4000)
     start = flat_decision(7, rules=RULES)
-    flat, chosen = (score.f2(truth, decide_tags(made, scores)) for made in (start, tuned.decision))
+    flat, chosen = (score.f2(truth, decide_tags(decision, scores)) for decision in (start, tuned.decision))
     assert chosen > flat - 0.003
     assert tuned.chosen == tuning.BASELINE or tuned.candidates[tuned.chosen].interval[0] > 0
 
 
-def test_scores_that_say_nothing_bring_no_gain():
+def test_scores_unrelated_to_the_truth_bring_no_gain():
     scores, truth = drawn(4)
     shuffled = truth[np.random.default_rng(0).permutation(len(truth))]
     assert tuning.tune_decision(problem(scores, shuffled)).chosen == tuning.BASELINE
@@ -82,9 +82,9 @@ def test_scores_that_say_nothing_bring_no_gain():
 
 def test_a_planted_miscalibration_is_recovered():
     scores, truth = drawn(5, 3000)
-    spoilt = scores**2
-    tuned = tuning.tune_decision(problem(spoilt, truth))
-    right, wrong = (score.f2(truth, apply_thresholds(matrix, 0.2)) for matrix in (scores, spoilt))
+    distorted = scores**2
+    tuned = tuning.tune_decision(problem(distorted, truth))
+    right, wrong = (score.f2(truth, apply_thresholds(matrix, 0.2)) for matrix in (scores, distorted))
     assert tuned.choice.f_beta.mean() - wrong >= 0.9 * (right - wrong)
 
 
@@ -112,14 +112,14 @@ def test_the_simplest_of_equals_is_chosen(tuned):
 
 
 @pytest.mark.parametrize("recall", [0.0, 0.5, 0.9, 1.0])
-def test_a_recall_that_is_asked_is_reached_on_the_chips_it_was_fitted_on(recall):
+def test_a_requested_recall_is_reached_on_the_chips_it_was_fitted_on(recall):
     scores, truth = drawn(6, 600)
     tuned = tuning.tune_decision(problem(scores, truth, recalls={4: recall}))
     tags = decide_tags(tuned.decision, scores)
     assert score.per_label(truth, tags).recall[4] >= recall
 
 
-def test_cuts_come_with_intervals_around_them():
+def test_thresholds_come_with_intervals_around_them():
     scores, truth = drawn(7, 800)
     thresholds = tuning.threshold_intervals(problem(scores, truth), calibrate.unchanged(7))
     assert (thresholds.intervals[:, 0] <= thresholds.intervals[:, 1]).all()
@@ -130,6 +130,6 @@ def test_cuts_come_with_intervals_around_them():
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
-def test_the_flat_cut_follows_beta(beta):
+def test_the_flat_threshold_follows_beta(beta):
     start = flat_decision(3, rules=Rules(), beta=beta)
     np.testing.assert_allclose(start.thresholds, 1 / (1 + beta**2), rtol=1e-6)

@@ -30,7 +30,7 @@ def test_folds_are_of_one_size_and_far_evener_than_by_chance(seed, number):
     assert unevenness(truth, fold, number) < unevenness(truth, chance, number) / 3
 
 
-def test_the_rarest_label_is_dealt_out_exactly():
+def test_the_rarest_label_is_spread_over_folds_exactly():
     truth = rendered(0)
     truth[:, -1] = False
     truth[[5, 80, 101, 222, 399], -1] = True
@@ -38,7 +38,7 @@ def test_the_rarest_label_is_dealt_out_exactly():
     assert sorted(fold[truth[:, -1]]) == [0, 1, 2, 3, 4]
 
 
-def test_one_label_is_dealt_out_as_evenly_as_can_be():
+def test_one_label_is_spread_over_folds_as_evenly_as_can_be():
     truth = np.arange(103)[:, np.newaxis] < 42
     fold = folds.stratify(truth)
     assert sorted(np.bincount(fold[:42])) == [8, 8, 8, 9, 9]
@@ -84,7 +84,7 @@ def test_chips_without_tags_fill_the_folds():
 
 
 @pytest.mark.parametrize(("chips", "number"), [(4, 5), (10, 1), (0, 2)])
-def test_a_number_of_folds_that_cannot_be_is_refused(chips, number):
+def test_an_impossible_number_of_folds_is_refused(chips, number):
     with pytest.raises(ValueError, match=f"{chips} chips or groups cannot make {number} folds"):
         folds.stratify(np.zeros((chips, 2), bool), folds=number)
 
@@ -107,17 +107,17 @@ def test_the_competitions_whole_table_is_stratified_to_a_chip_or_so(real):
     assert np.ptp(np.bincount(fold)) <= 10
 
 
-def test_out_of_fold_scores_come_from_the_fit_that_did_not_see_the_chip():
+def test_out_of_fold_scores_come_from_the_fit_that_was_not_trained_on_the_chip():
     fold = np.array([2, 0, 1, 0, 2, 1])
-    seen = []
+    numbers = []
 
-    def fit(train, held):
-        assert sorted([*train, *held]) == list(range(6))
-        seen.append(fold[held[0]])
-        return np.stack([held / 10, np.full(len(held), fold[held[0]] / 4)], axis=1).astype(np.float32)
+    def fit(train, held_out):
+        assert sorted([*train, *held_out]) == list(range(6))
+        numbers.append(fold[held_out[0]])
+        return np.stack([held_out / 10, np.full(len(held_out), fold[held_out[0]] / 4)], axis=1).astype(np.float32)
 
     scores = folds.out_of_fold_scores(fit, fold, 2)
-    assert seen == [0, 1, 2]
+    assert numbers == [0, 1, 2]
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores[:, 0], np.arange(6) / 10)
     np.testing.assert_allclose(scores[:, 1], fold / 4)
@@ -130,7 +130,7 @@ def test_out_of_fold_scores_come_from_the_fit_that_did_not_see_the_chip():
         (np.array([[0, 0], [0, np.nan]]), "1 scores.*first: nan"),
     ],
 )
-def test_a_fit_that_gives_nonsense_is_caught(value, text):
+def test_a_fit_that_returns_no_scores_is_refused(value, text):
     with pytest.raises(ValueError, match=text):
         folds.out_of_fold_scores(lambda train, held_out: value, np.array([0, 1, 0, 1]), 2)
 
@@ -143,3 +143,23 @@ def test_scores_outside_the_range_name_their_chip():
 def test_one_fold_leaves_nothing_to_train_on():
     with pytest.raises(ValueError, match="at least 2 folds"):
         folds.out_of_fold(lambda train, held_out: np.zeros((len(held_out), 1)), np.zeros(4, np.int64))
+
+
+def test_rows_of_any_shape_and_type_come_out_of_fold():
+    fold = np.array([1, 0, 1, 2])
+    matrices = folds.out_of_fold(lambda train, held_out: np.zeros((len(held_out), 2, 3), bool), fold)
+    assert (matrices.shape, matrices.dtype) == ((4, 2, 3), np.bool_)
+    np.testing.assert_array_equal(folds.out_of_fold(lambda train, held_out: held_out, fold), np.arange(4))
+
+
+def test_a_fold_with_another_number_of_rows_is_refused():
+    with pytest.raises(ValueError, match=r"Fold 1: fit returned an array of shape \(1, 2\); expected \(2, 2\)"):
+        folds.out_of_fold(lambda train, held_out: np.zeros((1, 2)), np.array([0, 1, 1]))
+
+
+def test_one_fold_is_held_out_and_one_chip_of_few():
+    train, held_out = folds.hold_out(rendered(0), folds=5, seed=0)
+    assert sorted([*train, *held_out]) == list(range(400))
+    assert 70 < len(held_out) < 90
+    train, held_out = folds.hold_out(np.ones((3, 1), bool), folds=5, seed=0)
+    assert (len(train), len(held_out)) == (2, 1)

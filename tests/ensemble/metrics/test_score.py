@@ -116,7 +116,7 @@ def test_the_blocks_that_save_memory_change_nothing(monkeypatch):
         (np.zeros((0, 2), bool), np.zeros((0, 2), bool), ValueError, "at least one chip"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(truth, tags, error, text):
+def test_wrong_shapes_and_types_are_refused(truth, tags, error, text):
     with pytest.raises(error, match=text):
         score.f2(truth, tags)
 
@@ -127,7 +127,7 @@ def test_values_that_are_not_numbers_have_no_interval():
 
 
 @pytest.mark.real
-def test_a_flat_cut_on_a_competitors_scores_gives_what_is_known_of_it(real):
+def test_a_flat_threshold_gives_the_published_f2_of_a_competitors_scores(real):
     with (real / "predictions/resnet_valid_scores.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
     with (real / "predictions/resnet_valid_labels.csv").open(newline="") as file:

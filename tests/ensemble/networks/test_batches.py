@@ -16,10 +16,10 @@ def source(world):
 
 
 def test_an_epoch_shows_every_chip_and_fills_the_last_batch(source):
-    fed = EpochBatches(source, 32, seed=0)
-    assert (len(fed), fed.parts.shape) == (2, (2, 32))
-    assert set(fed.parts.ravel()) == set(range(48))
-    pixels, targets = fed[0]
+    epoch = EpochBatches(source, 32, seed=0)
+    assert (len(epoch), epoch.parts.shape) == (2, (2, 32))
+    assert set(epoch.parts.ravel()) == set(range(48))
+    pixels, targets = epoch[0]
     assert (pixels.shape, pixels.dtype, targets.shape) == ((32, 64, 64, 3), np.uint8, (32, 48))
 
 
@@ -30,22 +30,22 @@ def test_a_seed_decides_order_and_views(source):
     assert not np.array_equal(first.parts, other.parts)
 
 
-def test_no_more_others_than_labelled_chips_are_drawn(source):
+def test_no_more_unlabelled_than_labelled_chips_are_drawn(source):
     few = BatchSource(source.paths[:8], source.targets[:8], SPEC, source.paths[8:], source.targets[8:])
     assert few.shown == 16
     rows = EpochBatches(few, 16, seed=0).parts.ravel()
     assert set(range(8)) < set(rows)
     assert len(set(rows)) == 16
     drawn = [frozenset(EpochBatches(few, 16, seed=seed).parts.ravel()) for seed in range(3)]
-    assert len(set(drawn)) == 3  # others each time
+    assert len(set(drawn)) == 3  # a new draw each time
 
 
 def test_mixup_mixes_chips_and_targets_by_one_share(source):
-    fed = EpochBatches(source, 2, seed=1, mixup=1.0)
+    epoch = EpochBatches(source, 2, seed=1, mixup=1.0)
     plain = EpochBatches(source, 2, seed=1)
-    pixels, targets = fed[0]
-    held, given = plain[0]
-    assert given[0] @ given[1] == 0  # they have no label in common, so the targets tell the share
-    share = (targets[0] @ given[0]) / (given[0] @ given[0])
-    expected = share * held[0].astype(float) + (1 - share) * held[1]
+    pixels, targets = epoch[0]
+    originals, plain_targets = plain[0]
+    assert plain_targets[0] @ plain_targets[1] == 0  # they have no label in common, so the targets tell the share
+    share = (targets[0] @ plain_targets[0]) / (plain_targets[0] @ plain_targets[0])
+    expected = share * originals[0].astype(float) + (1 - share) * originals[1]
     np.testing.assert_allclose(pixels[0], expected, atol=0.51)

@@ -5,64 +5,11 @@ import numpy as np
 import pytest
 
 from ensemble.networks.batches import BatchSource
-from ensemble.networks.settings import OUTPUTS, SCHEDULES, TunedMember
-from ensemble.networks.train import (
-    absorb_statistics,
-    build_network,
-    compile_network,
-    constant_answer_loss,
-    epoch_count,
-    fit_network,
-)
-from features.images import chips, listing
-from features.images.chips import ChipSpec
-from features.networks.backbones import Settled
+from ensemble.networks.settings import SCHEDULES
+from ensemble.networks.train import compile_network, constant_answer_loss, epoch_count, fit_network
+from tests.ensemble.networks.toy_member import SETTINGS, SPEC, pixels_of, untrained_network
 
-SPEC = ChipSpec(side=64)
-SETTINGS = TunedMember("net", "toy", weights="none", epochs=3, batch=8, rate=3e-3)
 GROUPS = ((0, 1),)
-
-
-@pytest.fixture(scope="module")
-def source(world):
-    """Chips of the world and whether they are brighter than most: easy to learn."""
-    paths = listing.chips([world.train_jpg])
-    light = np.array([chips.load(path, SPEC).mean() for path in paths])
-    bright = light > np.median(light)
-    return BatchSource(paths, np.stack([bright, ~bright, np.zeros_like(bright)], axis=1).astype(np.float32), SPEC)
-
-
-def built(settings=SETTINGS, rates=(0.5, 0.5, 0.01), groups=()):
-    keras.utils.set_random_seed(0)
-    return build_network(settings, SPEC, np.array(rates), groups)
-
-
-def shown(source):
-    return np.stack([chips.load(path, SPEC) for path in source.paths])
-
-
-def test_an_untrained_network_answers_with_the_labels_rates(source):
-    model = built(rates=(0.9, 0.3, 0.02))
-    np.testing.assert_allclose(model.predict_on_batch(shown(source)).mean(axis=0), [0.9, 0.3, 0.02], rtol=0.15)
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_probabilities_of_a_softmax_sum_to_one_and_start_at_the_rates(source, output):
-    model = built(replace(SETTINGS, output=output), (0.6, 0.3, 0.02), ((0, 1),))
-    given = model.predict_on_batch(shown(source))
-    assert ((given > 0) & (given < 1)).all()
-    if output == "grouped":
-        np.testing.assert_allclose(given[:, :2].sum(axis=1), 1, rtol=1e-6)
-        np.testing.assert_allclose(given.mean(axis=0), [2 / 3, 1 / 3, 0.02], rtol=0.15)
-    if output == "softmax":
-        np.testing.assert_allclose(given.sum(axis=1), 1, rtol=1e-6)
-
-
-def test_a_group_in_the_middle_keeps_the_labels_order(source):
-    settings = replace(SETTINGS, output="grouped")
-    model = build_network(settings, SPEC, np.array([0.05, 0.6, 0.9, 0.2]), ((3, 1),))
-    given = model.predict_on_batch(shown(source)).mean(axis=0)
-    np.testing.assert_allclose(given, [0.05, 0.75, 0.9, 0.25], rtol=0.15)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +34,10 @@ def test_every_kind_of_training_lowers_its_loss(source, changes):
 
 
 def test_scores_of_a_softmax_over_all_labels_are_scaled_to_the_labels_of_a_mean_chip(source):
-    made = fit_network(replace(SETTINGS, output="softmax"), source)
-    given = made.predict_on_batch(shown(source))
-    assert given.max() <= 1
-    sums = given.sum(axis=1)
+    model = fit_network(replace(SETTINGS, output="softmax"), source)
+    scores = model.predict_on_batch(pixels_of(source))
+    assert scores.max() <= 1
+    sums = scores.sum(axis=1)
     assert sums.max() == pytest.approx((source.targets.sum(axis=0) + 0.5).sum() / 49, rel=1e-5)
 
 
@@ -112,7 +59,7 @@ def test_the_rate_goes_by_steps_however_many_batches_a_step_gathers(source, sche
     rates = []
     for _ in range(8):
         rates.append(float(model.optimizer.learning_rate))
-        model.train_on_batch(shown(source)[:8], source.targets[:8])
+        model.train_on_batch(pixels_of(source)[:8], source.targets[:8])
     assert rates[:4] == [rates[0]] * 4
     assert rates[4:] == [rates[4]] * 4
     assert rates[0] == 0 < rates[4]
@@ -134,7 +81,7 @@ def test_decay_has_a_layers_share_of_the_rate(source):
 @pytest.mark.parametrize(
     "changes", [{}, {"ema": 0.9, "accumulate": 2}, {"progressive": 0.7, "mixup": 0.2}, {"falloff": 0.2}], ids=str
 )
-def test_a_run_that_goes_on_from_a_state_ends_where_an_unbroken_one_does(source, changes):
+def test_a_resumed_run_ends_in_the_weights_of_an_unbroken_one(source, changes):
     states = []
     settings = replace(SETTINGS, **changes)
     whole = fit_network(settings, source, GROUPS, after_epoch=lambda epoch, loss, state: states.append(state))
@@ -146,11 +93,11 @@ def test_a_run_that_goes_on_from_a_state_ends_where_an_unbroken_one_does(source,
 
 def test_averaged_weights_are_not_the_last_ones(source):
     states = []
-    made = fit_network(replace(SETTINGS, ema=0.9), source, after_epoch=lambda epoch, loss, state: states.append(state))
+    model = fit_network(replace(SETTINGS, ema=0.9), source, after_epoch=lambda epoch, loss, state: states.append(state))
     last = states[-1]["0"]
-    assert made.get_weights()[0].shape == last.shape
-    assert not np.array_equal(made.get_weights()[0], last)
-    assert np.abs(made.get_weights()[0] - last).max() < 0.1
+    assert model.get_weights()[0].shape == last.shape
+    assert not np.array_equal(model.get_weights()[0], last)
+    assert np.abs(model.get_weights()[0] - last).max() < 0.1
 
 
 def test_lower_layers_move_less_where_the_rate_falls_off(source):
@@ -167,7 +114,7 @@ def test_lower_layers_move_less_where_the_rate_falls_off(source):
 
 def test_the_hyperrule_starts_from_a_head_of_zeros_and_knows_its_length(source):
     settings = replace(SETTINGS, schedule="hyperrule", batch=16)
-    assert not built(settings).get_layer("labels").get_weights()[0].any()
+    assert not untrained_network(settings).get_layer("labels").get_weights()[0].any()
     assert epoch_count(settings, source) == -(-500 * 512 // 16 // 3)
     states = []
 
@@ -181,34 +128,20 @@ def test_the_hyperrule_starts_from_a_head_of_zeros_and_knows_its_length(source):
     assert [int(state["epochs"]) for state in states] == [1, 2, 3]
 
 
-@pytest.mark.real
-def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
-    weights = real.parent / "weights" / "resnet50v2_conv4_imagenet.weights.h5"
-    settings = TunedMember("net", "resnet50_v2", layer="conv5_block1_preact_relu", weights=str(weights))
-    model = built(settings)
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    expected = model.predict_on_batch(pixels)
-    absorb_statistics(model)
-    np.testing.assert_allclose(model.predict_on_batch(pixels), expected, atol=1e-5)
-    trunk = next(layer for layer in model.layers if isinstance(layer, Settled))
-    for variable in trunk.network.non_trainable_variables:
-        assert np.ptp(np.array(variable)) == 0
-
-
 @pytest.mark.parametrize(
     ("output", "expected"), [("sigmoid", 2 * np.log(2) / 3), ("grouped", np.log(2) / 3), ("softmax", np.log(2) / 3)]
 )
-def test_who_knows_nothing_but_the_rates_has_their_entropy_for_a_loss(source, output, expected):
+def test_the_loss_of_a_constant_answer_is_the_entropy_of_the_rates(source, output, expected):
     settings = replace(SETTINGS, output=output)
     assert constant_answer_loss(settings, source, GROUPS) == pytest.approx(expected, abs=0.01)
 
 
 def test_a_state_of_another_network_is_refused(source):
-    with pytest.raises(ValueError, match=r"the state has 1 variables, but the model"):
+    with pytest.raises(ValueError, match=r"the state has 1 variables, but the model has"):
         fit_network(SETTINGS, source, state={"epochs": np.array(1), "0": np.zeros(3)})
 
 
-def test_a_loss_that_is_no_number_stops_with_a_word(source):
+def test_a_loss_that_is_not_finite_stops_the_training(source):
     broken = BatchSource(source.paths, np.full_like(source.targets, np.inf), SPEC)
     with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match=r"net became .* in epoch 1; lower its"):
         fit_network(SETTINGS, broken)
@@ -217,10 +150,10 @@ def test_a_loss_that_is_no_number_stops_with_a_word(source):
 def test_unknown_labels_are_learnt_from_the_chips_where_they_are_known(source):
     targets = source.targets.copy()
     targets[::2, 0] = np.nan
-    made = fit_network(replace(SETTINGS, epochs=8), BatchSource(source.paths, targets, SPEC))
+    model = fit_network(replace(SETTINGS, epochs=8), BatchSource(source.paths, targets, SPEC))
     bright = source.targets[:, 0] > 0
-    given = made.predict_on_batch(shown(source))[::2, 0]  # of chips whose label nobody told
-    assert given[bright[::2]].mean() > given[~bright[::2]].mean() + 0.1
+    scores = model.predict_on_batch(pixels_of(source))[::2, 0]  # of chips whose label is unknown
+    assert scores[bright[::2]].mean() > scores[~bright[::2]].mean() + 0.1
 
 
 def test_one_chip_is_enough_to_train_on(source):

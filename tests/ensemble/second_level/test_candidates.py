@@ -15,7 +15,7 @@ from tests.ensemble.noise import noisy
 @pytest.fixture(scope="module")
 def truth():
     truth = np.random.default_rng(0).random((240, 4)) < 0.5
-    truth[:, 0] |= ~truth.any(axis=1)  # a chip without labels would count 0 whatever is said
+    truth[:, 0] |= ~truth.any(axis=1)  # a chip without labels would count 0 whatever the tags
     return truth
 
 
@@ -25,50 +25,52 @@ def fold(truth):
 
 
 @pytest.mark.parametrize("name", SECOND_LEVELS)
-def test_every_way_has_one_face_and_comes_back_from_its_file_bit_for_bit(truth, name):
-    given = [noisy(truth, noise, seed) for seed, noise in enumerate((0.5, 1, 2))]
-    made = SECOND_LEVELS[name](given, truth, 0)
-    found = made.scores(given)
-    assert (found.shape, found.dtype) == (truth.shape, np.float32)
-    assert 0 <= found.min() <= found.max() <= 1
-    assert score.f2(truth, apply_thresholds(found, 0.2)) > 0.9
-    file, content = pack_second_level(made)
+def test_every_second_level_gives_scores_and_the_same_bits_after_its_file(truth, name):
+    matrices = [noisy(truth, noise, seed) for seed, noise in enumerate((0.5, 1, 2))]
+    second = SECOND_LEVELS[name](matrices, truth, 0)
+    scores = second.scores(matrices)
+    assert (scores.shape, scores.dtype) == (truth.shape, np.float32)
+    assert 0 <= scores.min() <= scores.max() <= 1
+    assert score.f2(truth, apply_thresholds(scores, 0.2)) > 0.9
+    file, content = pack_second_level(second)
     assert file in SECOND_LEVEL_FILES
-    np.testing.assert_array_equal(parse_second_level(file, content, 3).scores(given), found)
-    assert pack_second_level(made)[1] == content
+    np.testing.assert_array_equal(parse_second_level(file, content, 3).scores(matrices), scores)
+    assert pack_second_level(second)[1] == content
 
 
 @pytest.mark.parametrize("name", SECOND_LEVELS)
 def test_a_chips_score_does_not_depend_on_the_chips_beside_it(truth, name):
-    given = [noisy(truth, noise, noise) for noise in (1, 2)]
-    made = SECOND_LEVELS[name](given, truth, 0)
-    alone = made.scores([matrix[7:8] for matrix in given])
-    np.testing.assert_allclose(alone, made.scores(given)[7:8], atol=1e-6)
+    matrices = [noisy(truth, noise, noise) for noise in (1, 2)]
+    second = SECOND_LEVELS[name](matrices, truth, 0)
+    alone = second.scores([matrix[7:8] for matrix in matrices])
+    np.testing.assert_allclose(alone, second.scores(matrices)[7:8], atol=1e-6)
 
 
 def test_among_equals_the_mean_stays(truth, fold):
-    given = [noisy(truth, 2, 0)] * 3  # log odds that are the true ones: nothing can be better than they are
-    chosen = choose_second_level(given, truth, fold)
+    matrices = [noisy(truth, 2, 0)] * 3  # already the true log odds: no second level can improve on them
+    chosen = choose_second_level(matrices, truth, fold)
     assert chosen.name == "mean"
     assert chosen.trials["mean"].gain == 0
-    np.testing.assert_array_equal(chosen.second.scores(given), blend.mean(given))
+    np.testing.assert_array_equal(chosen.second.scores(matrices), blend.mean(matrices))
 
 
-def test_a_member_that_misleads_is_left_out_by_whatever_is_chosen(truth, fold):
-    given = [noisy(truth, 1, 0), noisy(~truth, 1, 1), noisy(~truth, 1, 2)]
-    chosen = choose_second_level(given, truth, fold)
+def test_a_member_that_misleads_is_left_out_by_the_chosen_second_level(truth, fold):
+    matrices = [noisy(truth, 1, 0), noisy(~truth, 1, 1), noisy(~truth, 1, 2)]
+    chosen = choose_second_level(matrices, truth, fold)
     assert chosen.name != "mean"
-    assert chosen.choice.interval[0] > 0  # also on chips that the choice has not seen
-    assert score.f2(truth, apply_thresholds(chosen.second.scores(given), 0.2)) > 0.9
+    assert chosen.choice.interval[0] > 0  # also on chips held out from the choice
+    assert score.f2(truth, apply_thresholds(chosen.second.scores(matrices), 0.2)) > 0.9
 
 
-def test_held_out_scores_never_come_from_a_fit_that_saw_the_chip(truth, fold):
-    """Where the truth of a fold is turned over, the scores that it is given stay what they were."""
-    given = [noisy(truth, 2, seed) for seed in range(3)]
-    turned = truth.copy()
-    turned[fold == 1] = ~turned[fold == 1]
+def test_held_out_scores_never_come_from_a_fit_on_the_chip(truth, fold):
+    """Where the truth of a fold is inverted over, the scores that it is matrices stay what they were."""
+    matrices = [noisy(truth, 2, seed) for seed in range(3)]
+    inverted = truth.copy()
+    inverted[fold == 1] = ~inverted[fold == 1]
     for name in ("greedy", "ridge"):
-        first, other = (compare_second_levels(given, part, fold, names=[name])[name].scores for part in (truth, turned))
+        first, other = (
+            compare_second_levels(matrices, part, fold, names=[name])[name].scores for part in (truth, inverted)
+        )
         np.testing.assert_array_equal(first[fold == 1], other[fold == 1])
         assert not np.array_equal(first, other)
 

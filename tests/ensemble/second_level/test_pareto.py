@@ -14,8 +14,8 @@ def truth():
 
 @pytest.fixture(scope="module")
 def front(truth):
-    given = [noisy(truth, noise, seed) for seed, noise in enumerate((4, 3, 2))]
-    return pareto_front(given, truth, COSTS)
+    matrices = [noisy(truth, noise, seed) for seed, noise in enumerate((4, 3, 2))]
+    return pareto_front(matrices, truth, COSTS)
 
 
 def test_nothing_on_the_front_is_beaten(front):
@@ -48,9 +48,9 @@ def test_a_budget_that_nothing_keeps_to_names_the_fastest_member(front):
 
 def test_many_members_are_tried_in_teams_that_grow(truth):
     truth = truth | (np.arange(6) == 0)  # no chip without labels
-    given = [noisy(truth, 8, seed) for seed in range(14)]
-    front = pareto_front(given, truth, [MemberCost(1.0 + seed, 10) for seed in range(14)])
+    matrices = [noisy(truth, 8, seed) for seed in range(14)]
+    front = pareto_front(matrices, truth, [MemberCost(1.0 + seed, 10) for seed in range(14)])
     best = max(front, key=lambda choice: choice.f2)
-    alone = max(pareto_front([matrix], truth, [COSTS[0]])[0].f2 for matrix in given)
+    alone = max(pareto_front([matrix], truth, [COSTS[0]])[0].f2 for matrix in matrices)
     assert len(best.places) > 2
     assert best.f2 > alone + 0.02

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from ensemble.networks.build import build_network
 from ensemble.networks.rebuild import RebuildTarget, rebuild_network
 from ensemble.networks.settings import FrozenMember, TunedMember
-from ensemble.networks.train import build_network
 from features.images import chips, listing
 from features.images.chips import ChipSpec
 from features.networks import backbones, extract, openvino_export, openvino_runtime
@@ -116,6 +116,6 @@ def test_chips_of_another_shape_are_refused(folder, batch):
         network.start(batch[:, :32])
 
 
-def test_a_softmax_over_all_labels_is_refused(folder):
-    with pytest.raises(ValueError, match="runs on the CPU alone"):
+def test_a_softmax_over_all_labels_runs_on_the_cpu_alone(folder):
+    with pytest.raises(ValueError, match="runs only on the CPU"):
         rebuild_network(replace(SETTINGS, output="softmax"), folder / "network.weights.h5", TARGET)

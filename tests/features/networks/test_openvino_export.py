@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
-from ensemble.networks.train import build_network
 from features.images.chips import ChipSpec
 from features.networks import backbones, openvino_export, openvino_runtime
 from features.networks.backbones import BackboneOptions

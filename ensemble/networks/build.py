@@ -1,0 +1,109 @@
+"""Fine-tuned networks as Keras models: a backbone with a head, before training and after it.
+
+Written on Keras alone, so that it runs on each of its backends. `ensemble.networks.train` trains them.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from ensemble.arrays import Floats, Groups
+from ensemble.networks.settings import TunedMember
+from features.images.chips import ChipSpec
+from features.networks import backbones
+from features.networks.backbones import BackboneOptions, Settled
+
+
+def build_network(
+    settings: TunedMember, spec: ChipSpec, rates: Floats, groups: Groups = (), *, shrink: int = 1
+) -> keras.Model:
+    """Return the backbone with a head whose scores start at the labels' rates.
+
+    Args:
+        settings: the member; its `weights` may be a path.
+        spec: the chips that it takes.
+        rates: (labels,) the share of training chips that carry each label, in (0, 1).
+        groups: columns whose scores sum to 1, for a grouped output.
+        shrink: how many times smaller than in the member's settings the chips enter the backbone.
+    """
+    options = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool)
+    trunk = backbones.build(settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=options)
+    vectors = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
+    groups = softmax_groups(settings, len(rates), groups)
+
+    zeros = settings.schedule == "hyperrule"
+    dense = layers.Dense(
+        len(rates),
+        kernel_initializer="zeros" if zeros else keras.initializers.RandomNormal(stddev=0.01, seed=0),
+        dtype="float32",  # also under mixed precision: the last sum decides
+        name="labels",
+    )
+    model = keras.Model(trunk.input, _activate(dense(vectors), len(rates), groups), name=settings.backbone)
+    dense.bias.assign(_start_bias(rates, groups))
+    return model
+
+
+def softmax_groups(settings: TunedMember, labels: int, groups: Groups) -> Groups:
+    """Return the columns that each softmax of a member's output joins."""
+    return {"sigmoid": (), "grouped": groups, "softmax": (tuple(range(labels)),)}[settings.output]
+
+
+def _start_bias(rates: Floats, groups: Groups) -> Floats:
+    """Return the logits (labels,) whose scores are the rates, or within a group their shares."""
+    bias: Floats = np.log(rates / (1 - rates))
+    for group in groups:
+        bias[list(group)] = np.log(rates[list(group)] / rates[list(group)].sum())
+    return bias
+
+
+def _activate(logits: keras.KerasTensor, labels: int, groups: Groups) -> keras.KerasTensor:
+    """Return scores: a softmax over each group, a sigmoid for each other label, columns in the labels' order."""
+    grouped = [column for group in groups for column in group]
+    single = [column for column in range(labels) if column not in grouped]
+    parts = [ops.softmax(ops.take(logits, list(group), axis=-1)) for group in groups]
+    parts += [ops.sigmoid(ops.take(logits, single, axis=-1))] if single else []
+    scores = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+
+    order = [int(place) for place in np.argsort([*grouped, *single])]
+    return ops.take(scores, order, axis=-1) if order != sorted(order) else scores
+
+
+def finish_network(
+    model: keras.Model, settings: TunedMember, spec: ChipSpec, rates: Floats, groups: Groups
+) -> keras.Model:
+    """Return a trained network for prediction: in float32, without its optimizer, and with scores in [0, 1].
+
+    Scores of a softmax over all labels sum to 1; they are multiplied by the mean number of labels of a chip.
+    """
+    if keras.mixed_precision.dtype_policy().name != model.dtype_policy.name:
+        weights = model.get_weights()
+        model = build_network(settings, spec, rates, groups)
+        model.set_weights(weights)
+    absorb_statistics(model)
+    scores = model.output
+    if settings.output == "softmax":
+        scores = ops.minimum(scores * float(rates.sum()), 1.0)
+    return keras.Model(model.inputs, scores)  # without the optimizer, which is twice as large as the weights
+
+
+def absorb_statistics(model: keras.Model) -> None:
+    """Move the fixed mean and variance of remaining batch norms into their trained scale and offset, in place.
+
+    The network computes the same scores, and every number in it is a trained weight. A batch norm without scale or
+    offset is left as it is.
+    """
+    trunks = [layer.network for layer in model.layers if isinstance(layer, Settled)]
+    for layer in [layer for trunk in trunks for layer in trunk.layers]:
+        if isinstance(layer, layers.BatchNormalization) and layer.scale and layer.center:
+            gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in layer.get_weights())
+            gain = gamma / np.sqrt(variance + layer.epsilon)
+            layer.set_weights([gain, beta - gain * mean, 0 * mean, np.full_like(variance, 1 - layer.epsilon)])
+
+
+def layer_positions(model: keras.Model) -> list[tuple[float, keras.Layer]]:
+    """Return the backbone's layers that have weights, each with its position: 0 for the first layer, 1 for the last."""
+    positions = []
+    for trunk in [layer.network for layer in model.layers if isinstance(layer, Settled)]:
+        weighted = [layer for layer in trunk.layers if layer.weights]
+        positions += [(place / max(1, len(weighted) - 1), layer) for place, layer in enumerate(weighted)]
+    return positions
