@@ -1,1 +1,1 @@
-"""How good tags are, and which decision suits scores best."""
+"""Measure tags against the ground truth, and tune how scores become tags."""

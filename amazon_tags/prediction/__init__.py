@@ -1,1 +1,1 @@
-"""Chips to tags: prediction, checkpoints, submissions, monitoring and drift."""
+"""Turn chips into tags: prediction, checkpoints, submissions, monitoring and drift."""

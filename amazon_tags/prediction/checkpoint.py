@@ -25,7 +25,7 @@ from features.images import chips, listing
 from features.images.chips import ChipError
 from features.images.listing import ChipPath, Listing
 
-CHIPS_A_SHARD = 1024  # a multiple of a network's batch; about ten seconds of work, the most that a kill can cost
+CHIPS_A_SHARD = 1024  # a multiple of every batch; small enough that a kill costs little, large enough for few files
 RUN_FILE = "journal.json"
 ERROR, BAND_STATISTICS = " error", " looks"  # columns beside the labels, whose names do not begin with a space
 DIFFERENCES = {  # of a checkpoint's run and this one, by the key's field

@@ -154,6 +154,7 @@ def test_two_runs_do_not_share_a_checkpoint(world, model, run, tmp_path):
     assert not result.stdout
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(world, model, run, tmp_path):
     (tmp_path / "chips").mkdir()
     sources = listing.chips([world.train_jpg])
