@@ -1,4 +1,4 @@
-"""`python -m amazon_tags`."""
+"""Run the command line as `python -m amazon_tags`."""
 
 from amazon_tags import cli
 

@@ -1,4 +1,4 @@
-"""The `amazon_tags` command: its sub-commands, and how a run ends."""
+"""The `amazon_tags` command and its sub-commands."""
 
 import click
 
@@ -23,11 +23,11 @@ from amazon_tags.errors import run_command_line
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="amazon-tags", prog_name="amazon_tags")
 def root() -> None:
-    """Tags for satellite chips of the Amazon.
+    """Tag satellite chips of the Amazon, and train, tune and maintain the models that do so.
 
-    Exit codes: 0 done, 1 failure, 2 usage, 3 done but some inputs were skipped, 4 bundle refused, 10 drift past its
-    limits, 20 a candidate model or its data were rejected, 74 input/output error, 75 another run holds the lock, 130
-    and 143 stopped by a signal.
+    Exit codes: 0 done, 1 failure, 2 usage, 3 done but some chips were skipped or filled, 4 bundle refused, 10 drift
+    past its limits, 20 a candidate model or its data were rejected, 74 input/output error, 75 another run holds the
+    lock, 129, 130 and 143 stopped by a signal.
     """
 
 
@@ -52,5 +52,5 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; whatever a user can cause ends in one line on stderr and the documented exit code."""
+    """Run the command line and exit; every error that a user can cause is one line on stderr and a documented code."""
     run_command_line(root)

@@ -298,12 +298,12 @@ def place(few, world, model, recipe_file, tmp_path):
     return Place(few, world, model, recipe_file, tmp_path)
 
 
-def usage_is_fast(refusal: str) -> object:
+def as_parameter(refusal: str) -> object:
     """The refusal as a parameter; those that load no library belong to the inner loop."""
     return pytest.param(refusal, marks=() if REFUSALS[refusal][1] == 2 else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("refusal", map(usage_is_fast, REFUSALS))
+@pytest.mark.parametrize("refusal", [as_parameter(name) for name in REFUSALS])
 def test_every_refusal_is_one_line_with_its_code_and_changes_no_file(refusal, place, run):
     if refusal == "a file that cannot be read" and not UNREADABLE.exists():
         pytest.skip(f"no {UNREADABLE} on this system")

@@ -33,6 +33,7 @@ def test_importing_the_package_loads_no_library():
     assert not heavy & set(shown.stdout.split())
 
 
+@pytest.mark.slow
 def test_every_public_name_is_what_the_commands_use():
     assert amazon_tags.train is train.train
     assert amazon_tags.tune is tune.tune
