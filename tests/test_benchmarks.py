@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import tables
+from amazon_tags.datasets import sample
+from amazon_tags.model import bundle
+from tests.benchmarks import end_to_end, tables
 
 SCRIPTS = {
     path.stem: path.read_text(encoding="utf-8")
@@ -152,3 +154,13 @@ def test_each_script_has_help_that_names_its_command():
     command = [sys.executable, "-c", HELP, *sorted(SCRIPTS)]  # one process: Keras takes seconds to import
     shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     assert shown.stdout.split() == sorted(SCRIPTS), shown.stderr
+
+
+@pytest.mark.slow
+def test_plain_keras_and_predict_give_the_same_tags(tmp_path):
+    sample.write(tmp_path / "chips", 4)
+    chips = str(tmp_path / "chips")
+    ours = end_to_end.run(*end_to_end.PREDICT, chips, "--precision", "f32").output
+    plain = end_to_end.run(*end_to_end.PLAIN, chips, str(bundle.DEFAULT)).output
+    assert plain.count("\n") == 5
+    assert end_to_end.agreement(ours, plain) == 1

@@ -10,12 +10,14 @@ import argparse
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from amazon_tags.model import decision_file
+from amazon_tags.model.recipe import recipe_from_json
 from ensemble.decisions.decision import decide_tags
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
@@ -27,13 +29,12 @@ def members(bundle: Path) -> list[keras.Model]:
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     space, _ = decision_file.read(bundle / "decision.json")
     side, count = manifest["chips"]["side"], len(manifest["labels"]["labels"])
-    recipe = {settings["name"]: settings for settings in manifest["recipe"]["members"]}
+    recipe = recipe_from_json(manifest["recipe"])
+    settings = {member.name: member for member in recipe.members if isinstance(member, TunedMember)}
 
     models = []
     for folder_name in manifest["members"]:
-        settings = recipe[folder_name.partition("-")[2]]
-        values = {key: value for key, value in settings.items() if key != "kind"}
-        member = TunedMember(**{**values, "weights": "none"})
+        member = replace(settings[folder_name.partition("-")[2]], weights="none")
         model = build_network(member, ChipSpec(side=side), np.full(count, 0.5), decision_file.rules(space).groups)
         model.load_weights(bundle / "members" / folder_name / "network.weights.h5")
         models.append(model)

@@ -53,7 +53,10 @@ def pack(folder: Path, archives: Path) -> None:
 def fetch_command(archives: Path, folder: Path, train: int, test: int) -> list[str]:
     """Return the command that unpacks and counts a competition of this many chips."""
     counts = f"fetch.layout.COUNTS = {{'train': {train}, 'test': {test}}}"
-    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import fetch; {counts}; fetch.process.main(fetch.main)"
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import fetch; {counts}; "
+        "fetch.run_command_line(fetch.main, 'fetch.py')"
+    )
     return [sys.executable, "-c", code, str(folder), "--archives", str(archives)]
 
 
