@@ -127,7 +127,7 @@ def test_a_missing_registry_is_not_an_empty_one_and_another_champion_starts_a_ru
     home, first = promoted
     config = home / "job.toml"
     (home / "models").rename(home / "elsewhere")
-    with pytest.raises(RegistryError, match=f"has no current model, but by the ledger {first['model']} was"):
+    with pytest.raises(RegistryError, match=f"has no current model, but by the ledger {first.model} was"):
         retrain(config)
     shutil.rmtree(home / "models")
     (home / "elsewhere").rename(home / "models")
@@ -179,7 +179,7 @@ def test_a_registry_with_models_but_no_current_one_is_refused(promoted):
     home, first = promoted
     render(home / "chips", home / "labels.csv", 60, 5)
     (home / "models" / registry.POINTERS).unlink()
-    with pytest.raises(RegistryError, match=f"has no current model, but by the ledger {first['model']} was"):
+    with pytest.raises(RegistryError, match=f"has no current model, but by the ledger {first.model} was"):
         retrain(home / "job.toml")
     registry.promote(home / "models", first.model, why="found again")
     assert retrain(home / "job.toml").champion == first.model
