@@ -17,7 +17,7 @@ JOB = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["checks"]
 def test_the_licences_of_code_and_model_are_packed():
     assert PROJECT["license-files"] == ["LICENSE", "amazon_tags/default_model.LICENSE"]
     assert "non-commercial" in (ROOT / "amazon_tags" / "default_model.LICENSE").read_text(encoding="utf-8")
-    assert "default_model.LICENSE" in PACKAGE_DATA["amazon_tags"]
+    assert "default_model.LICENSE" in PYPROJECT["tool"]["setuptools"]["package-data"]["amazon_tags"]
 
 
 def test_the_workflow_runs_on_each_python_that_the_package_supports():
