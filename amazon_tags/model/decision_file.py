@@ -5,15 +5,17 @@ It names its labels, so that the decision can be applied to any score table that
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags import records
 from amazon_tags.files import atomic
 from amazon_tags.model.damage import refusing_damage
-from amazon_tags.tables import labels
+from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Floats
 from ensemble.decisions import calibrate
@@ -29,6 +31,31 @@ class DecisionFileError(ValueError):
     """A file, or values of one, that hold no decision of a known format."""
 
 
+@dataclass(frozen=True)
+class StoredCalibration:
+    """A calibration as its file has it: columns by label, `knots` (places, heights) by label or empty."""
+
+    kind: str
+    slopes: dict[str, float]
+    offsets: dict[str, float]
+    knots: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    groups: tuple[tuple[str, ...], ...]
+
+
+@json_keys(space="labels", thresholds="cuts")
+@dataclass(frozen=True)
+class StoredDecision:
+    """A decision as its file has it; labels without a floor are absent from `floors`."""
+
+    format: int
+    space: LabelSpace
+    beta: float
+    decoder: str
+    thresholds: dict[str, float]
+    floors: dict[str, float]
+    calibration: StoredCalibration
+
+
 def rules(space: LabelSpace) -> Rules:
     """Return the rules of a label space, with columns for names."""
     places = {name: place for place, name in enumerate(space.names)}
@@ -36,27 +63,20 @@ def rules(space: LabelSpace) -> Rules:
     return Rules(groups, tuple(places[name] for name in space.alone))
 
 
-def to_json(space: LabelSpace, decision: Decision) -> dict[str, Any]:
-    """Return plain values that `from_json` reads back, bit for bit; thresholds are called `cuts` there."""
+def to_json(space: LabelSpace, decision: Decision) -> Json:
+    """Return plain values that `from_json` reads back, bit for bit."""
     calibration = decision.calibration
-    return {
-        "format": FORMAT,
-        "labels": labels.to_json(space),
-        "beta": decision.beta,
-        "decoder": decision.decoder,
-        "cuts": _named(space, decision.thresholds),
-        "floors": {name: threshold for name, threshold in _named(space, decision.floors).items() if threshold < np.inf},
-        "calibration": {
-            "kind": calibration.kind,
-            "slopes": _named(space, calibration.slopes),
-            "offsets": _named(space, calibration.offsets),
-            "knots": {
-                name: [place.tolist() for place in knots]
-                for name, knots in zip(space.names, calibration.knots, strict=False)
-            },
-            "groups": [[space.names[label] for label in group] for group in calibration.groups],
-        },
-    }
+    floors = {name: threshold for name, threshold in _named(space, decision.floors).items() if threshold < np.inf}
+    knots = zip(space.names, calibration.knots, strict=False)  # none, or one pair a label
+    stored = StoredCalibration(
+        calibration.kind,
+        _named(space, calibration.slopes),
+        _named(space, calibration.offsets),
+        {name: (tuple(places.tolist()), tuple(heights.tolist())) for name, (places, heights) in knots},
+        tuple(tuple(space.names[label] for label in group) for group in calibration.groups),
+    )
+    thresholds = _named(space, decision.thresholds)
+    return records.to_json(StoredDecision(FORMAT, space, decision.beta, decision.decoder, thresholds, floors, stored))
 
 
 def from_json(value: Any) -> tuple[LabelSpace, Decision]:
@@ -86,32 +106,33 @@ def write(path: Path, space: LabelSpace, decision: Decision) -> None:
 
 
 def _parse(value: Any) -> tuple[LabelSpace, Decision]:
-    if value["format"] != FORMAT:
-        raise ValueError(f"its format is {value['format']}, but this version reads {FORMAT}")
-    space = labels.from_json(value["labels"])
-    floors = {**dict.fromkeys(space.names, np.inf), **value["floors"]}
+    stored = records.from_json(StoredDecision, value)
+    if stored.format != FORMAT:
+        raise ValueError(f"its format is {stored.format}, but this version reads {FORMAT}")
+    space = stored.space
+    floors = {**dict.fromkeys(space.names, np.inf), **stored.floors}
     decision = Decision(
-        _calibration(space, value["calibration"]),
-        _check_name(value["decoder"], DECODERS),
-        _column(space, value["cuts"]).astype(np.float32),
+        _calibration(space, stored.calibration),
+        _check_name(stored.decoder, DECODERS),
+        _column(space, stored.thresholds).astype(np.float32),
         _column(space, floors, finite=False).astype(np.float32),
         rules(space),
-        float(value["beta"]),
+        stored.beta,
     )
     if not 0 < decision.beta < np.inf:
         raise ValueError(f"beta is {decision.beta}, but must be positive and finite")
     return space, decision
 
 
-def _calibration(space: LabelSpace, value: Mapping[str, Any]) -> Calibration:
+def _calibration(space: LabelSpace, stored: StoredCalibration) -> Calibration:
     columns = {name: column for column, name in enumerate(space.names)}
-    knots = tuple(_curve(name, value["knots"][name]) for name in space.names) if value["knots"] else ()
+    knots = tuple(_curve(name, stored.knots[name]) for name in space.names) if stored.knots else ()
     return Calibration(
-        _check_name(value["kind"], calibrate.CALIBRATIONS),
-        _column(space, value["slopes"]),
-        _column(space, value["offsets"]),
+        _check_name(stored.kind, calibrate.CALIBRATIONS),
+        _column(space, stored.slopes),
+        _column(space, stored.offsets),
         knots,
-        tuple(tuple(columns[name] for name in group) for group in value["groups"]),
+        tuple(tuple(columns[name] for name in group) for group in stored.groups),
     )
 
 

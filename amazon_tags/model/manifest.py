@@ -13,8 +13,7 @@ from amazon_tags import records
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
-from amazon_tags.records import Json, json_functions, json_keys
-from amazon_tags.tables import labels
+from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from features.images.chips import ChipSpec
 
@@ -91,9 +90,6 @@ class PrecisionReport:
 
 
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
-
-
-json_functions(LabelSpace, labels.from_json, labels.to_json)
 
 
 @json_keys(space="labels", spec="chips")

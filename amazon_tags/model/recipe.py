@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from amazon_tags.model.config import check_choice, check_range, check_types
+from amazon_tags.records import Json
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 
@@ -160,7 +161,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
+def recipe_to_json(recipe: Recipe) -> Json:
     """Return values that `recipe_from_json` reads back."""
     kinds = {record: kind for kind, record in MEMBER_KINDS.items()}
     members = [
@@ -188,7 +189,7 @@ def _member(entry: Mapping[str, Any]) -> MemberSettings:
         raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
     if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # it becomes a folder's name
         raise ValueError(f"{values['name']!r} is no name of a member; use 1 to 40 characters of a-z, 0-9 and _.")
-    frozen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    frozen: Json = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     settings = record(**frozen)
     for key, choices in CHOICES.items():
         if key in types:

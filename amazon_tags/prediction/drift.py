@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from amazon_tags.prediction.monitor import MonitorLine, parse_line
+from amazon_tags.records import Json
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DriftReport:
     earlier_expected_f: list[float]  # of the runs before, oldest first
     damaged: int  # earlier lines that cannot be read, as a crash may leave them
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values as `drift --json` prints them."""
         return {
             "run": self.line.to_json(),

@@ -23,6 +23,7 @@ from typing import Any
 
 from amazon_tags.model.config import check_range, check_types
 from amazon_tags.model.recipe import Recipe, choose_recipe, shipped_recipes
+from amazon_tags.records import Json
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
 
@@ -136,7 +137,7 @@ def read_job(path: Path) -> Job:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _parse(values: dict[str, Any], home: Path) -> Job:
+def _parse(values: Json, home: Path) -> Job:
     sources = _parse_sources(values.pop("data", None), home)
     weights = _pop_table(values, "weights")
     gate = _parse_gate(_pop_table(values, "gate"))
@@ -162,14 +163,14 @@ def _parse(values: dict[str, Any], home: Path) -> Job:
     )
 
 
-def _pop_table(values: dict[str, Any], name: str) -> dict[str, Any]:
+def _pop_table(values: Json, name: str) -> Json:
     table = values.pop(name, None)
     if not isinstance(table, dict | None):
         raise ValueError(f"{name} is {table!r}, but must be a table, [{name}].")
     return table or {}
 
 
-def _parse_settings(values: dict[str, Any]) -> JobSettings:
+def _parse_settings(values: Json) -> JobSettings:
     check_types("the job (beside [[data]], [weights], [gate])", values, JobSettings)
     settings = JobSettings(**values)
     for key, (low, high) in SETTINGS_RANGES.items():
@@ -181,7 +182,7 @@ def _parse_settings(values: dict[str, Any]) -> JobSettings:
     return settings
 
 
-def _parse_gate(values: dict[str, Any]) -> GateLimits:
+def _parse_gate(values: Json) -> GateLimits:
     check_types("[gate]", values, GateLimits)
     for key, (low, high) in GATE_RANGES.items():
         check_range(f"{key} of [gate]", values.get(key, low), low, high)

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.files.hashes import sha256
+from amazon_tags.records import Json
 from amazon_tags.retraining.job import Job
 from amazon_tags.tables import corrections, label_tables
 from amazon_tags.training.fingerprints import hash_chips
@@ -69,7 +69,7 @@ class JobDataSummary:
     withheld: int
     fingerprint: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values of `data.json`; without corrections, the key is absent."""
         values = asdict(self)
         return {key: value for key, value in values.items() if key != "corrections" or value is not None}

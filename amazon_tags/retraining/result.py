@@ -1,7 +1,9 @@
 """The result of a retraining run: the line that `amazon_tags retrain` prints, and the record in the run's folder."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from amazon_tags.records import Json
 
 Outcome = Literal["promoted", "rejected", "no_change"]
 
@@ -30,7 +32,7 @@ class RetrainingResult:
     f2: dict[str, float] = field(default_factory=dict)
     chips: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values that `amazon_tags retrain` prints; `no_change` compared nothing and has the first four."""
         values = {"outcome": self.outcome, "run": self.run, "why": self.why, "model": self.model}
         if self.outcome == "no_change":
@@ -45,16 +47,16 @@ class RunRecord:
 
     result: RetrainingResult
     fingerprint: str
-    recipe: dict[str, Any]
+    recipe: Json
     started: str
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Return the values of `run.json`: those of the result, and the others beside them."""
         rest = {"fingerprint": self.fingerprint, "recipe": self.recipe, "started": self.started}
         return self.result.to_json() | rest
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "RunRecord":
+    def from_json(cls, values: Json) -> "RunRecord":
         """Read the values of a run that ended with `promoted` or `rejected`."""
         rest = {name: values[name] for name in ("fingerprint", "recipe", "started")}
         return cls(RetrainingResult(**{name: value for name, value in values.items() if name not in rest}), **rest)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amazon_tags.records import Json, json_functions
 from amazon_tags.tables import csv_rows
 from amazon_tags.tables.suggest import did_you_mean
 
@@ -178,7 +179,7 @@ def read(path: Path) -> LabelSpace:
         raise ValueError(f"{path} is not a label space: {error}") from error
 
 
-def to_json(space: LabelSpace) -> dict[str, Any]:
+def to_json(space: LabelSpace) -> Json:
     """Return JSON values that `from_json` reads; a TOML file has the same keys."""
     return {
         "name": space.name,
@@ -221,3 +222,6 @@ def _words(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise ValueError(f"got {value!r} for {key}, needed a list of names.")
     return tuple(value)
+
+
+json_functions(LabelSpace, from_json, to_json)

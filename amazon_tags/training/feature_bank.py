@@ -8,16 +8,17 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from amazon_tags import records
 from amazon_tags.files import atomic, folders
 from amazon_tags.model.damage import refusing_damage
+from amazon_tags.records import json_keys
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from ensemble.arrays import Vectors
 from features.images import listing
@@ -33,6 +34,7 @@ class BankError(ValueError):
     """A folder that is not a feature bank, or one of another format."""
 
 
+@json_keys(layer="cut")
 @dataclass(frozen=True)
 class BankKey:
     """Everything that the vectors depend on.
@@ -103,7 +105,7 @@ def write_bank(
         rows.writerow(("image_name", "sha256"))
         rows.writerows((listing.name(path), digest) for path, digest in hashes.items())
         atomic.write_text(part / "chips.csv", table.getvalue())
-        atomic.write_json(part / "bank.json", _key_values(key))
+        atomic.write_json(part / "bank.json", records.to_json(key))
 
 
 def read_bank(folder: Path) -> FeatureBank:
@@ -116,10 +118,9 @@ def read_bank(folder: Path) -> FeatureBank:
     with refusing_damage(
         BankError, f"{folder} is no feature bank", advice, also=(FileNotFoundError, NotADirectoryError)
     ):
-        values: dict[str, Any] = json.loads((folder / "bank.json").read_text())
-        if values.get("format") != FORMAT:
-            raise ValueError(f"format {values.get('format')}, but this version reads {FORMAT}")
-        key = BankKey(layer=values.pop("cut"), **values)
+        key = records.from_json(BankKey, json.loads((folder / "bank.json").read_text()))
+        if key.format != FORMAT:
+            raise ValueError(f"format {key.format}, but this version reads {FORMAT}")
         with (folder / "chips.csv").open(newline="") as stream:
             ids = [row["image_name"] for row in csv.DictReader(stream)]
         vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
@@ -163,8 +164,3 @@ def _write_vectors(path: Path, rows: Mapping[str, int], vectors: Vectors) -> Non
     np.savez(stream, sha256=digests, vectors=vectors)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_bytes(path, stream.getvalue())
-
-
-def _key_values(key: BankKey) -> dict[str, Any]:
-    """The values of `bank.json`, in which the layer is called `cut`."""
-    return {"cut" if name == "layer" else name: value for name, value in asdict(key).items()}
