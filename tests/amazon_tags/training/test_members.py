@@ -54,7 +54,7 @@ def test_a_network_of_a_fold_is_trained_on_the_other_folds_alone(examples, watch
 
 
 def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
-    """Each chip carries a mark of its own and labels by chance: whoever saw it knows them, and nobody else can."""
+    """Each chip has a mark of its own and random labels, which only a model that was trained on the chip can know."""
     rng = np.random.default_rng(0)
     truth = rng.random((60, 4)) < 0.5
     for number in range(len(truth)):
