@@ -13,6 +13,7 @@ ORDER = {  # each package, and each part of one, may import those before it
     "features": ("arrays", "images", "networks", "scenes"),
     "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "second_level"),
     "amazon_tags": (
+        "records",
         "signals",
         "progress",
         "errors",

@@ -91,7 +91,7 @@ def test_training_keeps_groups_together_and_reports_it(world, run, recipe_file, 
     done = run(*arguments, "-o", tmp_path / "model")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "model" / "manifest.json").read_text())["data"]["groups"] == worlds.TRAIN // 4
-    assert "in 12 groups, none of which a fold tears apart" in (tmp_path / "model" / "card.md").read_text()
+    assert "in 12 groups, each within one fold" in (tmp_path / "model" / "card.md").read_text()
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows[1:]))
     done = run(*arguments, "-o", tmp_path / "other")
     assert (done.returncode, "1 of 48 chips have no group" in done.stderr) == (1, True)

@@ -72,7 +72,7 @@ def script(home: Path, patch: str) -> list[str]:
 import os, signal, sys
 from pathlib import Path
 from amazon_tags.files import folders
-from amazon_tags.model import bundle, registry
+from amazon_tags.model import bundle, bundle_writer, registry
 from amazon_tags.retraining import data_checks, job_data, ledger, model_checks, retrain as retraining
 from amazon_tags.training import train as training
 {patch}

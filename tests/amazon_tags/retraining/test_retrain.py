@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from amazon_tags.model import bundle, engine, registry, training_record
+from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.model.manifest import digest
 from amazon_tags.model.registry import RegistryError
@@ -56,7 +56,7 @@ def test_a_promoted_run_loads_bundles_at_most_seven_times(promoted, monkeypatch)
     monkeypatch.setattr(bundle, "load", counting)
     second = retrain(home / "job.toml")
     assert (second.outcome, second.champion) == ("promoted", first.model)
-    precisions = len(engine.precision_reports(bundle.read_manifest(home / "models" / second.model)))
+    precisions = len(bundle.read_manifest(home / "models" / second.model).precision.costs)
     assert len(loaded) <= min(2 * precisions, 7), loaded
 
 
@@ -89,7 +89,7 @@ def test_without_its_ledger_a_job_continues_and_keeps_the_records_of_its_runs(pr
     [
         ('registry = "chips"', "chips lies in .*chips, which is registry"),
         ('runs = "."', "chips lies in .*, which is runs"),
-        ('registry = "photos"', "holds 1 other things"),
+        ('registry = "photos"', "holds 1 other files"),
         ('registry = "labels.csv"', r"labels\.csv is a file; name a folder"),
         ('runs = "labels.csv/runs"', r"labels\.csv is a file; name a folder"),
     ],

@@ -53,7 +53,7 @@ STAGES = (  # in the order in which a run reaches them; the flag says whether th
     ("retraining.train_on", False),
     ("training.fit_member", True),
     ("training.measure_precisions", True),
-    ("bundle.seal", False),
+    ("bundle_writer.seal", False),
     ("retraining.train_on", True),
     ("model_checks.check_bundle", True),
     ("model_checks.check_packaged", True),
