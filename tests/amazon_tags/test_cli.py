@@ -303,6 +303,7 @@ def as_parameter(refusal: str) -> object:
     return pytest.param(refusal, marks=() if REFUSALS[refusal][1] == 2 else pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refusal", [as_parameter(name) for name in REFUSALS])
 def test_every_refusal_is_one_line_with_its_code_and_changes_no_file(refusal, place, run):
     if refusal == "a file that cannot be read" and not UNREADABLE.exists():

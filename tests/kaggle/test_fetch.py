@@ -15,6 +15,7 @@ def competition(world, tmp_path):
     return competitions.build(world, store)
 
 
+@pytest.mark.slow
 def test_everything_is_fetched_unpacked_and_counted_once(competition, world, tmp_path):
     data = tmp_path / "data"
     done = competition.script("fetch", data)
@@ -50,6 +51,7 @@ def test_tables_may_have_other_names_and_chips_may_come_from_elsewhere(competiti
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
@@ -82,6 +84,7 @@ def test_a_missing_client_is_reported(tmp_path, monkeypatch):
         client.find()
 
 
+@pytest.mark.slow
 def test_the_real_client_is_found_and_has_the_options_that_are_used(monkeypatch):
     monkeypatch.syspath_prepend(competitions.SCRIPTS)
     import client  # noqa: PLC0415
@@ -116,6 +119,7 @@ def test_missing_chips_are_reported(competition, tmp_path):
     assert "(first: train_3)" in done.stderr
 
 
+@pytest.mark.slow
 def test_another_number_of_chips_than_the_competitions_is_reported(competition, tmp_path):
     data = tmp_path / "data"
     assert competition.script("fetch", data).returncode == 0

@@ -55,6 +55,7 @@ def test_copies_neighbours_and_groups_are_found(chips, run, tmp_path):
         assert np.abs(corner - np.asarray(expected, float)).mean() < 8
 
 
+@pytest.mark.slow
 def test_the_table_has_the_same_bytes_for_any_number_of_threads(chips, run, tmp_path):
     tables = [run("leaks", chips, "--jobs", jobs).stdout for jobs in (1, 3)]
     assert tables[0] == tables[1]
@@ -68,6 +69,7 @@ def test_a_single_chip_is_a_group(world, tmp_path):
     assert draw_mosaics(tmp_path / "mosaics", leaks) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [b"", b"no chip"])
 def test_a_damaged_chip_is_named(chips, run, tmp_path, broken):
     shutil.copytree(chips, tmp_path / "chips")

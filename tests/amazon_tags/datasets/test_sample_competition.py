@@ -67,6 +67,7 @@ def test_chips_have_four_components_like_the_competitions(folder):
         )
 
 
+@pytest.mark.slow
 def test_chips_have_the_same_bytes_for_any_number_of_processes(folder, table, tmp_path):
     sample_competition.write_competition(tmp_path / "again", table, 20, jobs=2)
     for path in sorted(folder.rglob("*.*")):

@@ -68,6 +68,7 @@ def test_the_tables_are_joined_by_name(drawn, outcome):
     np.testing.assert_array_equal(outcome.problem.truth, truth)
 
 
+@pytest.mark.slow
 def test_parquet_and_one_hot_tables_give_the_same_report(folder, outcome):
     again = tune(folder / "scores.parquet", folder / "one_hot.csv")
     assert again.report == outcome.report
@@ -148,6 +149,7 @@ def test_a_curve_has_the_f_of_each_threshold(outcome):
             assert value == pytest.approx(score.f2(problem.truth, problem.scores >= limits))
 
 
+@pytest.mark.slow
 def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outcome, drawn, run, tmp_path):
     path = tmp_path / "decision.json"
     decision_file.write(path, outcome.space, outcome.result.decision)
@@ -177,6 +179,7 @@ def test_decide_reads_parquet_in_parts_and_notices_repeats_at_the_end(folder, ou
         list(decide_scores(tmp_path / "repeated.parquet", path)[1])
 
 
+@pytest.mark.slow
 def test_a_bundles_decision_decides_its_scores_as_predict_does(world, model, run, tmp_path):
     scores = tmp_path / "scores.parquet"
     predicted = run("predict", world.test_jpg, "--model", model, "--scores", scores)
@@ -184,6 +187,7 @@ def test_a_bundles_decision_decides_its_scores_as_predict_does(world, model, run
     assert decided.stdout == predicted.stdout
 
 
+@pytest.mark.slow
 def test_chips_that_are_in_one_table_only_are_counted_and_left_out(folder, drawn, capsys, tmp_path):
     ids, _, truth = drawn
     with (tmp_path / "some.csv").open("w", newline="") as stream:
@@ -199,6 +203,7 @@ def test_chips_that_are_in_one_table_only_are_counted_and_left_out(folder, drawn
         tune(folder / "scores.csv", tmp_path / "none.csv")
 
 
+@pytest.mark.slow
 def test_a_recall_floor_is_reported_with_its_price(folder):
     request = TuneRequest(recalls={"water": 0.95})
     report = tune(folder / "scores.csv", folder / "labels.csv", request=request).report
@@ -208,6 +213,7 @@ def test_a_recall_floor_is_reported_with_its_price(folder):
     assert "recall reached: water" in tune_text(report)
 
 
+@pytest.mark.slow
 def test_other_labels_come_from_the_score_table(tmp_path, drawn):
     ids, scores, truth = drawn
     space = LabelSpace("other", ("sun", "tree", "field"))
@@ -218,6 +224,7 @@ def test_other_labels_come_from_the_score_table(tmp_path, drawn):
     assert outcome.space.names == ("sun", "tree", "field")
 
 
+@pytest.mark.slow
 def test_groups_must_name_every_chip(folder, drawn, tmp_path):
     rows = [f"{name},{place // 5}" for place, name in enumerate(drawn[0])]
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows))
@@ -256,6 +263,7 @@ def test_a_one_hot_table_holds_zeros_and_ones(folder, tmp_path):
         tune(folder / "scores.csv", tmp_path / "wrong.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall", ["water", "water>=2", "water>=x", "watre>=0.5"])
 def test_a_recall_that_cannot_be_is_refused(folder, run, tmp_path, recall):
     completed = run("tune", folder / "scores.csv", folder / "labels.csv", "-o", tmp_path / "d.json", "--recall", recall)
@@ -274,6 +282,7 @@ def test_a_recall_of_a_label_that_no_chip_carries_is_refused(folder, drawn, tmp_
         tune(folder / "scores.csv", tmp_path / "labels.csv", request=TuneRequest(recalls={"road": 0.5}))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_on_real_scores_the_flat_threshold_is_kept(real):
     tables = real / "predictions"

@@ -64,6 +64,7 @@ def test_files_are_checked_without_loading_the_bundle(model, copy, monkeypatch):
         bundle.read_card(copy)
 
 
+@pytest.mark.slow
 def test_the_bundled_model_verifies():
     assert bundle.verify(bundle.DEFAULT).files >= 6
 

@@ -38,6 +38,7 @@ def test_a_gpu_without_keras_says_what_to_install(model, monkeypatch):
         engine.choose(bundle.read_manifest(model), device="gpu", precision="auto")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(devices.count_accelerators() > 0, reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_told(model, run, world):
     done = run("predict", world.test_jpg, "--model", model, "--device", "gpu")

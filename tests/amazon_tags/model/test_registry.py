@@ -96,6 +96,7 @@ def test_promoting_the_current_model_changes_nothing(two):
     assert registry.promote(home, first, why="again") == stand == registry.pointers(home)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -126,6 +127,7 @@ def test_damaged_pointers_are_refused_until_a_model_is_promoted(two, text, run):
     assert kept == [text, "again"]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
     home, first, second = two
     registry.promote(home, first, why="")
@@ -139,6 +141,7 @@ def test_a_damaged_model_is_shown_and_replaced_by_a_sound_copy(two, model, run):
     assert bundle.verify(home / first)
 
 
+@pytest.mark.slow
 def test_another_model_under_a_name_is_damage(two, model):
     home, first, second = two
     registry.promote(home, second, why="")
@@ -215,6 +218,7 @@ def test_cleaning_spares_what_a_pointer_or_a_reader_holds(two):
     assert sorted(path.name for path in home.iterdir()) == sorted([second, "lock", registry.POINTERS])
 
 
+@pytest.mark.slow
 def test_readers_see_one_whole_model_while_pointers_move(two):
     home, first, second = two
     registry.promote(home, first, why="")
@@ -240,6 +244,7 @@ def test_readers_see_one_whole_model_while_pointers_move(two):
     assert all(seen)
 
 
+@pytest.mark.slow
 def test_predict_follows_the_registry(two, world, run, model):
     home, first, _ = two
     registry.promote(home, first, why="")
@@ -248,6 +253,7 @@ def test_predict_follows_the_registry(two, world, run, model):
     assert followed.stdout == run("predict", world.test_jpg, "--model", model).stdout
 
 
+@pytest.mark.slow
 def test_the_commands_list_show_promote_and_roll_back(two, model, run, tmp_path):
     home, first, second = two
     for name in (first, second):

@@ -106,6 +106,7 @@ def test_memory_does_not_grow_with_the_chips(opened):
     assert statistics.chips == 8000
 
 
+@pytest.mark.slow
 def test_predict_appends_a_line_and_drift_reads_it(world, model, run, tmp_path):
     log = tmp_path / "monitor.jsonl"
     plain = run("predict", world.train_jpg, "--model", model).stdout
@@ -122,6 +123,7 @@ def test_predict_appends_a_line_and_drift_reads_it(world, model, run, tmp_path):
     assert "too few chips to compare: 48 in the run, 50 needed; 48 training chips, 30 needed" in result.stdout
 
 
+@pytest.mark.slow
 def test_what_moved_is_named_and_ends_with_10(world, model, run, tmp_path):
     folder, log = tmp_path / "dark", tmp_path / "monitor.jsonl"
     folder.mkdir()
@@ -189,6 +191,7 @@ def test_a_file_that_is_not_a_log_is_refused(tmp_path, text):
         find_drift(log, DriftLimits())
 
 
+@pytest.mark.slow
 def test_a_checkpoint_does_not_change_the_monitors_line(world, model, run, tmp_path):
     chips, log = tmp_path / "chips", tmp_path / "monitor.jsonl"
     shutil.copytree(world.test_jpg, chips)
@@ -213,6 +216,7 @@ def test_a_bundle_holds_a_record_of_its_training_chips(world, model):
     assert bundle.read_file(model, training_record.FILE) == again
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_written_is_refused_before_the_work(world, model, run, tmp_path):
     for log in (tmp_path, tmp_path / "none" / "log", tmp_path / "tags.csv"):
         result = run("predict", world.test_jpg, "--model", model, "--monitor", log, "-o", tmp_path / "tags.csv")

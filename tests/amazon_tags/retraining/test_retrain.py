@@ -240,6 +240,7 @@ def test_a_champion_without_a_training_record_is_refused(promoted, tmp_path_fact
         retrain(home / "job.toml")
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_reported_before_the_work(home):
     command = f"{sys.executable} -m amazon_tags retrain {home / 'job.toml'} >&-"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)

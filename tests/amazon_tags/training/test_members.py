@@ -44,6 +44,7 @@ def watched(monkeypatch):
     return sources
 
 
+@pytest.mark.slow
 def test_a_network_of_a_fold_is_trained_on_the_other_folds_alone(examples, watched, tmp_path):
     fit_member(TUNED, examples, tmp_path)
     assert len(watched) == examples.folds
@@ -71,6 +72,7 @@ def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
     assert score.log_loss(truth, entry.scores[0]) > 0.98 * score.log_loss(truth, guess)
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(examples, watched, tmp_path):
     teacher = fit_member(FROZEN, examples, tmp_path)
     student = replace(TUNED, teachers=("vectors",), trust=0.25)
@@ -85,6 +87,7 @@ def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(ex
         assert source.unlabelled == examples.unlabelled
 
 
+@pytest.mark.slow
 def test_a_networks_lesson_is_what_its_fold_says(examples, tmp_path):
     entry = fit_member(TUNED, examples, tmp_path)
     for number in range(examples.folds):
@@ -94,6 +97,7 @@ def test_a_networks_lesson_is_what_its_fold_says(examples, tmp_path):
         assert unlabelled.shape == (len(examples.unlabelled), 2)
 
 
+@pytest.mark.slow
 def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_path, capsys):
     tried = []
     fit = fit_network
@@ -112,6 +116,7 @@ def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_p
     )
 
 
+@pytest.mark.slow
 def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, tmp_path):
     """Killed after the first of three epochs, it starts with the smaller batch, and ends in the same bytes."""
     settings = replace(TUNED, epochs=3)
@@ -141,6 +146,7 @@ def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, 
     assert (unit / "network.bin").read_bytes() == (whole / "network.bin").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_network_that_learnt_nothing_is_told(examples, tmp_path, capsys):
     fit_unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0)
     fit_unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0)
@@ -159,6 +165,7 @@ def test_another_error_is_handed_on(examples, monkeypatch, tmp_path):
         fit_unit(TUNED, examples, tmp_path, 0)
 
 
+@pytest.mark.slow
 def test_finished_units_are_not_done_again(examples, watched, tmp_path):
     first = fit_member(TUNED, examples, tmp_path)
     again = fit_member(TUNED, examples, tmp_path)
@@ -173,6 +180,7 @@ def test_a_member_costs_time_and_space(examples, tmp_path):
     assert cost.size == sum(path.stat().st_size for path in (tmp_path / "vectors" / "fold_0").iterdir())
 
 
+@pytest.mark.slow
 def test_tags_in_doubt_are_no_targets(examples, watched, tmp_path):
     unknown = np.zeros_like(examples.truth)
     unknown[3:9, 1] = True

@@ -99,6 +99,7 @@ def test_nothing_but_the_bundle_and_its_scores_is_left(model):
     assert {path.name for path in model.parent.iterdir()} == {"model", "model.scores.csv", "model.scores.parquet"}
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--views", 2]
@@ -123,6 +124,7 @@ def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been_killed(model, world
     )
 
 
+@pytest.mark.slow
 def test_a_second_run_on_the_same_bundle_leaves_at_once(world, run, recipe_file, tmp_path):
     (tmp_path / "model.work").mkdir()
     with locks.hold_lock(tmp_path / "model.work" / "lock"):
@@ -198,6 +200,7 @@ def test_what_the_chips_are_named_changes_nothing_that_is_learnt(world, tmp_path
     assert [path.read_bytes() for path in first.paths] == [path.read_bytes() for path in second.paths]
 
 
+@pytest.mark.slow
 def test_labels_of_another_world_need_no_code(world, tmp_path, run, recipe_file):
     table = tmp_path / "other.csv"
     table.write_text(world.labels.read_text().replace("primary", "tree").replace("clear", "sun"))
@@ -212,6 +215,7 @@ def test_labels_of_another_world_need_no_code(world, tmp_path, run, recipe_file)
     assert not {"primary", worlds.NEVER} & known
 
 
+@pytest.mark.slow
 def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp_path, recipe_file):
     weights = tmp_path / "start.weights.h5"
     backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None).save_weights(weights)
@@ -227,6 +231,7 @@ def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp
     assert "must be BACKBONE=FILE" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_chosen_decision_is_what_tune_would_choose(model, truth, world):
     _, scores, _ = score_tables.read_scores(model.with_name("model.scores.csv"))
     given = read_training_data(source(world), 1)
@@ -259,6 +264,7 @@ teachers = ["vectors"]
 """
 
 
+@pytest.mark.slow
 def test_a_student_is_shipped_without_its_teachers(world, run, tmp_path):
     (tmp_path / "student.toml").write_text(STUDENT)
     target, copy = tmp_path / "model", tmp_path / "copy"
@@ -287,6 +293,7 @@ def test_chips_without_labels_are_refused_where_nobody_teaches(world, recipe_fil
         train(source(world, unlabelled=(world.test_jpg,)), tmp_path / "model", recipe=read_recipe(recipe_file))
 
 
+@pytest.mark.slow
 def test_a_budget_and_a_chosen_second_level_are_kept_to_and_shown(world, recipe_file, tmp_path, run):
     recipe = tmp_path / "plan.toml"
     words = 'budget_mb = 1000\nsecond = "chosen"\nview_mean = "geometric"\n'
@@ -307,6 +314,7 @@ def test_a_budget_and_a_chosen_second_level_are_kept_to_and_shown(world, recipe_
     assert bundle.verify(target).files > 5
 
 
+@pytest.mark.slow
 def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_path):
     table = tmp_path / "few.csv"
     table.write_text("\n".join(world.labels.read_text().splitlines()[: worlds.TIFS + 1]) + "\n")
@@ -325,6 +333,7 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     assert "3 bands of uint8, but the model expects uint16 blue, green, red, nir" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe"]
@@ -339,6 +348,7 @@ def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, 
     assert "net all: epoch" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_a_former_run_is_named(world, recipe_file, tmp_path):
     (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
     with pytest.raises(ValueError, match="no member fits"):

@@ -56,6 +56,7 @@ def worth_of_all(answers, chances, beta):
     return chances @ np.divide((1 + beta**2) * hits, below, out=np.zeros_like(hits), where=below > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.5, 1, 2, 3])
 @pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize("labels", [5, 8, 10])

@@ -58,6 +58,7 @@ def test_nothing_is_fitted_on_the_chips_that_it_is_measured_on():
         np.testing.assert_array_equal(candidate.tags[held_out], second[name].tags[held_out])
 
 
+@pytest.mark.slow
 def test_groups_stay_together():
     scores, truth = drawn(3, 400)
     groups = np.arange(400) // 8
@@ -74,12 +75,14 @@ def test_what_is_chosen_does_not_lose_on_chips_held_out_from_it(tuned):
     assert tuned.chosen == tuning.BASELINE or tuned.candidates[tuned.chosen].interval[0] > 0
 
 
+@pytest.mark.slow
 def test_scores_unrelated_to_the_truth_bring_no_gain():
     scores, truth = drawn(4)
     shuffled = truth[np.random.default_rng(0).permutation(len(truth))]
     assert tuning.tune_decision(problem(scores, shuffled)).chosen == tuning.BASELINE
 
 
+@pytest.mark.slow
 def test_a_planted_miscalibration_is_recovered():
     scores, truth = drawn(5, 3000)
     distorted = scores**2
@@ -111,6 +114,7 @@ def test_the_simplest_of_equals_is_chosen(tuned):
     assert tuning.choose(no_better_than_constant) == tuning.BASELINE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recall", [0.0, 0.5, 0.9, 1.0])
 def test_a_requested_recall_is_reached_on_the_chips_it_was_fitted_on(recall):
     scores, truth = drawn(6, 600)

@@ -33,6 +33,7 @@ def test_a_group_in_the_middle_keeps_the_labels_order(source):
     np.testing.assert_allclose(scores, [0.05, 0.75, 0.9, 0.25], rtol=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_absorbed_statistics_change_no_score_and_leave_nothing_untrained(real):
     weights = real.parent / "weights" / "resnet50v2_conv4_imagenet.weights.h5"

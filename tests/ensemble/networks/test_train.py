@@ -12,6 +12,7 @@ from tests.ensemble.networks.toy_member import SETTINGS, SPEC, pixels_of, untrai
 GROUPS = ((0, 1),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -33,6 +34,7 @@ def test_every_kind_of_training_lowers_its_loss(source, changes):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_scores_of_a_softmax_over_all_labels_are_scaled_to_the_labels_of_a_mean_chip(source):
     model = fit_network(replace(SETTINGS, output="softmax"), source)
     scores = model.predict_on_batch(pixels_of(source))
@@ -41,6 +43,7 @@ def test_scores_of_a_softmax_over_all_labels_are_scaled_to_the_labels_of_a_mean_
     assert sums.max() == pytest.approx((source.targets.sum(axis=0) + 0.5).sum() / 49, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("freeze", "moving"), [(0.0, "edges shapes labels"), (0.5, "shapes labels"), (1.0, "labels")])
 def test_training_moves_every_layer_but_the_frozen_ones(source, freeze, moving):
     settings = replace(SETTINGS, freeze=freeze)
@@ -52,6 +55,7 @@ def test_training_moves_every_layer_but_the_frozen_ones(source, freeze, moving):
     assert moved == [name in moving for name in ("edges", "shapes", "labels")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_rate_goes_by_steps_however_many_batches_a_step_gathers(source, schedule):
     settings = replace(SETTINGS, schedule=schedule, accumulate=4)
@@ -78,6 +82,7 @@ def test_decay_has_a_layers_share_of_the_rate(source):
     assert head > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"ema": 0.9, "accumulate": 2}, {"progressive": 0.7, "mixup": 0.2}, {"falloff": 0.2}], ids=str
 )
@@ -91,6 +96,7 @@ def test_a_resumed_run_ends_in_the_weights_of_an_unbroken_one(source, changes):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_not_the_last_ones(source):
     states = []
     model = fit_network(replace(SETTINGS, ema=0.9), source, after_epoch=lambda epoch, loss, state: states.append(state))
@@ -100,6 +106,7 @@ def test_averaged_weights_are_not_the_last_ones(source):
     assert np.abs(model.get_weights()[0] - last).max() < 0.1
 
 
+@pytest.mark.slow
 def test_lower_layers_move_less_where_the_rate_falls_off(source):
     moves = {}
     for falloff in (1.0, 0.01):
@@ -147,6 +154,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(source):
         fit_network(SETTINGS, broken)
 
 
+@pytest.mark.slow
 def test_unknown_labels_are_learnt_from_the_chips_where_they_are_known(source):
     targets = source.targets.copy()
     targets[::2, 0] = np.nan
@@ -156,5 +164,6 @@ def test_unknown_labels_are_learnt_from_the_chips_where_they_are_known(source):
     assert scores[bright[::2]].mean() > scores[~bright[::2]].mean() + 0.1
 
 
+@pytest.mark.slow
 def test_one_chip_is_enough_to_train_on(source):
     fit_network(SETTINGS, BatchSource(source.paths[:1], source.targets[:1], SPEC))

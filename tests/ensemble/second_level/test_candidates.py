@@ -24,6 +24,7 @@ def fold(truth):
     return folds.stratify(truth, folds=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECOND_LEVELS)
 def test_every_second_level_gives_scores_and_the_same_bits_after_its_file(truth, name):
     matrices = [noisy(truth, noise, seed) for seed, noise in enumerate((0.5, 1, 2))]
@@ -46,6 +47,7 @@ def test_a_chips_score_does_not_depend_on_the_chips_beside_it(truth, name):
     np.testing.assert_allclose(alone, second.scores(matrices)[7:8], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_among_equals_the_mean_stays(truth, fold):
     matrices = [noisy(truth, 2, 0)] * 3  # already the true log odds: no second level can improve on them
     chosen = choose_second_level(matrices, truth, fold)
@@ -54,6 +56,7 @@ def test_among_equals_the_mean_stays(truth, fold):
     np.testing.assert_array_equal(chosen.second.scores(matrices), blend.mean(matrices))
 
 
+@pytest.mark.slow
 def test_a_member_that_misleads_is_left_out_by_the_chosen_second_level(truth, fold):
     matrices = [noisy(truth, 1, 0), noisy(~truth, 1, 1), noisy(~truth, 1, 2)]
     chosen = choose_second_level(matrices, truth, fold)
@@ -62,6 +65,7 @@ def test_a_member_that_misleads_is_left_out_by_the_chosen_second_level(truth, fo
     assert score.f2(truth, apply_thresholds(chosen.second.scores(matrices), 0.2)) > 0.9
 
 
+@pytest.mark.slow
 def test_held_out_scores_never_come_from_a_fit_on_the_chip(truth, fold):
     """Where the truth of a fold is inverted over, the scores that it is matrices stay what they were."""
     matrices = [noisy(truth, 2, seed) for seed in range(3)]

@@ -35,6 +35,7 @@ def test_two_levels_trust_the_better_member(truth):
     np.testing.assert_allclose(second.scores(swapped), second.scores(matrices), atol=0.1)
 
 
+@pytest.mark.slow
 def test_log_odds_beyond_the_limit_change_nothing(truth):
     matrices = [noisy(truth, 1, 1), noisy(truth, 2, 2)]
     second = fit_two_levels(matrices, truth, 0)

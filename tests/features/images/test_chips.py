@@ -236,6 +236,7 @@ def test_files_beside_a_tif_are_not_read(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_competition_jpgs_are_read_as_pillow_reads_them(real):
     paths = listing.chips([real / "planet" / "train-jpg", real / "planet" / "test-jpg"])

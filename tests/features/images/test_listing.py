@@ -202,6 +202,7 @@ def test_a_chip_that_is_damaged_inside_an_archive_is_named(world, tmp_path):
         chips.read(listing.chips([archive])[0])
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_not_unpacked(tmp_path):
     archive = pack(tmp_path / "chips.zip", {"a.tif": bytes(chips.MAX_FILE_BYTES + 1)})
     assert archive.stat().st_size < chips.MAX_FILE_BYTES // 100

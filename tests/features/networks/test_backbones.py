@@ -24,7 +24,11 @@ def compile_network(model: keras.Model, folder) -> OpenvinoNetwork:
     return openvino_runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
 
 
-@pytest.mark.parametrize("name", backbones.BACKBONES)
+QUICK = ("toy", "mobilenet_v2_035")
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in backbones.BACKBONES]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
@@ -58,6 +62,7 @@ def test_scaling_equals_keras_preprocessing(name, prepare):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), prepare(raw.copy()), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "make"),
     [
@@ -81,6 +86,7 @@ def test_scaling_equals_the_one_inside_the_architecture(name, make):
     )
 
 
+@pytest.mark.slow
 def test_training_does_not_change_batch_statistics():
     model = backbones.build("densenet121", ChipSpec(side=32))  # half of its norms are before a ReLU
     before = [variable.numpy() for variable in model.non_trainable_variables]
@@ -156,6 +162,7 @@ def test_imagenet_weights_that_cannot_be_downloaded_are_explained(monkeypatch):
         backbones.build("toy", SPEC, weights="imagenet")
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "layer", "file"),
@@ -187,6 +194,7 @@ def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
     np.testing.assert_allclose(four[:, :, 3], three.mean(axis=2), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
 @pytest.mark.parametrize("pool", ["average", "max", "both"])
 def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_path):

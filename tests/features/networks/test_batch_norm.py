@@ -17,7 +17,13 @@ def disturb(network):
 
 @pytest.mark.parametrize(
     ("name", "norms"),
-    [("mobilenet_v2_035", 0), ("mobilenet_v3_small", 0), ("resnet50", 0), ("resnet50_v2", 17), ("densenet121", 62)],
+    [
+        ("mobilenet_v2_035", 0),
+        *(
+            pytest.param(name, norms, marks=pytest.mark.slow)
+            for name, norms in (("mobilenet_v3_small", 0), ("resnet50", 0), ("resnet50_v2", 17), ("densenet121", 62))
+        ),
+    ],
 )
 def test_a_folded_network_computes_the_same(name, norms):
     whole = disturb(backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None))

@@ -18,6 +18,7 @@ def compile_network(model, folder):
     return openvino_runtime.load((folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sees", ["dehazed", "streams"])
 def test_exported_vectors_equal_those_of_keras(sees, tmp_path):
     model = backbones.build("toy", FOUR, options=BackboneOptions(sees, 2, "both"))
