@@ -1,6 +1,7 @@
 """What pyproject.toml, .ci/run and the workflow say must agree with each other and with the files."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -43,3 +44,13 @@ def test_each_issue_form_has_fields_with_labels(name):
     form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml").read_text(encoding="utf-8"))
     assert {"name", "description", "labels", "body"} == set(form)
     assert all(field["attributes"]["label"] and field["id"] for field in form["body"])
+
+
+def test_the_script_runs_the_test_command_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^pip install -e '\.\[test\]' && (pytest .+)$", readme, re.MULTILINE)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (reads_it,) = re.findall(r"^tests=(.+)$", script, re.MULTILINE)
+    shown = subprocess.run(["bash", "-c", f'echo "{reads_it}"'], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout.strip() == command
+    assert script.rstrip().endswith('eval "$tests"')
