@@ -40,7 +40,7 @@ def test_a_gpu_without_keras_says_what_to_install(model, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(devices.count_accelerators() > 0, reason="there is a GPU here")
-def test_a_gpu_that_is_not_there_is_told(model, run, world):
+def test_a_missing_gpu_is_reported(model, run, world):
     done = run("predict", world.test_jpg, "--model", model, "--device", "gpu")
     assert done.returncode == 1
     assert "Keras sees no GPU here; use --device cpu" in done.stderr.splitlines()[-1]

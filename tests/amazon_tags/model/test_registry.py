@@ -155,7 +155,7 @@ def test_another_model_under_a_name_is_damage(two, model):
     assert registry.promote(home, first, why="").current == first
 
 
-def test_what_cannot_be_swept_stays_and_stops_nobody(two, model, monkeypatch):
+def test_what_cannot_be_swept_stays_without_an_error(two, model, monkeypatch):
     home, *_ = two
     (home / ".amazon_tags-0123.part").mkdir()
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_swept_stays_and_stops_nobody(two, model, monkeypatch):
     assert (home / ".amazon_tags-0123.part").exists()
 
 
-def test_a_full_disk_is_told_by_its_own_number_and_leaves_no_copy(model, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_by_its_own_number_and_leaves_no_copy(model, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -31,7 +31,7 @@ def test_paths_count_from_the_files_folder(write, world, tmp_path):
     assert job.threads >= 1
 
 
-def test_what_editors_and_links_do_to_a_job_is_no_matter(write, tmp_path):
+def test_byte_order_marks_and_links_do_not_change_a_job(write, tmp_path):
     (tmp_path / "TWO.TOML").write_text('name = "two"\nlabels = ["a", "b"]\n')
     (tmp_path / "runs").symlink_to(tmp_path / "disk" / "runs")  # which is not there yet
     path = write('labels = "TWO.TOML"')

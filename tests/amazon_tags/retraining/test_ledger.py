@@ -17,7 +17,7 @@ def test_what_is_written_is_the_last(tmp_path):
     assert ledger.last(tmp_path) == ENTRY
 
 
-def test_a_file_that_somebody_holds_is_busy_and_not_damaged(tmp_path, monkeypatch):
+def test_a_locked_ledger_is_busy_and_not_damaged(tmp_path, monkeypatch):
     ledger.write(tmp_path, ENTRY)
     true = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda path: true(path, timeout=0.1))

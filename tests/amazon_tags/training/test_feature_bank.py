@@ -74,7 +74,7 @@ def test_a_damaged_chip_leaves_no_bank(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["chips"]
 
 
-def test_an_unknown_backbone_is_told_the_nearest(folder, tmp_path):
+def test_an_unknown_backbone_is_refused_with_the_nearest_name(folder, tmp_path):
     with pytest.raises(ValueError, match="did you mean mobilenet_v2"):
         embed([folder], tmp_path / "bank", FeatureExtractor("mobilenetv2"))
 

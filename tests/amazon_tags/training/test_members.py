@@ -54,7 +54,7 @@ def test_a_network_of_a_fold_is_trained_on_the_other_folds_alone(examples, watch
         assert len(held) + len(source.paths) == len(examples.paths)
 
 
-def test_a_pixel_that_gives_a_chip_away_does_not_help_it_out_of_fold(tmp_path):
+def test_a_pixel_that_identifies_a_chip_does_not_help_it_out_of_fold(tmp_path):
     """Each chip has a mark of its own and random labels, which only a model that was trained on the chip can know."""
     rng = np.random.default_rng(0)
     truth = rng.random((60, 4)) < 0.5
@@ -117,7 +117,7 @@ def test_a_full_device_halves_the_batch_and_says_so(examples, monkeypatch, tmp_p
 
 
 @pytest.mark.slow
-def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, tmp_path):
+def test_a_resumed_run_keeps_a_halved_batch(examples, monkeypatch, tmp_path):
     """Killed after the first of three epochs, it starts with the smaller batch, and ends in the same bytes."""
     settings = replace(TUNED, epochs=3)
     tried = []
@@ -147,7 +147,7 @@ def test_a_halved_batch_is_kept_to_by_a_run_that_goes_on(examples, monkeypatch, 
 
 
 @pytest.mark.slow
-def test_a_network_that_learnt_nothing_is_told(examples, tmp_path, capsys):
+def test_a_network_that_learned_nothing_is_reported(examples, tmp_path, capsys):
     fit_unit(replace(TUNED, name="asleep", rate=1e-8), examples, tmp_path, 0)
     fit_unit(replace(TUNED, name="awake", rate=3e-3, epochs=4), examples, tmp_path, 0)
     told = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]

@@ -81,7 +81,7 @@ def test_a_bundle_that_was_measured_in_f32_alone_is_run_so(copy):
 
 
 @pytest.mark.slow
-def test_the_command_computes_as_it_is_told(model, world, run, tmp_path):
+def test_the_command_computes_in_the_chosen_precision(model, world, run, tmp_path):
     given = {}
     for name in ("f32", "int8"):
         table = tmp_path / f"{name}.csv"

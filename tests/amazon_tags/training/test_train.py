@@ -72,7 +72,7 @@ def test_the_manifest_says_what_the_model_was_made_of(model, recipe_file):
     assert len(manifest.scores.folds) == 2
 
 
-def test_the_card_tells_every_label_and_which_are_rare(model, truth):
+def test_the_card_lists_every_label_and_the_rare_ones(model, truth):
     text = bundle.read_card(model)
     for name, support in zip(truth.space.names, truth.truth.sum(axis=0), strict=True):
         assert f"| {name} | {support} |" in text
@@ -186,7 +186,7 @@ def test_chips_without_labels_are_left_out_with_a_word(world, tmp_path, capsys):
     assert "24 of 48 chips have no labels and are left out" in capsys.readouterr().err
 
 
-def test_what_the_chips_are_named_changes_nothing_that_is_learnt(world, tmp_path):
+def test_the_names_of_chips_do_not_change_the_model(world, tmp_path):
     """Names decide the order of chips and nothing else."""
     renamed = tmp_path / "renamed"
     renamed.mkdir()
@@ -201,7 +201,7 @@ def test_what_the_chips_are_named_changes_nothing_that_is_learnt(world, tmp_path
 
 
 @pytest.mark.slow
-def test_labels_of_another_world_need_no_code(world, tmp_path, run, recipe_file):
+def test_another_label_space_needs_no_code(world, tmp_path, run, recipe_file):
     table = tmp_path / "other.csv"
     table.write_text(world.labels.read_text().replace("primary", "tree").replace("clear", "sun"))
     target = tmp_path / "model"
@@ -288,7 +288,7 @@ def test_a_student_is_shipped_without_its_teachers(world, run, tmp_path):
     np.testing.assert_allclose(weather[:, places].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_chips_without_labels_are_refused_where_nobody_teaches(world, recipe_file, tmp_path):
+def test_chips_without_labels_are_refused_without_teachers(world, recipe_file, tmp_path):
     with pytest.raises(ValueError, match="give a member of the recipe teachers"):
         train(source(world, unlabelled=(world.test_jpg,)), tmp_path / "model", recipe=read_recipe(recipe_file))
 
@@ -371,7 +371,7 @@ def test_a_backend_that_cannot_train_is_refused(world, run, recipe_file, tmp_pat
     assert "Traceback" not in done.stderr
 
 
-def test_labels_of_which_none_is_sure_teach_nothing(world, recipe_file, tmp_path):
+def test_a_table_of_unknown_tags_only_is_refused(world, recipe_file, tmp_path):
     table = tmp_path / "doubts.csv"
     rows = [row.split(",") for row in world.labels.read_text().splitlines()[1:]]
     table.write_text("image_name,tags\n" + "".join(f"{name},clear? primary?\n" for name, _ in rows))

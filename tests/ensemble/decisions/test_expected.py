@@ -87,7 +87,7 @@ def test_few_labels_are_no_special_case(labels):
 
 
 @pytest.mark.parametrize("rules", ["none", "a group with a label alone"])
-def test_the_worth_of_any_tags_is_exact(rules):
+def test_the_expected_f_of_any_tags_is_exact(rules):
     rng = np.random.default_rng(1)
     scores = rng.random((30, 6), dtype=np.float32)
     tags = rng.random((30, 6)) < 0.4

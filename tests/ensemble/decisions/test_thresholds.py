@@ -109,7 +109,7 @@ def test_a_label_never_true_is_never_predicted_and_one_always_true_always():
     assert tags[:, 1].all()
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_neighbouring_floats_are_distinguished():
     low = np.float32(0.5)
     scores = np.array([[low, 1], [np.nextafter(low, np.float32(1)), 1]])
     truth = np.array([[False, True], [True, True]])

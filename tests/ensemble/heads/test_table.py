@@ -20,7 +20,7 @@ def test_scores_are_probabilities_of_the_right_shape(trained, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_labels_that_follow_from_the_vectors_are_learnt(name):
+def test_labels_that_follow_from_the_vectors_are_learned(name):
     vectors, truth = rendered(2, chips=400)
     head = HEADS[name](vectors[:300], truth[:300, :4], 0)
     scores = head.scores(vectors[300:]).astype(np.float64)

@@ -17,7 +17,7 @@ def test_equal_rates_are_stable_and_the_index_is_symmetric():
     assert np.isfinite(there).all()
 
 
-def test_two_samples_of_one_kind_are_not_told_apart_and_others_are():
+def test_samples_of_one_distribution_are_not_distinguished_and_others_are():
     rng = np.random.default_rng(1)
     first, second = rng.normal(size=(300, 6)), rng.normal(size=(200, 6))
     near, p = shift.discrepancy(first, second)

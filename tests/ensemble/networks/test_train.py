@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(source):
 
 
 @pytest.mark.slow
-def test_unknown_labels_are_learnt_from_the_chips_where_they_are_known(source):
+def test_labels_are_learned_from_the_chips_where_they_are_known(source):
     targets = source.targets.copy()
     targets[::2, 0] = np.nan
     model = fit_network(replace(SETTINGS, epochs=8), BatchSource(source.paths, targets, SPEC))
