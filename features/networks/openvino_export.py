@@ -18,6 +18,8 @@ import openvino  # isort: skip
 def export(model: keras.Model, folder: Path) -> None:
     """Write `network.xml` and `network.bin` (OpenVINO IR) into an existing folder."""
     if keras.backend.backend() == "tensorflow":
+        if sys.version_info >= (3, 13):
+            _skip_exec_in_openvino()
         _convert(model, folder)
         return
     architecture, weights = folder / "plan.json", folder / "plan.weights.h5"
@@ -28,6 +30,17 @@ def export(model: keras.Model, folder: Path) -> None:
     subprocess.run(command, env=environment, check=True)  # noqa: S603  the command is not a user's input
     architecture.unlink()
     weights.unlink()
+
+
+def _skip_exec_in_openvino() -> None:
+    """Let OpenVINO 2026.4 convert from TensorFlow on Python 3.13, where it fails with a NameError otherwise.
+
+    To read TensorFlow's version it calls exec("import tensorflow") and then exec("del tensorflow"). Since Python 3.13
+    two such calls in a function share no names (PEP 667). TensorFlow is loaded already, so neither is needed.
+    """
+    from openvino.frontend.tensorflow import utils  # noqa: PLC0415  it imports TensorFlow
+
+    utils.exec = lambda code: None
 
 
 def _convert(model: keras.Model, folder: Path) -> None:
