@@ -86,7 +86,7 @@ def model(world: worlds.World, run: Run, recipe_file: Path, tmp_path_factory: py
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
-    """The toy backbone as OpenVINO runs it: graph and weights; it eats chips of side 64."""
+    """The toy backbone as OpenVINO runs it: graph and weights; it takes chips of 64 x 64 pixels."""
     import keras  # noqa: PLC0415  most tests need none
 
     from features.images.chips import ChipSpec  # noqa: PLC0415
