@@ -3,7 +3,7 @@
 A JSON file keeps its keys when a field gets a better name. Unknown keys are ignored; absent ones get the default.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, get_origin
 
 from cattrs import Converter
@@ -32,16 +32,20 @@ CONVERTER.register_unstructure_hook_func(
 )
 
 
-def json_keys(*, omit_defaults: bool = False, **keys: str) -> Callable[[type[Record]], type[Record]]:
+def json_keys(
+    *, omit_defaults: bool = False, optional: Collection[str] = (), **keys: str
+) -> Callable[[type[Record]], type[Record]]:
     """Return a class decorator that gives fields other keys in JSON.
 
     Args:
         omit_defaults: leave out fields that have their default.
+        optional: the fields that are left out if they have their default, where others are not.
         keys: the key of each field that is not named like its key.
     """
 
     def register(record: type[Record]) -> type[Record]:
         names: dict[str, Any] = {field: override(rename=key) for field, key in keys.items()}
+        names |= {field: override(omit_if_default=True) for field in optional}
         read = make_dict_structure_fn(record, CONVERTER, **names)
         write = make_dict_unstructure_fn(record, CONVERTER, _cattrs_omit_if_default=omit_defaults, **names)
         CONVERTER.register_structure_hook(record, read)

@@ -16,7 +16,9 @@ from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import find_chips, score_chips
 from amazon_tags.tables import labels
 from ensemble.arrays import Scores
+from features.arrays import Chip
 from features.images import chips
+from features.images.stored import StoredImage
 from features.images.views import VIEWS, view
 
 ChipArray = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, height, width, bands)
@@ -124,7 +126,7 @@ class Tagger:
             names = [f"chip_{row}" for row in range(first, min(first + CHIPS_PER_BATCH, len(array)))]
             batch = np.empty((len(names), spec.side, spec.side, len(spec.bands)), spec.dtype)
             for row, name in enumerate(names):
-                batch[row] = chips.resize(chips.conform(array[first + row], spec, Path(name)), spec.side)
+                batch[row] = chips.fit(_image(array[first + row]), spec, name).pixels
 
             turned = [view(batch, number) for number in range(views)]
             outputs = [np.stack([network(pixels) for pixels in turned]) for network in self.model.networks]
@@ -140,6 +142,11 @@ def _paths(inputs: ChipFiles) -> list[Path]:
                 "join arrays of one shape by np.stack into one array (chips, height, width, bands)."
             )
     return [Path(entry) for entry in entries]
+
+
+def _image(chip: Chip) -> StoredImage:
+    """Return a chip of an array as an image that states nothing about its bands."""
+    return StoredImage("array", chip, ("",) * chip.shape[2])
 
 
 def _refuse_array(array: ChipArray) -> None:

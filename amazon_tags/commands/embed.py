@@ -38,6 +38,8 @@ from amazon_tags.signals import catch_signals
     show_default=True,
     help="Side of the network's input in pixels; 0 is the backbone's own side.",
 )
+@options.BANDS
+@options.LEVELS
 @options.VIEWS
 @options.JOBS
 def embed_command(
@@ -47,6 +49,8 @@ def embed_command(
     weights: str,
     layer: str,
     side: int,
+    bands: tuple[str, ...] | None,
+    levels: str,
     views: int,
     jobs: int,
 ) -> None:
@@ -58,9 +62,10 @@ def embed_command(
     """
     need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
+    from features.images.layout import Layout
 
     catch_signals()
-    extractor = FeatureExtractor(backbone, layer, weights, side)
+    extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels))
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         summary = embed(chips, output, extractor, views=views, jobs=jobs)
     click.echo(f"{output}: {summary}", err=True)

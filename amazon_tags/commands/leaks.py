@@ -12,8 +12,17 @@ from amazon_tags.signals import catch_signals
 @options.CHIPS
 @options.TABLE_OUTPUT
 @click.option("--mosaics", type=options.OUTPUT, help="Also draw each mosaic of neighbours into this folder.")
+@options.BANDS
+@options.LEVELS
 @options.JOBS
-def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | None, jobs: int) -> None:
+def leaks_command(
+    chips: tuple[Path, ...],
+    output: Path | None,
+    mosaics: Path | None,
+    bands: tuple[str, ...] | None,
+    levels: str,
+    jobs: int,
+) -> None:
     """Find copies and neighbours among CHIPS, which must stay in one fold of cross-validation.
 
     Writes a CSV of image_name, group, copy_of, mosaic, row and column; train and tune read it as --groups. All pairs of
@@ -23,12 +32,13 @@ def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | 
     """
     from amazon_tags.datasets.leaks import draw_mosaics, find_leaks, leaks_text, write_leaks
     from amazon_tags.files import atomic, preflight
+    from features.images.layout import Layout
 
     catch_signals()
     preflight.refuse_outputs([output] if output else [], chips)
     if mosaics:
         preflight.refuse_filled(mosaics)
-    leaks = find_leaks(chips, jobs=jobs)
+    leaks = find_leaks(chips, jobs=jobs, layout=Layout(bands, levels))
     if mosaics:
         draw_mosaics(mosaics, leaks)
     with atomic.atomic_text(output) as stream:

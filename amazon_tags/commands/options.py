@@ -6,6 +6,7 @@ Option                   Commands
 -----------------------  --------
 --at                     schedule
 --backbone               embed
+--bands                  predict, embed, train, leaks
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -21,6 +22,7 @@ Option                   Commands
 --k8s                    schedule
 --labels                 train, evaluate, tune, check
 --layer, --cut           embed
+--levels                 predict, embed, train, leaks
 --like                   predict, check, sample
 --model                  predict
 --monitor                predict
@@ -93,10 +95,47 @@ def parse_recall_floor(text: str) -> tuple[str, float]:
     return name.strip(), value
 
 
+def check_bands(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return the names of bands, or raise a usage error."""
+    from features.images.layout import parse_bands
+
+    try:
+        return None if value is None else parse_bands(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def check_levels(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return what levels are, or raise a usage error for text that says nothing about them."""
+    from features.images.layout import parse_levels
+
+    try:
+        parse_levels(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
 
+BANDS = click.option(
+    "--bands",
+    metavar="NAMES",
+    callback=check_bands,
+    help="Bands of the TIFs in their order, such as red,green,blue,nir, where the files do not state them, or wrongly.",
+)
+LEVELS = click.option(
+    "--levels",
+    default="auto",
+    show_default=True,
+    metavar="LEVELS",
+    callback=check_levels,
+    help="What the levels of 16-bit chips are: dn (Planet's analytic DN), reflectance (times 10,000), a scale to "
+    "reflectance with its offset such as 0.0000275,-0.2, or colours of some bits such as 12bit; auto: as the files "
+    "state, else dn for four bands and the whole range for PNGs.",
+)
 CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 GROUPS = click.option(
     "--groups",

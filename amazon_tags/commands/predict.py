@@ -16,6 +16,8 @@ from amazon_tags.signals import catch_signals
 @options.TABLE_OUTPUT
 @click.option("--scores", type=options.OUTPUT, help="Also write the scores to this .csv or .parquet file.")
 @click.option("--like", type=options.FILE, help="A sample submission: write exactly its rows, in its order.")
+@options.BANDS
+@options.LEVELS
 @options.VIEWS
 @click.option(
     "--precision",
@@ -63,6 +65,8 @@ def predict_command(
     output: Path | None,
     scores: Path | None,
     like: Path | None,
+    bands: tuple[str, ...] | None,
+    levels: str,
     views: int,
     precision: str,
     device: str,
@@ -78,12 +82,13 @@ def predict_command(
     """
     from amazon_tags.prediction.submission import OutputPaths
     from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
+    from features.images.layout import Layout
 
     catch_signals()
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
-    tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs)
+    tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     summary = tag_chips(chips, outputs, model=model, options=tag_options)
     if summary.unusable:
         result = "skipped" if on_error == "skip" else "filled"

@@ -37,6 +37,8 @@ from amazon_tags.signals import catch_signals
 @options.GROUPS
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
 @options.LABELS
+@options.BANDS
+@options.LEVELS
 @options.VIEWS
 @options.JOBS
 def train_command(
@@ -50,6 +52,8 @@ def train_command(
     groups: Path | None,
     note: str,
     space: str,
+    bands: tuple[str, ...] | None,
+    levels: str,
     views: int,
     jobs: int,
 ) -> None:
@@ -68,4 +72,5 @@ def train_command(
     catch_signals()
     source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(files, views, jobs))
+        settings = choose_recipe(recipe).reading(bands, levels)
+        train(source, output, recipe=settings, options=TrainOptions(files, views, jobs))

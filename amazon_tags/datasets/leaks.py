@@ -18,11 +18,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from amazon_tags import progress
+from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
 from features.images import chips, listing
-from features.images.chips import ChipSpec
+from features.images.layout import AS_STATED, Layout
 from features.images.listing import ChipPath, Listing
+from features.images.remarks import Remark
+from features.images.spec import ChipSpec
 from features.scenes import chip_edges, duplicates, mosaic
 from features.scenes.chip_edges import Edges
 
@@ -46,6 +50,7 @@ class Leaks:
         row: of the chip in its mosaic.
         column: of the chip in its mosaic.
         group: the first chip of the group, whose chips must be in one fold.
+        layout: how bands and levels of the files are read.
     """
 
     paths: Listing
@@ -55,6 +60,7 @@ class Leaks:
     row: Rows
     column: Rows
     group: Rows
+    layout: Layout = AS_STATED
 
 
 @dataclass(frozen=True)
@@ -65,17 +71,19 @@ class _Features:
     thumbnail: NDArray[np.float32]
     lines: NDArray[np.float16]
     rough: NDArray[np.float32]
+    remarks: tuple[Remark, ...]
 
 
-def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
-    """Find copies and neighbours among chips.
+def find_leaks(inputs: Sequence[Path], *, jobs: int = 1, layout: Layout = AS_STATED) -> Leaks:
+    """Find copies and neighbours among chips, whose files are read by a layout.
 
     Raises:
         ValueError: there are no chips, or one cannot be used.
     """
-    paths = listing.chips(inputs)
+    paths = list_chips(inputs)
     first = chips.header(paths[0])
-    spec = ChipSpec(side=min(MAX_SIDE_PIXELS, first.width, first.height))
+    spec = ChipSpec(side=min(MAX_SIDE_PIXELS, first.width, first.height), layout=layout)
+    remarks = RemarkCounts()
     hashes: list[str] = []
     thumbnails = np.empty((len(paths), duplicates.SIDE_PIXELS, duplicates.SIDE_PIXELS), np.float32)
     lines = np.empty((4, len(paths), 3 * spec.side), np.float16)
@@ -84,15 +92,18 @@ def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
         for row, features in enumerate(_read_features(paths, spec, jobs)):
             hashes.append(features.digest)
             thumbnails[row], lines[:, row], rough[:, row] = features.thumbnail, features.lines, features.rough
+            remarks.add([listing.name(paths[row])], [features.remarks])
             advance(1)
+
+    remarks.say()
 
     copy_of = _copies(hashes, thumbnails)
     originals = np.flatnonzero(copy_of < 0)
-    layout = mosaic.assemble(Edges(lines[:, originals], rough[:, originals]))
-    joined = np.bincount(layout.mosaic)[layout.mosaic] > 1
+    arrangement = mosaic.assemble(Edges(lines[:, originals], rough[:, originals]))
+    joined = np.bincount(arrangement.mosaic)[arrangement.mosaic] > 1
     places = np.full((3, len(paths)), -1)
-    places[:, originals[joined]] = np.stack([layout.mosaic, layout.row, layout.column])[:, joined]
-    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], _groups(copy_of, places[0]))
+    places[:, originals[joined]] = np.stack([arrangement.mosaic, arrangement.row, arrangement.column])[:, joined]
+    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], _groups(copy_of, places[0]), layout)
 
 
 def leaks_text(leaks: Leaks) -> str:
@@ -123,7 +134,7 @@ def draw_mosaics(folder: Path, leaks: Leaks) -> int:
         for number in range(count):
             members = np.flatnonzero(leaks.mosaic == number)
             rows, columns = leaks.row[members], leaks.column[members]
-            spec = ChipSpec(side=mosaic.scale(rows, columns, leaks.side))
+            spec = ChipSpec(side=mosaic.scale(rows, columns, leaks.side), layout=leaks.layout)
             picture = mosaic.picture([chips.load(path, spec) for path in leaks.paths.take(members)], rows, columns)
             with atomic.atomic_file(part / f"mosaic_{number}.jpg") as stream:
                 picture.save(stream, "JPEG", quality=90)
@@ -146,8 +157,10 @@ def _read_features(paths: Listing, spec: ChipSpec, jobs: int) -> Iterator[_Featu
 
 
 def _features(path: ChipPath, spec: ChipSpec) -> _Features:
-    pixels = chips.load(path, spec).astype(np.uint8, copy=False)
-    return _Features(sha256_bytes(chips.bytes_of(path)), duplicates.thumbnail(pixels), *chip_edges.edges_of(pixels))
+    chip = chips.load_with_remarks(path, spec)
+    pixels = chip.pixels.astype(np.uint8, copy=False)
+    digest = sha256_bytes(chips.bytes_of(path))
+    return _Features(digest, duplicates.thumbnail(pixels), *chip_edges.edges_of(pixels), chip.remarks)
 
 
 def _copies(hashes: Sequence[str], thumbnails: NDArray[np.float32]) -> Rows:

@@ -14,12 +14,17 @@ from typing import TextIO
 import numpy as np
 
 from amazon_tags import progress
+from amazon_tags.datasets.chip_listing import list_chips
 from features.images import chips, listing, sensor_colours
+from features.images.bands import name_bands
 from features.images.chips import ChipError
 from features.images.listing import ChipPath
+from features.images.spec import ChipSpec
+from features.images.stored import RGB, StoredImage
 from features.scenes import registration
 
 COLUMNS = ("image_name", "verdict", "right", "down", "correlation", "bands")
+SENSOR = ChipSpec(sensor_colours.BANDS, "uint16")
 MIN_CORRELATION = 0.5  # of one place; features/scenes/registration.py gives those of real and of random pairs
 MAX_ALIGNED_SHIFT = 2  # pixels; a larger shift is reported as such
 
@@ -34,7 +39,8 @@ class Pair:
         right: pixels by which the TIF must be moved to the right to match the JPG.
         down: pixels by which the TIF must be moved down.
         correlation: of the two after the shift.
-        bands: names of the TIF's bands, in its order; empty if the verdict is `elsewhere`.
+        bands: names of the TIF's bands, in its order, as measured; empty if the verdict is `elsewhere`.
+        expected: the names by which other commands read the TIF: those that it states, else the competition's.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Pair:
     down: int
     correlation: float
     bands: tuple[str, ...]
+    expected: tuple[str, ...] = sensor_colours.BANDS
 
 
 def compare_pairs(jpgs: Sequence[Path], tifs: Sequence[Path], *, jobs: int = 1) -> list[Pair]:
@@ -51,8 +58,8 @@ def compare_pairs(jpgs: Sequence[Path], tifs: Sequence[Path], *, jobs: int = 1) 
     Raises:
         ValueError: no chip is on both sides, or a chip cannot be used.
     """
-    tif_by_name = {listing.name(path): path for path in listing.chips(tifs)}
-    jpg_by_name = {listing.name(path): path for path in listing.chips(jpgs)}
+    tif_by_name = {listing.name(path): path for path in list_chips(tifs)}
+    jpg_by_name = {listing.name(path): path for path in list_chips(jpgs)}
     both = [(path, tif_by_name[name]) for name, path in jpg_by_name.items() if name in tif_by_name]
     if not both:
         raise ValueError(
@@ -72,10 +79,10 @@ def pairs_text(pairs: Sequence[Pair]) -> str:
     """Return a summary in one line: how many pairs have each verdict, and how many an unusual order of bands."""
     counts = {name: sum(pair.verdict == name for pair in pairs) for name in ("aligned", "shifted", "elsewhere")}
     text = ", ".join(f"{count} {name}" for name, count in counts.items())
-    unusual = [pair.name for pair in pairs if pair.bands not in ((), sensor_colours.BANDS)]
+    unusual = [pair for pair in pairs if pair.bands not in ((), pair.expected)]
     if unusual:
-        order = ", ".join(sensor_colours.BANDS)
-        text += f"; {len(unusual)} with bands in another order than {order} (first: {unusual[0]})"
+        order = ", ".join(unusual[0].expected)
+        text += f"; {len(unusual)} with bands in another order than {order} (first: {unusual[0].name})"
     return f"{len(pairs)} pairs: {text}"
 
 
@@ -90,7 +97,8 @@ def write_pairs(stream: TextIO, pairs: Sequence[Pair]) -> None:
 
 def _compare(jpg: ChipPath, tif: ChipPath) -> Pair:
     """Find the shift of a TIF by its correlation with the JPG, then the order of its bands."""
-    colours, sensor = chips.read(jpg), chips.read(tif)
+    colours, image = chips.read(jpg), _sensor_image(tif)
+    sensor = image.pixels
     bands_count = len(sensor_colours.BANDS)
     if colours.shape[:2] != sensor.shape[:2] or colours.shape[2] != 3 or sensor.shape[2] != bands_count:
         raise ChipError(
@@ -103,11 +111,22 @@ def _compare(jpg: ChipPath, tif: ChipPath) -> Pair:
     matches = (registration.match(colours.mean(axis=2), grey) for grey in greys)
     match = max(matches, key=lambda match: match.correlation)
     if match.correlation < MIN_CORRELATION:
-        return Pair(listing.name(jpg), "elsewhere", 0, 0, match.correlation, ())
+        return Pair(listing.name(jpg), "elsewhere", 0, 0, match.correlation, (), image.bands)
 
     order = registration.band_order(*registration.overlap(colours, sensor, match))
     bands = ["nir"] * bands_count
-    for colour, band in zip(chips.RGB, order, strict=True):
+    for colour, band in zip(RGB, order, strict=True):
         bands[band] = colour
     verdict = "aligned" if max(abs(match.right), abs(match.down)) <= MAX_ALIGNED_SHIFT else "shifted"
-    return Pair(listing.name(jpg), verdict, match.right, match.down, match.correlation, tuple(bands))
+    return Pair(listing.name(jpg), verdict, match.right, match.down, match.correlation, tuple(bands), image.bands)
+
+
+def _sensor_image(tif: ChipPath) -> StoredImage:
+    """Return a TIF with named bands; raise ChipError if it states others than those of the sensor."""
+    image = chips.read_image(tif)
+    if image.pixels.shape[2] != len(sensor_colours.BANDS):
+        return image
+    try:
+        return name_bands(image, SENSOR)[0]
+    except ValueError as error:
+        raise ChipError(f"{tif} {error}") from error

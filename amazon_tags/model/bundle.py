@@ -38,7 +38,8 @@ from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
 from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, parse_second_level
-from features.images.chips import ChipSpec
+from features.images.layout import Layout
+from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
 from features.networks.extract import Network
 
@@ -83,6 +84,12 @@ class Bundle:
     def spec(self) -> ChipSpec:
         """The chips that its networks take."""
         return self.manifest.spec
+
+    def reading(self, layout: Layout) -> "Bundle":
+        """Return the same model, which reads files by this layout; what it leaves open stays as in the bundle."""
+        own = self.spec.layout
+        merged = Layout(layout.bands or own.bands, own.levels if layout.levels == "auto" else layout.levels)
+        return replace(self, manifest=replace(self.manifest, spec=replace(self.spec, layout=merged)))
 
     @property
     def networks(self) -> list[Network]:

@@ -15,7 +15,7 @@ from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
 from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 FORMAT = 2
 READABLE_FORMATS = (1, 2)  # 1 has no second level: it averages its members
@@ -89,6 +89,7 @@ class PrecisionReport:
     costs: Mapping[str, PrecisionCost]
 
 
+json_keys(optional=("layout",))(ChipSpec)  # bundles of format 2 have none
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 

@@ -17,7 +17,7 @@ epochs = 12
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
+from features.images.layout import Layout
 
 MemberSettings = FrozenMember | TunedMember
 MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
@@ -71,7 +72,9 @@ class Recipe:
         seed: of all random numbers.
         folds: the number of folds of the cross-validation.
         side: the chips' side in pixels.
-        bands: the chips' bands: three of 8 bits, or four of a 16-bit sensor.
+        bands: the bands that the networks take: three of 8 bits, or four of a 16-bit sensor.
+        levels: what the levels of 16-bit chips are, like the option `--levels`.
+        file_bands: the bands of the TIFs in their order, like the option `--bands`; none: as the files state.
         second: how the members' scores are combined: a name of `SECOND_LEVELS`, or `chosen` by nested
             cross-validation.
         view_mean: how the scores of dihedral views are averaged, `mean` or `geometric`.
@@ -87,12 +90,22 @@ class Recipe:
     folds: int = 5
     side: int = 256
     bands: tuple[str, ...] = ("red", "green", "blue")
+    levels: str = "auto"
+    file_bands: tuple[str, ...] = ()
     second: str = "mean"
     view_mean: str = "mean"
     decision: str = "cuts"
     ship: tuple[str, ...] = ()
     budget_ms: float = 0.0
     budget_mb: float = 0.0
+
+    def layout(self) -> Layout:
+        """Return how the files of chips are read."""
+        return Layout(self.file_bands or None, self.levels)
+
+    def reading(self, bands: tuple[str, ...] | None, levels: str) -> "Recipe":
+        """Return the same recipe for files of these bands and levels; None and `auto` leave them as they are."""
+        return replace(self, file_bands=bands or self.file_bands, levels=self.levels if levels == "auto" else levels)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -156,6 +169,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
         raise ValueError(
             f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}."
         )
+    recipe.layout()  # raises for levels or bands that cannot be
     check_range("budget_ms", recipe.budget_ms, 0, 1e6)
     check_range("budget_mb", recipe.budget_mb, 0, 1e6)
     return recipe
@@ -168,7 +182,9 @@ def recipe_to_json(recipe: Recipe) -> Json:
         {"kind": kinds[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
         for entry in recipe.members
     ]
-    return {**asdict(recipe), "members": members}
+    unstated = [key for key in ("levels", "file_bands") if getattr(recipe, key) == getattr(Recipe, key)]
+    values = {**asdict(recipe), "members": members}
+    return {key: value for key, value in values.items() if key not in unstated}  # bundles of format 2 have neither
 
 
 def _member(entry: Mapping[str, Any]) -> MemberSettings:

@@ -1,8 +1,8 @@
 """A checkpoint of a long run of `predict`: a run that was killed resumes from it, and writes the same bytes.
 
 The chips in their order are divided into shards of 1,024. For each finished shard the checkpoint's folder holds a
-Parquet file with scores, errors and band statistics; the file is named by the shard's number and by a hash of its
-chips' names and contents. `journal.json` in the folder says which run the shards belong to.
+Parquet file with scores, errors, band statistics and remarks; the file is named by the shard's number and by a hash of
+its chips' names and contents. `journal.json` in the folder says which run the shards belong to.
 """
 
 import hashlib
@@ -24,16 +24,22 @@ from amazon_tags.prediction.predict import ScoredChips, TaggedChips, decide_chip
 from features.images import chips, listing
 from features.images.chips import ChipError
 from features.images.listing import ChipPath, Listing
+from features.images.remarks import Remark
 
 CHIPS_A_SHARD = 1024  # a multiple of every batch; small enough that a kill costs little, large enough for few files
 RUN_FILE = "journal.json"
-ERROR, BAND_STATISTICS = " error", " looks"  # columns beside the labels, whose names do not begin with a space
+ERROR, BAND_STATISTICS, REMARKS = (
+    " error",
+    " looks",
+    " remarks",
+)  # columns beside the labels, whose names do not begin with a space
 DIFFERENCES = {  # of a checkpoint's run and this one, by the key's field
     "version": "was written by amazon_tags {}, but this is {}",
     "model": "holds scores of a model with hash {}, but this model has {}",
     "precision": "holds scores computed in {}, but this run computes in {}",
     "views": "holds scores of {} views, but this run averages {}",
     "tolerant": "was written with --on-error skip or fill: {}, this run: {}",
+    "layout": "was written with {}, but this run reads {}",
     "chips": "is for chips whose names have the hash {}, but these have {}",
 }
 ADVICE = "name another folder, or delete this one."
@@ -48,6 +54,7 @@ class RunKey:
     precision: str
     views: int
     tolerant: bool
+    layout: str  # how bands and levels of the files are read
     chips: str  # SHA-256 of the chips' names in order
 
 
@@ -75,12 +82,14 @@ def predict_with_checkpoint(
 
 
 def _run_key(paths: Listing, model: Bundle, views: int, tolerant: bool) -> RunKey:
+    layout = model.spec.layout
     return RunKey(
         version=version("amazon-tags"),
         model=model.manifest.sha256,
         precision=f"{model.engine.precision} on a {model.engine.device}",
         views=views,
         tolerant=tolerant,
+        layout=f"bands {' '.join(layout.bands or ('as stated',))} and levels {layout.levels}",
         chips=hashlib.sha256("\n".join(paths.names()).encode()).hexdigest(),
     )
 
@@ -104,7 +113,7 @@ def _read_key(path: Path) -> RunKey:
 def _refuse_other_run(folder: Path, stored: RunKey, current: RunKey) -> None:
     for name, difference in DIFFERENCES.items():
         if getattr(stored, name) != getattr(current, name):
-            values = (str(getattr(key, name))[:16] for key in (stored, current))
+            values = (str(getattr(key, name))[:60] for key in (stored, current))
             raise ValueError(f"the checkpoint {folder} {difference.format(*values)}; {ADVICE}")
 
 
@@ -164,6 +173,7 @@ def _collect(parts: Iterator[ScoredChips], count: int) -> ScoredChips:
         np.concatenate([part.scores for part in joined]),
         [error for part in joined for error in part.errors],
         np.concatenate([part.band_statistics for part in joined]),
+        [remarks for part in joined for remarks in part.remarks],
     )
 
 
@@ -176,6 +186,10 @@ def _write_shard(path: Path, scored: ScoredChips, labels: Sequence[str]) -> None
     columns = {name: pa.array(column) for name, column in zip(labels, scored.scores.T, strict=True)}
     columns[ERROR] = pa.array(scored.errors, pa.string())
     columns[BAND_STATISTICS] = pa.array(statistics, pa.list_(pa.float32()))
+    columns[REMARKS] = pa.array(
+        [[[remark.text, remark.detail] for remark in remarks] for remarks in scored.remarks],
+        pa.list_(pa.list_(pa.string())),
+    )
     with atomic.atomic_file(path) as stream:
         pq.write_table(pa.table(columns), stream)
 
@@ -190,7 +204,8 @@ def _read_shard(path: Path, shard: Listing, model: Bundle) -> ScoredChips:
             raise ValueError(f"it holds scores {scores.shape} of {scores.dtype}")
         errors = table.column(ERROR).to_pylist()
         statistics = _band_statistics(table.column(BAND_STATISTICS).to_pylist(), errors, 2 * len(model.spec.bands))
-    return ScoredChips(list(shard), scores, errors, statistics)
+        remarks = [tuple(Remark(*pair) for pair in pairs) for pairs in table.column(REMARKS).to_pylist()]
+    return ScoredChips(list(shard), scores, errors, statistics, remarks)
 
 
 def _band_statistics(rows: list[list[float] | None], errors: list[str | None], width: int) -> NDArray[np.float32]:

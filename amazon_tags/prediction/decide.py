@@ -30,4 +30,6 @@ def decide_scores(scores: Path, decision_path: Path) -> tuple[LabelSpace, Iterat
 def _decide(decision: Decision, ids: list[str], scores: Scores) -> TaggedChips:
     tags = decide_tags(decision, scores)
     no_statistics = np.zeros((len(ids), 0), np.float32)  # a score table says nothing about pixels
-    return TaggedChips(ids, ids, scores, tags, expected_f(decision, scores, tags), [None] * len(ids), no_statistics)
+    return TaggedChips(
+        ids, ids, scores, tags, expected_f(decision, scores, tags), [None] * len(ids), no_statistics, [()] * len(ids)
+    )

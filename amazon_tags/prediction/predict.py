@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.tables import label_tables
 from amazon_tags.tables.image_names import select
@@ -18,6 +19,7 @@ from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.decision import expected_f
 from features.images import listing
 from features.images.listing import ChipPath, Listing
+from features.images.remarks import Remark
 from features.networks import extract
 from features.networks.extract import Outputs
 
@@ -30,6 +32,7 @@ class ScoredChips:
     scores: Scores  # (chips, labels), 0 for a chip with an error
     errors: list[str | None]  # (chips,) why a chip cannot be used, or None
     band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `extract.Outputs`, NaN for a chip with an error
+    remarks: list[tuple[Remark, ...]]  # (chips,) what was assumed about a chip or looks wrong with it
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class TaggedChips:
     expected_f: Floats  # (chips,) the expected F-beta of the tags if the scores are probabilities; 0 for an error
     errors: list[str | None]  # (chips,) why a chip cannot be used, or None
     band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `ScoredChips`
+    remarks: list[tuple[Remark, ...]]  # (chips,) as in `ScoredChips`
 
     @property
     def usable(self) -> NDArray[np.bool_]:
@@ -56,7 +60,7 @@ def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
     Raises:
         ValueError: there are no chips, or the sample submission names chips that are missing.
     """
-    paths = listing.chips(inputs)
+    paths = list_chips(inputs)
     if like is None:
         return paths
     return paths.take(select(paths.names(), label_tables.read_ids(like)))
@@ -87,7 +91,7 @@ def score_chips(
     """Score chips, a batch at a time, in the order of `paths`; arguments and errors are those of `predict_chips`."""
     for outputs in extract.stream_outputs(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):
         part = list(paths[outputs.rows])
-        yield ScoredChips(part, _scores(outputs, model), outputs.errors, outputs.band_statistics)
+        yield ScoredChips(part, _scores(outputs, model), outputs.errors, outputs.band_statistics, outputs.remarks)
 
 
 def _scores(outputs: Outputs, model: Bundle) -> Scores:
@@ -113,6 +117,7 @@ def decide_chips(parts: Iterable[ScoredChips], model: Bundle) -> Iterator[Tagged
             expected_f=np.where(usable, expected_f(model.decision, part.scores, tags), 0),
             errors=part.errors,
             band_statistics=part.band_statistics,
+            remarks=part.remarks,
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags import progress
+from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.files import atomic, preflight
 from amazon_tags.prediction.predict import TaggedChips
 from amazon_tags.tables import label_tables, score_tables
@@ -52,7 +53,7 @@ def write_submission(
 ) -> int:
     """Write the rows of each part as soon as it is decided, and return how many chips could not be used.
 
-    Reports the mean expected F of the written rows at the end.
+    Reports remarks on the chips, and the mean expected F of the written rows, at the end.
 
     Args:
         tagged: tags of chips, in order.
@@ -62,7 +63,7 @@ def write_submission(
         total: number of chips, for the progress bar.
     """
     unusable: list[dict[str, str]] = []
-    count, expected_f = 0, 0.0
+    count, expected_f, remarks = 0, 0.0, RemarkCounts()
     table = (
         score_tables.score_writer(outputs.scores, space) if outputs.scores else nullcontext(lambda ids, scores: None)
     )
@@ -76,10 +77,12 @@ def write_submission(
 
             count, expected_f = count + len(ids), expected_f + float(part.expected_f[rows].sum())
             unusable += _error_entries(part)
+            remarks.add(part.ids, part.remarks)
             advance(len(part.ids))
 
     if outputs.errors:  # even an empty list, or the list of an earlier run would stay
         atomic.write_text(outputs.errors, "".join(json.dumps(entry) + "\n" for entry in unusable))
+    remarks.say()
     if count:
         progress.say(f"{count:,} chips; expected F {expected_f / count:.3f}, as far as the scores are probabilities")
     return len(unusable)

@@ -10,6 +10,8 @@ from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, write_submission
+from amazon_tags.prediction.unusual import mark_unusual
+from features.images.layout import AS_STATED, Layout
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class TagOptions:
         on_error: `fail`, `skip` or `fill`, for chips that cannot be used.
         checkpoint: a folder for finished scores, from which an interrupted run resumes.
         jobs: threads.
+        layout: what the files do not state of their bands and levels; what it leaves open is as in the bundle.
     """
 
     like: Path | None = None
@@ -33,6 +36,7 @@ class TagOptions:
     on_error: str = "fail"
     checkpoint: Path | None = None
     jobs: int = 1
+    layout: Layout = AS_STATED
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,11 @@ def tag_chips(
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
+        if options.layout != AS_STATED:
+            loaded = loaded.reading(options.layout)
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
+        tagged = mark_unusual(tagged, training_record.read(folder))
 
         if outputs.log is None:
             unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=len(paths))

@@ -184,8 +184,11 @@ def _monitor(run: Run, champion: ModelAnswers, record: TrainingRecord) -> None:
     names = [listing.name(run.data.data.paths[row]) for row in new]
     scores, tags = champion.scores[new], champion.tags[new]
     expected = expected_f(model.decision, scores, tags)
-    no_errors: list[str | None] = [None] * len(new)
-    statistics.add(TaggedChips(names, names, scores, tags, expected, no_errors, champion.band_statistics[new]))
+    statistics.add(
+        TaggedChips(
+            names, names, scores, tags, expected, [None] * len(new), champion.band_statistics[new], [()] * len(new)
+        )
+    )
     line = monitor_line(statistics, model, record)
     append_line(run.job.runs / "monitor.jsonl", line)
     atomic.write_json(path, line.to_json())

@@ -8,12 +8,13 @@ from pathlib import Path
 import keras
 
 from amazon_tags import progress
+from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.files.hashes import sha256
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
-from features.images import listing
-from features.images.chips import ChipSpec
+from features.images.layout import AS_STATED, Layout
+from features.images.spec import ChipSpec
 from features.networks import backbones, openvino_export, openvino_runtime
 
 
@@ -26,12 +27,14 @@ class FeatureExtractor:
         layer: where the backbone ends, `top` or the name of a layer.
         weights: `imagenet`, `none` (random) or a weight file.
         side: the chips' side in pixels; 0 for the backbone's own.
+        layout: how bands and levels of the files are read.
     """
 
     backbone: str
     layer: str = "top"
     weights: str = "imagenet"
     side: int = 0
+    layout: Layout = AS_STATED
 
 
 def embed(inputs: Sequence[Path], output: Path, extractor: FeatureExtractor, *, views: int = 1, jobs: int = 2) -> str:
@@ -54,16 +57,16 @@ def embed(inputs: Sequence[Path], output: Path, extractor: FeatureExtractor, *, 
             f"there is no backbone {name}{did_you_mean(name, backbones.BACKBONES)}; "
             f"choose one of {', '.join(backbones.BACKBONES)}."
         )
-    paths = listing.chips(inputs)
+    paths = list_chips(inputs)
     hashes = hash_chips(paths, jobs=jobs)
     origin = sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
     spec = ChipSpec(side=extractor.side or backbones.BACKBONES[name].side)
-    key = BankKey(combine_hashes(hashes), origin, name, layer, spec.side, views)
+    key = BankKey(combine_hashes(hashes), origin, name, layer, spec.side, views, layout=extractor.layout)
     if output.exists():
         if read_bank(output).key == key:
             return f"holds these {len(paths)} chips already, nothing to do"
         raise FileExistsError(
-            f"{output} is a feature bank of other chips, weights, layer or views; name another folder."
+            f"{output} is a feature bank of other chips, weights, layer, layout or views; name another folder."
         )
     keras.utils.set_random_seed(0)  # for random weights
     with tempfile.TemporaryDirectory() as folder:

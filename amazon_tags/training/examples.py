@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.arrays import Fold, Tags
-from features.images.chips import ChipSpec
 from features.images.listing import ChipPath
+from features.images.spec import ChipSpec
 
 
 @dataclass(frozen=True)

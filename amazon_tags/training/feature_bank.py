@@ -16,14 +16,16 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from amazon_tags import records
+from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.files import atomic, folders
 from amazon_tags.model.damage import refusing_damage
 from amazon_tags.records import json_keys
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from ensemble.arrays import Vectors
 from features.images import listing
-from features.images.chips import ChipSpec
+from features.images.layout import AS_STATED, Layout
 from features.images.listing import ChipPath
+from features.images.spec import ChipSpec
 from features.networks import extract
 from features.networks.openvino_runtime import OpenvinoNetwork
 
@@ -34,7 +36,7 @@ class BankError(ValueError):
     """A folder that is not a feature bank, or one of another format."""
 
 
-@json_keys(layer="cut")
+@json_keys(layer="cut", optional=("layout",))
 @dataclass(frozen=True)
 class BankKey:
     """Everything that the vectors depend on.
@@ -47,6 +49,7 @@ class BankKey:
         side: the chips' side in pixels.
         views: the number of dihedral views that a vector is averaged over.
         format: of the bank's files.
+        layout: how bands and levels of the files are read.
     """
 
     chips: str
@@ -56,6 +59,7 @@ class BankKey:
     side: int
     views: int
     format: int = FORMAT
+    layout: Layout = AS_STATED
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def write_bank(
         folder: the bank's folder, which must not exist.
         hashes: the chips with their hashes, from `hash_chips`.
         network: the network that computes the vectors.
-        key: the bank's key, whose `side` and `views` are used.
+        key: the bank's key, whose `side`, `views` and `layout` are used.
         jobs: threads that decode chips.
         advance: called with the number of chips that were done since its last call.
 
@@ -92,13 +96,16 @@ def write_bank(
         ValueError: chips were changed in the meantime; no bank is written.
     """
     paths = list(hashes)
-    spec = ChipSpec(side=key.side)
+    spec = ChipSpec(side=key.side, layout=key.layout)
+    remarks = RemarkCounts()
     with folders.atomic_folder(folder) as part:
         vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
         for outputs in extract.stream_outputs(paths, [network], spec, turns=key.views, jobs=jobs):
             vectors[outputs.rows] = outputs.values[0].mean(axis=0)
+            remarks.add(map(listing.name, paths[outputs.rows]), outputs.remarks)
             advance(len(outputs.errors))
         vectors.flush()
+        remarks.say()
         refuse_changed_chips(hashes, jobs=jobs)
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")

@@ -4,7 +4,7 @@ import numpy as np
 
 from amazon_tags.datasets import sample
 from features.arrays import ChipBatch
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 GOLDEN_TAGS = (  # rendered, so that they may be published with any model
     "clear primary",

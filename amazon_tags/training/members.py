@@ -36,6 +36,7 @@ from ensemble.networks.batches import BatchSource
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import TrainingState, constant_answer_loss, epoch_count, fit_network
 from ensemble.second_level.pareto import MemberCost
+from features.images.layout import AS_STATED
 from features.networks import backbones, devices
 from features.networks.backbones import BackboneOptions
 
@@ -230,7 +231,9 @@ def _embed(network: Path, examples: Examples) -> Vectors:
 
     if examples.bank is None:
         return make(range(len(examples.paths)))
-    network_hash = sha256_bytes(b"".join(member_network(network)))
+    layout = examples.spec.layout
+    reading = b"" if layout == AS_STATED else repr(layout).encode()  # the same files give other pixels
+    network_hash = sha256_bytes(b"".join([*member_network(network), reading]))
     return banked_vectors(examples.bank / f"{network_hash[:16]}.npz", examples.hashes, make)
 
 

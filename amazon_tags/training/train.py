@@ -40,7 +40,8 @@ from ensemble.heads.table import HEADS
 from ensemble.metrics import folds
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images import listing
-from features.images.chips import ChipSpec
+from features.images.layout import AS_STATED
+from features.images.spec import ChipSpec
 from features.networks import backbones, extract, inputs
 
 
@@ -154,7 +155,7 @@ def _make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) ->
     return Examples(
         data.paths,
         data.truth,
-        ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side),
+        ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side, recipe.layout()),
         folds.stratify(data.truth, folds=recipe.folds, seed=recipe.seed, groups=data.groups),
         views=options.views,
         seed=recipe.seed,
@@ -279,6 +280,7 @@ def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[Fit
 def _work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
     """A name for all that a member's fit depends on: only a run that would do the same resumes unfinished work."""
     chosen = [asdict(replace(settings, weights=origin)), recipe.seed, recipe.folds, recipe.side, recipe.bands]
+    chosen += [] if recipe.layout() == AS_STATED else [asdict(recipe.layout())]
     source = [labels.to_json(data.space), data.fingerprint]
     values = [chosen, source, keras.backend.backend(), version("amazon-tags"), *rest]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags import progress
+from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.tables import label_tables, labels
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
@@ -103,7 +104,7 @@ def match_chips(
     for remark in label_table.remarks:
         progress.say(f"{table}: {remark}")
 
-    places = {listing.name(path): path for path in listing.chips([chips])}
+    places = {listing.name(path): path for path in list_chips([chips])}
     missing = [name for name in label_table.ids if name not in places]
     if missing and not skip_missing:
         raise ValueError(
@@ -135,7 +136,7 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
     _report_unused(source, chips)
     _refuse_too_few(source, chips)
 
-    candidates = [path for folder in source.unlabelled for path in listing.chips([folder])]  # names may repeat
+    candidates = [path for folder in source.unlabelled for path in list_chips([folder])]  # names may repeat
     digests = hash_chips([*chips.paths, *candidates], jobs=jobs)
     hashes = [digests[path] for path in chips.paths]
     unlabelled = _without_labelled(candidates, digests, set(hashes))

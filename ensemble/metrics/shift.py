@@ -1,10 +1,15 @@
 """Distances between two samples of chips: of their tag rates, and of their vectors."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from ensemble.arrays import Floats, Tags
 
 PERMUTATIONS = 200  # of the two-sample test: the least p-value is 1 / 201
+MIN_SPREAD_SHARE = 1e-6  # of the largest variance; directions that vary less would make every chip far
 MAX_TESTED_CHIPS = 1000  # chips of one sample in the two-sample test, which compares all pairs
 
 
@@ -58,3 +63,41 @@ def discrepancy(first: Floats, second: Floats, *, seed: int = 0) -> tuple[float,
     permuted = np.einsum("di,di->d", permuted_sides @ kernel, permuted_sides)
     p_value = float((1 + (permuted >= squared_discrepancy).sum()) / (PERMUTATIONS + 1))
     return max(squared_discrepancy, 0.0) ** 0.5, p_value
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A sample of vectors, scaled so that their covariance is the identity, and how far apart its members are.
+
+    Attributes:
+        mean: (dim,) of the sample.
+        scaling: (dim, dim) maps differences from the mean to scaled vectors.
+        tree: the scaled vectors of the sample.
+        limit: the largest distance of a member to its nearest other member.
+    """
+
+    mean: Floats
+    scaling: Floats
+    tree: KDTree
+    limit: float
+
+    def far(self, vectors: Floats) -> NDArray[np.bool_]:
+        """Return which vectors (chips, dim) are farther from the sample than any of its members is from the others."""
+        distances, _ = self.tree.query((vectors - self.mean) @ self.scaling)
+        result: NDArray[np.bool_] = distances > self.limit
+        return result
+
+
+def neighbourhood(sample: Floats) -> Neighbourhood:
+    """Return the neighbourhood of at least two vectors (chips, dim).
+
+    Distances are Mahalanobis distances to the nearest neighbour; the largest one inside the sample is the limit, so a
+    chip like those of the sample is beyond it with a probability of one in the number of chips.
+    """
+    mean = sample.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(sample, rowvar=False))
+    scaling = directions / np.sqrt(np.maximum(variances, max(MIN_SPREAD_SHARE * variances[-1], np.finfo(float).tiny)))
+    scaled = (sample - mean) @ scaling
+    tree = KDTree(scaled)
+    distances, _ = tree.query(scaled, k=2)  # the nearest is the member itself
+    return Neighbourhood(mean, scaling, tree, float(distances[:, 1].max()))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ensemble.arrays import Targets
 from ensemble.networks import augment
 from features.images import chips
-from features.images.chips import ChipSpec
 from features.images.listing import ChipPath
+from features.images.spec import ChipSpec
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from ensemble.arrays import Floats, Groups
 from ensemble.networks.settings import TunedMember
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones
 from features.networks.backbones import BackboneOptions, Settled
 

@@ -9,7 +9,7 @@ import numpy as np
 from ensemble.arrays import Groups
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import FrozenMember, TunedMember
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones
 from features.networks.backbones import BackboneOptions
 from features.networks.keras_runtime import KerasNetwork

@@ -20,6 +20,8 @@ UNINDEXED_FORMATS = {  # by the first bytes: formats that can only be read from 
     b"Rar!": "rar",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
+READABLE_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+OTHER_METHODS = {6: "implode", 9: "Deflate64", 93: "Zstandard", 95: "xz", 96: "JPEG", 98: "PPMd"}
 MAX_CACHED_TAR_MEMBERS = 4096  # Python's reader keeps an object for each member; the cache is emptied past this number
 
 
@@ -95,6 +97,12 @@ class Zip:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if entry.flag_bits & 1:
                 raise ValueError(f"{path} holds an encrypted file, {entry.filename!r}; unpack it yourself.")
+            if entry.compress_type not in READABLE_METHODS:
+                method = OTHER_METHODS.get(entry.compress_type, f"method {entry.compress_type}")
+                raise ValueError(
+                    f"{path} is packed by {method} (first: {entry.filename!r}), which is not read; unpack it, or "
+                    "pack it by deflate, the usual method of zip."
+                )
             if kind not in (0, stat.S_IFREG):
                 raise ValueError(f"{path} holds a link, {entry.filename!r}; make an archive of the files themselves.")
 

@@ -1,6 +1,7 @@
 """Load chips: read an image file and give it the bands, the integer type and the size that a network expects.
 
-A chip is (H, W, bands). Three bands are red, green, blue; four bands of 16 bits are blue, green, red, near infrared.
+A chip is (H, W, bands), with the bands of its `ChipSpec`. What its file states decides which band is which and what
+its levels are; what is assumed beyond that is returned as a remark, and a contradiction is refused.
 """
 
 import stat
@@ -10,21 +11,18 @@ import numpy as np
 from PIL import Image
 
 from features.arrays import Chip
-from features.images import decode, sensor_colours
+from features.images import decode, nodata
 from features.images.archives import ArchivedFile
-from features.images.decode import Header
+from features.images.bands import name_bands
+from features.images.levels import convert
 from features.images.listing import ChipPath
+from features.images.remarks import Remark
+from features.images.spec import ChipSpec
+from features.images.stored import MAX_BANDS, MAX_SIDE_PIXELS, Header, StoredImage
 
 # Every pixel uncompressed, and a MiB for metadata.
-MAX_FILE_BYTES = 2 * decode.MAX_SIDE_PIXELS**2 * decode.MAX_BANDS + (1 << 20)
-RGB = ("red", "green", "blue")
+MAX_FILE_BYTES = 2 * MAX_SIDE_PIXELS**2 * MAX_BANDS + (1 << 20)
 THREE_BYTES = np.dtype("V3")  # a pixel moved as one item; numpy is slow along an axis of three
-# Files do not name their bands, so their count and type must tell. Four of uint8 are not listed: they may hold alpha.
-NAMED_BANDS = {
-    (3, "uint8"): RGB,
-    (3, "uint16"): RGB,
-    (4, "uint16"): sensor_colours.BANDS,
-}
 
 
 class ChipError(ValueError):
@@ -32,12 +30,11 @@ class ChipError(ValueError):
 
 
 @dataclass(frozen=True)
-class ChipSpec:
-    """The chips that a network expects: bands in order, their integer type, and the side in pixels."""
+class LoadedChip:
+    """A chip as a network expects it, and remarks on what was assumed about it or looks wrong with it."""
 
-    bands: tuple[str, ...] = RGB
-    dtype: str = "uint8"
-    side: int = 256
+    pixels: Chip
+    remarks: tuple[Remark, ...] = ()
 
 
 def header(path: ChipPath) -> Header:
@@ -55,54 +52,43 @@ def header(path: ChipPath) -> Header:
 
 
 def read(path: ChipPath) -> Chip:
-    """Return the chip as it is stored, (H, W, bands); raises like `header`."""
+    """Return the pixels as they are stored, (H, W, bands); raises like `header`."""
+    return read_image(path).pixels
+
+
+def read_image(path: ChipPath) -> StoredImage:
+    """Return the image as it is stored, and what its file states about it; raises like `header`."""
     content = bytes_of(path)
     try:
-        return decode.pixels(content)
+        return decode.image(content)
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
 
 
 def load(path: ChipPath, spec: ChipSpec) -> Chip:
+    """Return the pixels of a chip as a network expects it; raises like `load_with_remarks`."""
+    return load_with_remarks(path, spec).pixels
+
+
+def load_with_remarks(path: ChipPath, spec: ChipSpec) -> LoadedChip:
     """Return the chip as a network expects it, (side, side, bands) of the spec's type.
 
-    For an 8-bit network a 16-bit PNG, which uses its whole range by definition, is divided by 257.
-
     Raises:
-        ChipError: Like `header`, or the chip's bands or type are not the spec's.
+        ChipError: Like `header`; or the chip's bands, type or levels are not the spec's or unknown; or it is empty.
         OSError: The file cannot be read.
     """
-    chip = read(path)
-    if chip.dtype == np.uint16 and spec.dtype == "uint8" and chip.shape[2] == 3 and header(path).format == "png":
-        chip = np.rint(chip / 257).astype(np.uint8)  # 65535 / 257 = 255
-    return resize(conform(chip, spec, path), spec.side)
+    return fit(read_image(path), spec, str(path))
 
 
-def conform(chip: Chip, spec: ChipSpec, path: ChipPath) -> Chip:
-    """Return the chip with the spec's bands and type; it is not resized.
-
-    For an 8-bit RGB spec, a 4-band uint16 chip is converted to visible colours.
-
-    Raises:
-        ChipError: The chip's bands or type are not the spec's. Three bands of a 16-bit TIF are refused for an 8-bit
-            spec, because the scale of the sensor is unknown.
-    """
-    count = chip.shape[2]
-    bands = NAMED_BANDS.get((count, str(chip.dtype)), spec.bands if count == len(spec.bands) else ())
-
-    if spec.dtype == "uint8" and bands == sensor_colours.BANDS and set(spec.bands) <= set(RGB):
-        chip, bands = sensor_colours.colours(chip), RGB
-
-    if not set(spec.bands) <= set(bands) or chip.dtype != spec.dtype:
-        raise ChipError(
-            f"{path} has {count} bands of {chip.dtype}, but the model expects {spec.dtype} {', '.join(spec.bands)}; "
-            "pass 3-band 8-bit chips, or 4-band 16-bit ones in the order blue, green, red, near infrared."
-        )
-
-    if spec.bands == bands:
-        return chip
-    selected: Chip = chip[..., [bands.index(name) for name in spec.bands]].copy()
-    return selected
+def fit(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
+    """Return an image as a network expects it; raises ChipError like `load`, with the name at its start."""
+    try:
+        named, remarks = name_bands(image, spec)
+        remarks += nodata.judge(named)
+        pixels, level_remarks = convert(named, spec)
+    except ValueError as error:
+        raise ChipError(f"{name} {error}") from error
+    return LoadedChip(resize(pixels, spec.side), remarks + level_remarks)
 
 
 def resize(chip: Chip, side: int) -> Chip:

@@ -14,6 +14,11 @@ from features.images import archives, naming
 from features.images.archives import Archive, ArchivedFile
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
+# Of pictures in formats that are not read; a listing counts them, and ignores all other files.
+OTHER_PICTURES = (
+    *(".jpe", ".jfif", ".jif", ".jp2", ".j2k", ".jpx", ".jxl", ".webp", ".avif", ".heic", ".heif", ".gif", ".bmp"),
+    *(".ppm", ".pgm", ".tga", ".psd", ".dng", ".img", ".ecw", ".sid", ".hdf", ".h5", ".nc", ".vrt", ".npy"),
+)
 
 ChipPath = Path | ArchivedFile
 Entry = tuple[int, str, int]  # index of the root, file name without folders, position in an archive (0 in a folder)
@@ -25,6 +30,7 @@ class Listing(Sequence[ChipPath]):
 
     roots: list[Path | Archive]
     entries: list[Entry]
+    left_out: tuple[str, ...] = ()  # pictures whose names have other suffixes, in order
 
     def __len__(self) -> int:
         """Return the number of chips."""
@@ -74,17 +80,18 @@ def chips(paths: Sequence[Path]) -> Listing:
     roots: list[Path | Archive] = []
     entries: list[Entry] = []
     parents: dict[Path, int] = {}  # of single files, so that files of one folder share a root
+    left_out: list[str] = []
 
     for path in paths:
         if path.is_dir():
             roots.append(path)
-            chips_of_path = [(len(roots) - 1, file_name, 0) for file_name in _chips_in_folder(path)]
+            chips_of_path = [(len(roots) - 1, file_name, 0) for file_name in _chips_in_folder(path, left_out)]
         elif not path.exists():
             raise FileNotFoundError(f"{path} is neither a file nor a folder; pass chips that exist.")
         elif path.is_file() and path.suffix.lower() not in SUFFIXES and archives.is_archive(path):
             archive = archives.open_archive(path)
             roots.append(archive)
-            chips_of_path = [(len(roots) - 1, *entry) for entry in _chips_in_archive(archive)]
+            chips_of_path = [(len(roots) - 1, *entry) for entry in _chips_in_archive(archive, left_out)]
         else:
             if path.parent not in parents:
                 parents[path.parent] = len(roots)
@@ -97,24 +104,33 @@ def chips(paths: Sequence[Path]) -> Listing:
         entries += chips_of_path
 
     entries.sort(key=lambda entry: naming.natural(entry[1]))
-    listing = Listing(roots, entries)
+    listing = Listing(roots, entries, tuple(sorted(left_out, key=naming.natural)))
     _refuse_unusable_names(listing)
     return listing
 
 
-def _chips_in_folder(folder: Path) -> list[str]:
+def _chips_in_folder(folder: Path, left_out: list[str] | None = None) -> list[str]:
+    """Return the file names of the chips, in no order, and add other pictures to `left_out`."""
     with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if _is_chip(entry.name) and not entry.is_dir()]
+        names = [entry.name for entry in entries if _is_picture(entry.name) and not entry.is_dir()]
+    if left_out is not None:
+        left_out += [name for name in names if not _is_chip(name)]
+    return [name for name in names if _is_chip(name)]
 
 
-def _chips_in_archive(archive: Archive) -> list[tuple[str, int]]:
-    """Return file name and position of each chip."""
+def _chips_in_archive(archive: Archive, left_out: list[str]) -> list[tuple[str, int]]:
+    """Return file name and position of each chip, and add other pictures to `left_out`."""
     names = [(path.rpartition("/")[2], position) for position, path in enumerate(archive.names)]
+    left_out += [name for name, _ in names if _is_picture(name) and not _is_chip(name)]
     return [entry for entry in names if _is_chip(entry[0])]
 
 
 def _is_chip(file_name: str) -> bool:
     return file_name.lower().endswith(SUFFIXES) and not file_name.startswith(".")
+
+
+def _is_picture(file_name: str) -> bool:
+    return file_name.lower().endswith((*SUFFIXES, *OTHER_PICTURES)) and not file_name.startswith(".")
 
 
 def _refuse_unusable_names(listing: Listing) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras import applications, layers, ops
 
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import batch_norm, inputs
 from features.networks.weights import copy_to_more_channels, explain_download_error, load_file
 

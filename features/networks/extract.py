@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from features.arrays import ChipBatch, NetworkOutput
 from features.images import chips, views
-from features.images.chips import ChipError, ChipSpec
+from features.images.chips import ChipError
 from features.images.listing import ChipPath
+from features.images.remarks import Remark
+from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
 
 BATCHES_DECODED_AHEAD = 4  # beside the batch in inference; more would only take memory
@@ -38,23 +40,26 @@ class Network(Protocol):
 class Outputs:
     """The outputs of the networks for the next chips, one row for each chip of the part.
 
-    `errors` says for each chip why it cannot be used, or None; such a chip has outputs of 0 and statistics of NaN.
+    `errors` says for each chip why it cannot be used, or None; such a chip has outputs of 0, statistics of NaN and no
+    remarks.
     """
 
     rows: slice  # the position of this part in the list of paths
     values: list[NDArray[np.float32]]  # for each network (views, chips, dim)
     band_statistics: NDArray[np.float32]  # (chips, 2 * bands): the bands' means, then their standard deviations
     errors: list[str | None]  # (chips,)
+    remarks: list[tuple[Remark, ...]]  # (chips,)
 
 
 @dataclass(frozen=True)
 class _DecodedPart:
-    """A part's usable chips, one batch for each view, their statistics, and the errors of all its chips."""
+    """A part's usable chips, one batch for each view, their statistics; errors and remarks of all its chips."""
 
     rows: slice
     batches: list[ChipBatch]
     band_statistics: NDArray[np.float32]  # (usable chips, 2 * bands)
     errors: list[str | None]
+    remarks: list[tuple[Remark, ...]]
 
 
 def stream_outputs(
@@ -116,9 +121,12 @@ def _decode_parts(
 def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths: Sequence[ChipPath]) -> _DecodedPart:
     batch = np.empty((len(paths), spec.side, spec.side, len(spec.bands)), spec.dtype)
     errors: list[str | None] = []
+    remarks: list[tuple[Remark, ...]] = []
     for path in paths:
+        remarks.append(())
         try:
-            batch[errors.count(None)] = chips.load(path, spec)
+            chip = chips.load_with_remarks(path, spec)
+            batch[errors.count(None)], remarks[-1] = chip.pixels, chip.remarks
             errors.append(None)
         except (ChipError, OSError) as error:
             if not tolerant:
@@ -127,7 +135,7 @@ def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths:
 
     usable = batch[: errors.count(None)]
     batches = [usable, *(views.view(usable, turn) for turn in range(1, turns))]
-    return _DecodedPart(rows, batches, _band_statistics(usable), errors)
+    return _DecodedPart(rows, batches, _band_statistics(usable), errors, remarks)
 
 
 def _finish(part: _DecodedPart, started: list[list[Callable[[], NetworkOutput]]]) -> Outputs:
@@ -138,7 +146,7 @@ def _finish(part: _DecodedPart, started: list[list[Callable[[], NetworkOutput]]]
     if not usable.all():
         values = [_spread(value, usable, axis=1, fill=0) for value in values]
         statistics = _spread(statistics, usable, axis=0, fill=np.nan)
-    return Outputs(part.rows, values, statistics, part.errors)
+    return Outputs(part.rows, values, statistics, part.errors, part.remarks)
 
 
 def _band_statistics(batch: ChipBatch) -> NDArray[np.float32]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from keras import layers, ops
 
-from features.images import chips, haze, sensor_colours
-from features.images.chips import ChipSpec
+from features.images import haze, sensor_colours
+from features.images.spec import ChipSpec
+from features.images.stored import RGB
 
 # Grey levels per 1000 sensor levels, and at 0: in 50 real TIFs a hundredth of the values lies below 2 or above 160.
 NIR_GAIN, NIR_OFFSET = 15.0, -20.0
@@ -31,13 +32,13 @@ def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
 
 def _bands(image: Any, spec: ChipSpec) -> list[Any]:
     """Return all bands in one image, red, green and blue first."""
-    others = [band for band in spec.bands if band not in chips.RGB]
-    return [_select(image, spec, (*chips.RGB, *others)) if others else image]
+    others = [band for band in spec.bands if band not in RGB]
+    return [_select(image, spec, (*RGB, *others)) if others else image]
 
 
 def _dehazed(image: Any, spec: ChipSpec) -> list[Any]:
     """Return red, green and blue with haze removed."""
-    return [haze.remove_haze(_select(image, spec, chips.RGB))]
+    return [haze.remove_haze(_select(image, spec, RGB))]
 
 
 def _streams(image: Any, spec: ChipSpec) -> list[Any]:
@@ -46,7 +47,7 @@ def _streams(image: Any, spec: ChipSpec) -> list[Any]:
     water = (green - near) / (green + near + 1e-3)
     plants = 1.5 * (near - red) / (near + red + 0.5)
     indices = ops.concatenate([2 * near - 1, water, plants], axis=-1)
-    return [_select(image, spec, chips.RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
+    return [_select(image, spec, RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
 
 
 INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
@@ -54,7 +55,7 @@ INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
     "dehazed": _dehazed,
     "streams": _streams,
 }
-NEEDED_BANDS = {"bands": (), "dehazed": chips.RGB, "streams": sensor_colours.BANDS}  # that a chip must have
+NEEDED_BANDS = {"bands": (), "dehazed": RGB, "streams": sensor_colours.BANDS}  # that a chip must have
 
 
 def network_inputs(name: str, pixels: Any, spec: ChipSpec, *, shrink: int = 1) -> list[Any]:

@@ -25,7 +25,7 @@ from ensemble.networks.batches import BatchSource, EpochBatches
 from ensemble.networks.settings import TunedMember
 from ensemble.networks.train import compile_network
 from features.images import listing
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import devices
 from tests.benchmarks import tables
 

@@ -33,7 +33,7 @@ from ensemble.second_level import blend
 from ensemble.second_level.candidates import choose_second_level
 from ensemble.second_level.pareto import pareto_front
 from features.images import views
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from tests.benchmarks import tables, visual_mapping
 from tests.benchmarks.tif_agreement import MAX_ALIGNED_SHIFT_PIXELS
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from features.images import chips, listing
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.scenes import chip_edges, duplicates, mosaic
 from features.scenes.chip_edges import Edges
 from tests.benchmarks import tables

@@ -21,7 +21,7 @@ from amazon_tags.model.recipe import recipe_from_json
 from ensemble.decisions.decision import decide_tags
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 
 def members(bundle: Path) -> list[keras.Model]:

@@ -37,8 +37,8 @@ from numpy.typing import NDArray
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import score_chips
 from features.images import chips, listing
-from features.images.chips import ChipSpec
 from features.images.listing import Listing
+from features.images.spec import ChipSpec
 from features.networks import extract, openvino_runtime
 from tests.benchmarks import tables
 

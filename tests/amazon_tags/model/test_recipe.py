@@ -2,6 +2,7 @@ import pytest
 
 from amazon_tags.model.recipe import RECIPE_FOLDER, choose_recipe, read_recipe, recipe_from_json, recipe_to_json
 from ensemble.networks.settings import FrozenMember, TunedMember
+from features.images.layout import Layout
 
 GOOD = """
 seed = 3
@@ -34,9 +35,23 @@ def test_a_recipe_becomes_frozen_values_and_back(tmp_path):
     assert recipe_from_json(recipe_to_json(recipe)) == recipe
 
 
+def test_a_recipe_states_bands_and_levels_of_files(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('levels = "reflectance"\nfile_bands = ["red", "green", "blue", "nir"]' + GOOD)
+    recipe = read_recipe(path)
+    assert recipe.layout() == Layout(("red", "green", "blue", "nir"), "reflectance")
+    assert recipe_from_json(recipe_to_json(recipe)) == recipe
+    assert recipe.reading(None, "auto") == recipe
+    assert recipe.reading(("nir", "red"), "dn").layout() == Layout(("nir", "red"), "dn")
+    path.write_text(GOOD)
+    assert not {"levels", "file_bands"} & set(recipe_to_json(read_recipe(path)))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("folds = 2", 'levels = "sr"', "levels are 'sr', but must be auto"),
+        ("folds = 2", 'file_bands = ["red", "red"]', "names red more than once"),
         ("folds = 2", "fold = 2", "no key fold .did you mean folds"),
         ("folds = 2", "folds = 1", "folds is 1, but must lie in 2"),
         ("folds = 2", 'folds = "2"', "folds of the recipe is '2', but must be int"),

@@ -17,7 +17,7 @@ from amazon_tags.training.card import card_text, measure_bundle
 from ensemble.decisions.thresholds import apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import TunedMember
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 TRIAL = SecondLevelTrial(0.9, 0.01, (0.001, 0.02))
 MEMBERS = (

@@ -10,7 +10,8 @@ import pytest
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import banked_vectors, read_bank
 from features.images import chips, listing, views
-from features.images.chips import ChipError, ChipSpec
+from features.images.chips import ChipError
+from features.images.spec import ChipSpec
 from features.networks import backbones, extract
 
 TRUNK = FeatureExtractor("toy", weights="none")

@@ -14,7 +14,7 @@ from ensemble.metrics import folds, score
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import fit_network
 from features.images import chips, listing
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 TUNED = TunedMember("net", "toy", weights="none", epochs=1, batch=8)
 FROZEN = FrozenMember("vectors", "toy", weights="none", head="ridge")

@@ -36,3 +36,20 @@ def test_the_test_is_level():
 
 def test_columns_that_do_not_vary_are_no_distance():
     assert shift.discrepancy(np.ones((50, 3)), np.ones((40, 3)))[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_vector_is_far_if_no_member_is_as_far_from_the_others():
+    sample = np.array([[0, 0], [1, 0], [0, 1], [1, 1], [3, 0]], float)
+    known = shift.neighbourhood(sample)
+    np.testing.assert_allclose(np.cov((sample - known.mean) @ known.scaling, rowvar=False), np.eye(2), atol=1e-12)
+    scaled = (sample - known.mean) @ known.scaling
+    between = np.linalg.norm(scaled[:, None] - scaled, axis=2) + np.diag([np.inf] * 5)
+    assert known.limit == pytest.approx(between.min(axis=1).max())
+    assert known.far(sample).tolist() == [False] * 5
+    assert known.far(np.array([[3.9, 0], [9, 9], [0.5, 0.5]])).tolist() == [False, True, False]
+
+
+def test_a_direction_in_which_the_sample_does_not_vary_makes_no_chip_infinitely_far():
+    known = shift.neighbourhood(np.array([[0, 5], [1, 5], [2, 5]], float))
+    assert np.isfinite(known.scaling).all()
+    assert known.far(np.array([[1.5, 5], [9, 5]])).tolist() == [False, True]

@@ -3,7 +3,7 @@ import pytest
 
 from ensemble.networks.batches import BatchSource, EpochBatches
 from features.images import listing
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 SPEC = ChipSpec(side=64)
 

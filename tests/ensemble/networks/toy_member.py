@@ -6,7 +6,7 @@ import numpy as np
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
 from features.images import chips
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 
 SPEC = ChipSpec(side=64)
 SETTINGS = TunedMember("net", "toy", weights="none", epochs=3, batch=8, rate=3e-3)

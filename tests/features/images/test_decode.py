@@ -172,12 +172,32 @@ def test_tifs_of_other_types_are_refused(dtype):
 VRT = b'<VRTDataset rasterXSize="2" rasterYSize="2"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
 
 
-@pytest.mark.parametrize("content", [b"hello", VRT, b"\xff\xd8", b"GIF89a" + bytes(40), b"BM" + bytes(40), b"\0" * 99])
+@pytest.mark.parametrize("content", [b"hello", b"\xff\xd8", b"\0" * 99])
 def test_other_files_are_refused_with_their_first_bytes(content):
     for call in (decode.header, decode.pixels):
         with pytest.raises(ValueError) as error:
             call(content)
         assert str(error.value).startswith(f"is not an image (starts with {content[:12]!r}")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (VRT, "XML or HTML"),
+        (encode(picture(), "GIF"), "GIF"),
+        (encode(picture(), "BMP"), "BMP"),
+        (encode(picture(), "WEBP"), "WebP"),
+        (encode(picture(), "JPEG2000"), "JPEG 2000"),
+        (encode(picture(), "JPEG2000", no_jp2=True), "JPEG 2000"),
+        (encode(picture(), "AVIF"), "AVIF"),
+        (b"PK\x03\x04" + bytes(40), "zip archive"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
+    ],
+)
+def test_other_formats_are_refused_by_name(content, name):
+    for call in (decode.header, decode.pixels):
+        with pytest.raises(ValueError, match=f"^is of the format {name}; expected a JPG, PNG or GeoTIFF: convert it"):
+            call(content)
 
 
 def test_an_empty_file_is_refused():
@@ -316,3 +336,11 @@ def test_a_change_of_any_byte_of_a_png_is_noticed(name):
         with pytest.raises(ValueError):
             decode.pixels(bytes(content))
         content[place] ^= 0x10
+
+
+def test_a_tif_of_several_pages_is_refused():
+    pages = [picture("L") for _ in range(4)]
+    content = encode(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    for call in (decode.header, decode.pixels):
+        with pytest.raises(ValueError, match="has 4 pages, of which the first has 1 bands; one page with all bands"):
+            call(content)

@@ -38,6 +38,25 @@ def test_other_files_hidden_files_and_subfolders_are_not_listed(tmp_path):
     assert list(listing.chips([tmp_path])) == [tmp_path / "a.jpg"]
 
 
+def test_pictures_of_other_formats_are_left_out_by_name(tmp_path):
+    touch(tmp_path, "a.jpg", "c.webp", "b10.jp2", "b9.JFIF", "d.jpe", "labels.csv", ".e.webp", "a.jpg.aux.xml")
+    assert listing.chips([tmp_path]).left_out == ("b9.JFIF", "b10.jp2", "c.webp", "d.jpe")
+    archive = pack(tmp_path / "chips.zip", {"x/a.jpg": b"", "x/b.webp": b"", "x/c.txt": b""})
+    assert listing.chips([archive]).left_out == ("b.webp",)
+
+
+def test_a_zip_of_an_unusual_method_is_refused_by_its_name(tmp_path):
+    path = pack(tmp_path / "chips.zip", {"a.jpg": b"content"})
+    content = bytearray(path.read_bytes())
+    for start, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.index(start) + place] = 9
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"chips.zip is packed by Deflate64 \(first: 'a.jpg'\), which is not read; unpack"
+    ):
+        listing.chips([path])
+
+
 def test_files_that_are_named_are_listed_whatever_their_suffix(tmp_path):
     touch(tmp_path, "a", ".b.jpg", "c.webp")
     files = [tmp_path / name for name in (".b.jpg", "a", "c.webp")]

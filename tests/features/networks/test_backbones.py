@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import applications
 
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones, batch_norm, openvino_export, openvino_runtime
 from features.networks.backbones import Backbone, BackboneOptions, Settled
 from features.networks.openvino_runtime import OpenvinoNetwork

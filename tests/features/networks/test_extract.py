@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from features.images import chips, listing, views
-from features.images.chips import ChipError, ChipSpec
+from features.images.chips import ChipError
+from features.images.spec import ChipSpec
 from features.networks import backbones, extract, openvino_export, openvino_runtime
 
 SPEC = ChipSpec(side=64)

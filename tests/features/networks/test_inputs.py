@@ -6,7 +6,7 @@ from keras import ops
 
 from ensemble.networks.settings import POOLS, SEES
 from features.images import sensor_colours
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones, inputs
 
 FOUR = ChipSpec(sensor_colours.BANDS, "uint16", 4)

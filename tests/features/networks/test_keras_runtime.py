@@ -10,7 +10,7 @@ from ensemble.networks.build import build_network
 from ensemble.networks.rebuild import RebuildTarget, rebuild_network
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images import chips, listing
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones, extract, openvino_export, openvino_runtime
 from features.networks.backbones import BackboneOptions
 from features.networks.keras_runtime import KerasNetwork

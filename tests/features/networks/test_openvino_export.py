@@ -5,7 +5,7 @@ import pytest
 
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import backbones, openvino_export, openvino_runtime
 from features.networks.backbones import BackboneOptions
 

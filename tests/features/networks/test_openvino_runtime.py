@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ensemble.heads.fitted import LinearHead
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
 
 import openvino  # isort: skip  after openvino_runtime, which disables its telemetry

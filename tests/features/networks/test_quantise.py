@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features.images.chips import ChipSpec
+from features.images.spec import ChipSpec
 from features.networks import openvino_runtime, quantise
 
 SPEC = ChipSpec(side=64)

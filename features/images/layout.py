@@ -1,0 +1,98 @@
+"""Declare what a user states about the files of chips: the order of their bands, and what their levels are."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from features.images.stored import MAX_BANDS, RGB
+
+REFLECTANCE = 1e-4  # per level, of Planet's, Sentinel-2's and MODIS' surface reflectance
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What levels are.
+
+    Attributes:
+        kind: `auto`: as the file states; `dn`: Planet's analytic DN; `reflectance`: scale * level + offset is surface
+            reflectance; `bits`: colours from 0 to 2**bits - 1.
+        scales: (scale, offset) of each band, or one pair for all.
+        bits: 1 to 16.
+        assumed: whether this is an assumption, and not stated by the file or the user.
+    """
+
+    kind: Literal["auto", "dn", "reflectance", "bits"] = "auto"
+    scales: tuple[tuple[float, float], ...] = ((REFLECTANCE, 0.0),)
+    bits: int = 16
+    assumed: bool = False
+
+
+@cache
+def parse_levels(text: str) -> Levels:
+    """Return the levels of an option `--levels`: auto, dn, reflectance, SCALE, SCALE,OFFSET or a number with `bit`.
+
+    Raises:
+        ValueError: The text is none of these.
+
+    Example:
+        >>> parse_levels("12bit").bits, parse_levels("0.0000275,-0.2").scales
+        (12, ((2.75e-05, -0.2),))
+    """
+    if text in ("auto", "dn", "reflectance"):
+        return Levels(text)  # type: ignore[arg-type]
+    bits = re.fullmatch(r"(\d+) ?bits?", text)
+    if bits and 1 <= int(bits[1]) <= 16:
+        return Levels("bits", bits=int(bits[1]))
+    try:
+        scale, offset = [*map(float, text.split(",")), 0.0][:2]
+    except ValueError:
+        scale, offset = 0.0, 0.0
+    if text.count(",") > 1 or not 0 < scale <= 1 or not abs(offset) <= 1:
+        raise ValueError(
+            f"levels are {text!r}, but must be auto, dn, reflectance, a scale to reflectance such as 0.0001, with its "
+            "offset such as 0.0000275,-0.2, or bits such as 12bit."
+        )
+    return Levels("reflectance", ((scale, offset),))
+
+
+def parse_bands(text: str) -> tuple[str, ...]:
+    """Return the names of bands that commas or blanks separate, in lower case.
+
+    Raises:
+        ValueError: There are none or too many, or red, green, blue or nir is there twice.
+
+    Example:
+        >>> parse_bands("Blue, green,red,NIR")
+        ('blue', 'green', 'red', 'nir')
+    """
+    names = tuple(text.casefold().replace(",", " ").split())
+    if not 0 < len(names) <= MAX_BANDS:
+        raise ValueError(f"{text!r} names {len(names)} bands; name 1 to {MAX_BANDS}, such as blue,green,red,nir.")
+    repeated = [name for name in (*RGB, "nir") if names.count(name) > 1]
+    if repeated:
+        raise ValueError(f"{text!r} names {repeated[0]} more than once; name each band of the file once.")
+    return names
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a user states about files that do not state it, or state it wrongly.
+
+    Attributes:
+        bands: Names of a TIF's bands in its order; any word may stand for a band that the network does not take.
+            None: as the file states.
+        levels: What the levels of 16-bit chips are; see `parse_levels`.
+    """
+
+    bands: tuple[str, ...] | None = None
+    levels: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for bands or levels that cannot be."""
+        parse_levels(self.levels)
+        if self.bands is not None:
+            parse_bands(" ".join(self.bands))
+
+
+AS_STATED = Layout()

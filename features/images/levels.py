@@ -1,0 +1,162 @@
+"""Convert the levels of 16-bit chips: analytic DN, surface reflectance, or colours of a stated number of bits.
+
+Every function raises ValueError with a message that is to be put after a file's name.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.arrays import Chip
+from features.images import sensor_colours
+from features.images.layout import Levels, parse_levels
+from features.images.remarks import Remark
+from features.images.spec import ChipSpec
+from features.images.stored import RGB, StoredImage
+
+RADIANCE_OF_DN = 0.01  # W / (m2 sr um) per level of Planet's analytic DN
+MAX_REFLECTANCE = 2.0  # bright clouds reach 1.3; a stated scale that gives more is no reflectance
+# A 16-bit picture whose levels stay below is darker than any of 2,302 real chips, whose maxima are 64 of 255 or more.
+MIN_FULL_RANGE_LEVEL = 1 << 14
+MAX_FLOOR_SHARE = 0.5  # of pixels with a colour that is black by the curve; real DN have none, by the air's own light
+MIN_GREY, CEILING_GREY = 16, 220  # the brightest pixel of a real chip has 64; the curve ends at 224
+SAMPLED_ROWS = 64
+# Vegetation is dark in red. Over bright red, real DN of near infrared are lower than those of red, or little higher.
+BRIGHT_RED_DN, MAX_BRIGHT_RATIO = 6000, 1.5
+ADVICE = "say what the levels are: --levels dn, reflectance, a scale such as 0.0000275,-0.2, or bits such as 12bit."
+
+
+def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...]]:
+    """Return the bands and type of a spec, (H, W, bands), and remarks on the levels.
+
+    Args:
+        image: An image whose bands are named and hold those of the spec.
+        spec: Bands, type and layout.
+
+    Raises:
+        ValueError: The type is another one, or the levels are unknown or not what they are stated or assumed to be.
+    """
+    stored = str(image.pixels.dtype)
+    if stored == spec.dtype and (stored == "uint8" or "nir" not in spec.bands):
+        return _select(image.pixels, image.bands, spec.bands), ()
+    if stored == "uint8" or (spec.dtype == "uint8" and not set(spec.bands) <= set(RGB)):
+        raise ValueError(
+            f"has {image.pixels.shape[2]} bands of {stored}, but the model expects {spec.dtype} "
+            f"{', '.join(spec.bands)}; pass such chips."
+        )
+
+    levels = _choose(image, spec)
+    if levels.kind == "bits":
+        if spec.dtype != "uint8":
+            raise ValueError(f"holds colours of {levels.bits} bits, but the model expects the levels of a sensor.")
+        return _select(_from_bits(image.pixels, levels.bits), image.bands, spec.bands), ()
+
+    dn = image.pixels if levels.kind == "dn" else _to_dn(image, levels)
+    remarks = _judge(dn, image, levels)
+    if spec.dtype == "uint8":
+        return sensor_colours.colours(dn, image.bands, spec.bands), remarks
+    return _select(dn, image.bands, spec.bands), remarks
+
+
+def _choose(image: StoredImage, spec: ChipSpec) -> Levels:
+    """Return the levels that the user states, else the file, else those that are assumed."""
+    levels = parse_levels(spec.layout.levels)
+    if levels.kind != "auto":
+        return levels
+    if image.scales:
+        return _by_scales(image)
+
+    highest = int(image.pixels.max())
+    if image.bits and highest < 1 << image.bits and "nir" not in image.bands:
+        return Levels("bits", bits=image.bits)
+    if image.format == "png":
+        if highest < MIN_FULL_RANGE_LEVEL:
+            raise ValueError(
+                f"is a 16-bit PNG whose levels end at {highest:,} of 65,535, so it would be nearly black; if these are "
+                f"levels of {highest.bit_length()} bits, pass --levels {highest.bit_length()}bit, else scale them to "
+                "the whole range."
+            )
+        return Levels("bits")
+    if "nir" in image.bands:
+        return Levels("dn", assumed=True)
+    raise ValueError(
+        f"has {image.pixels.shape[2]} bands of uint16, but the model expects {spec.dtype} {', '.join(spec.bands)}; "
+        f"{ADVICE}"
+    )
+
+
+def _by_scales(image: StoredImage) -> Levels:
+    """Return the levels that a file's scales and offsets state: reflectance, or radiance as analytic DN are."""
+    scales = {pair for pair, name in zip(image.scales, image.bands, strict=True) if name in sensor_colours.BANDS}
+    if scales == {(RADIANCE_OF_DN, 0.0)}:
+        return Levels("dn")
+    highest = max(scale * float(image.pixels.max()) + offset for scale, offset in scales)
+    if not 0 < highest <= MAX_REFLECTANCE:
+        raise ValueError(
+            f"states a scale of {image.scales[0][0]:g} and an offset of {image.scales[0][1]:g}, by which its highest "
+            f"level is {highest:g}, so it is no reflectance; {ADVICE}"
+        )
+    return Levels("reflectance", image.scales)
+
+
+def _from_bits(pixels: Chip, bits: int) -> Chip:
+    """Return colours from 0 to 2**bits - 1 as 0 to 255."""
+    top = (1 << bits) - 1
+    if pixels.max() > top:
+        raise ValueError(f"has levels up to {pixels.max():,}, but {bits} bits end at {top:,}; pass other --levels.")
+    colours: Chip = np.rint(pixels / (top / 255)).astype(np.uint8)
+    return colours
+
+
+def _to_dn(image: StoredImage, levels: Levels) -> Chip:
+    """Return levels of reflectance as analytic DN; bands that are none of the sensor's stay as they are."""
+    scales = levels.scales * len(image.bands) if len(levels.scales) == 1 else levels.scales
+    dn = image.pixels.copy()
+    for band, (name, (scale, offset)) in enumerate(zip(image.bands, scales, strict=True)):
+        if name in sensor_colours.BANDS:
+            reflectance = scale * image.pixels[..., band].astype(np.float64) + offset
+            dn[..., band] = sensor_colours.dn_of_reflectance(reflectance, name)
+    return dn
+
+
+def _judge(dn: Chip, image: StoredImage, levels: Levels) -> tuple[Remark, ...]:
+    """Refuse levels that cannot be analytic DN, and return remarks on those that may not be.
+
+    Only pixels with data count, and only every few rows and columns.
+    """
+    colours = [name for name in sensor_colours.COLOURS if name in image.bands]
+    if not colours:
+        return ()
+    step = max(1, min(dn.shape[:2]) // SAMPLED_ROWS)
+    sample = dn[::step, ::step].reshape(-1, 1, dn.shape[2])
+    if image.valid is not None and image.valid[::step, ::step].any():
+        sample = sample[image.valid[::step, ::step].ravel()]
+    visible = sensor_colours.colours(sample, image.bands, colours)[:, 0]
+
+    found = ", ".join(
+        f"{name} {image.pixels[..., band].min():,} to {image.pixels[..., band].max():,}"
+        for band, name in enumerate(image.bands)
+        if name in sensor_colours.BANDS
+    )
+    black = np.mean((visible == 0).any(axis=1))
+    if visible.max() < MIN_GREY or (levels.assumed and black > MAX_FLOOR_SHARE):
+        raise ValueError(f"has levels too low for analytic DN ({found}), and would be black; {ADVICE}")
+    if levels.assumed and "nir" in image.bands and "red" in image.bands:
+        red, nir = (sample[:, 0, image.bands.index(name)] for name in ("red", "nir"))
+        if np.percentile(red, 1) > BRIGHT_RED_DN and np.median(nir) > MAX_BRIGHT_RATIO * np.median(red):
+            raise ValueError(
+                f"has levels that are no analytic DN ({found}): red is bright, and near infrared far brighter; {ADVICE}"
+            )
+
+    remarks = [Remark("levels taken as analytic DN")] if levels.assumed else []
+    if np.mean((visible >= CEILING_GREY).all(axis=1)) > MAX_FLOOR_SHARE:
+        remarks.append(Remark("most pixels are nearly white; are the levels right?", f"levels of {found}"))
+    return tuple(remarks)
+
+
+def _select(pixels: Chip, stored: Sequence[str], wanted: Sequence[str]) -> Chip:
+    """Return the wanted bands, the pixels themselves if they have just these."""
+    if tuple(stored) == tuple(wanted):
+        return pixels
+    selected: Chip = pixels[..., [stored.index(name) for name in wanted]].copy()
+    return selected

@@ -1,0 +1,61 @@
+"""Open rasters in memory by rasterio, with one driver and no access to any other file, and read what they state."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rasterio.io import MemoryFile
+
+from features.arrays import Chip
+from features.images.stored import MAX_SIDE_PIXELS, Header, ValidPixels, check_size
+
+WORLD_FILE = b"1\n0\n0\n-1\n0\n0\n"  # put beside a chip in memory: rasterio warns at each chip without a position
+
+
+@contextmanager
+def open_raster(content: bytes, driver: str) -> Iterator[Any]:
+    """Open bytes in memory as a rasterio dataset; what rasterio raises about them becomes a ValueError."""
+    format_name = "TIF" if driver == "GTiff" else driver
+    with (
+        MemoryFile(content, filename="chip") as file,
+        MemoryFile(WORLD_FILE, dirname=file.name.split("/")[2], filename="chip.wld"),
+    ):
+        try:
+            with file.open(driver=driver, sharing=False) as dataset:
+                yield dataset
+        except (MemoryError, ValueError):
+            raise
+        except Exception as error:  # the bytes are in memory, so any error is about the bytes
+            reason = str(error.__cause__ or error).replace(file.name, "chip")  # the name in memory differs in each run
+            raise ValueError(f"is a damaged {format_name} ({reason}); save it again.") from error
+
+
+def read_header(dataset: Any, kind: str) -> Header:
+    """Return the header of an open raster; raise ValueError if its type, size or tiles are not read."""
+    types = sorted(set(dataset.dtypes))
+    if len(types) != 1 or types[0] not in ("uint8", "uint16"):
+        raise ValueError(f"is of {', '.join(types)}; uint8 or uint16 is expected, convert it first.")
+    header = check_size(Header(kind, dataset.width, dataset.height, dataset.count, dataset.dtypes[0]))
+    height, width = max(dataset.block_shapes, key=lambda block: block[0] * block[1])
+    if height * width > MAX_SIDE_PIXELS**2:
+        raise ValueError(
+            f"is stored in tiles of {width} x {height}; at most {MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS} is read, "
+            "save it with smaller tiles."
+        )
+    return header
+
+
+def bands_last(dataset: Any) -> Chip:
+    """Return all pixels, (H, W, bands)."""
+    decoded: Chip = np.moveaxis(dataset.read(), 0, 2).copy()
+    return decoded
+
+
+def valid_pixels(dataset: Any, pixels: Chip) -> ValidPixels | None:
+    """Return which pixels differ from the declared nodata value in any band; None if none is declared."""
+    nodata = dataset.nodatavals
+    if None in nodata or not all(float(value).is_integer() for value in nodata):  # NaN is no integer
+        return None
+    valid: ValidPixels = (pixels != np.array(nodata, np.int64)).any(axis=2)
+    return valid

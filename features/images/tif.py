@@ -1,0 +1,99 @@
+"""Decode GeoTIFF files from bytes to bands as they are stored, with what the file states about them."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from rasterio.enums import ColorInterp, MaskFlags
+
+from features.arrays import Chip
+from features.images import raster
+from features.images.band_names import standard_names
+from features.images.stored import RGB, Header, StoredImage, ValidPixels
+
+DRIVER = "GTiff"  # always: a VRT named .tif could read any file
+
+
+def read_header(content: bytes) -> Header:
+    """Return the header; raise ValueError if the TIF is damaged or of a kind that is not read."""
+    with raster.open_raster(content, DRIVER) as dataset:
+        return _check(dataset)
+
+
+def decode(content: bytes) -> StoredImage:
+    """Return the image; raise ValueError like `read_header`, or if pixels are damaged or were never written."""
+    with raster.open_raster(content, DRIVER) as dataset:
+        _check(dataset)
+        _refuse_unwritten(dataset)
+        pixels = raster.bands_last(dataset)
+        valid = _valid(dataset, pixels)
+        structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
+
+        if ColorInterp.palette in dataset.colorinterp:
+            return StoredImage("tif", _colours_of_palette(dataset, pixels), RGB, valid)
+        colours = [colour.name for colour in dataset.colorinterp]
+        if structure.get("MINISWHITE") == "YES":  # GDAL leaves the levels as they are, and names no colour
+            pixels, colours = np.iinfo(pixels.dtype).max - pixels, ["gray", *colours[1:]]
+        return StoredImage(
+            "tif",
+            pixels,
+            standard_names(dataset.descriptions, colours),
+            valid,
+            int(structure["NBITS"]) if "NBITS" in structure else None,
+            _scales(dataset),
+        )
+
+
+def _check(dataset: Any) -> Header:
+    pages = len(dataset.subdatasets)
+    if pages > 1:
+        raise ValueError(
+            f"has {pages} pages, of which the first has {dataset.count} bands; one page with all bands is expected: "
+            "join the pages' bands into one image, or save each picture as a file."
+        )
+    header = raster.read_header(dataset, "tif")
+    if ColorInterp.palette in dataset.colorinterp:
+        return Header("tif", header.width, header.height, len(RGB), "uint8")
+    return header
+
+
+def _refuse_unwritten(dataset: Any) -> None:
+    """Raise ValueError if a strip or tile has no bytes; GDAL reads it as 0, which only a nodata value makes right."""
+    if dataset.nodata is not None:
+        return
+    apart = dataset.interleaving is not None and dataset.interleaving.name == "band"
+    height, width = dataset.block_shapes[0]
+    rows, columns = -(-dataset.height // height), -(-dataset.width // width)
+    blocks = list(product(range(1, dataset.count + 1) if apart else (1,), range(rows), range(columns)))
+    unwritten = sum(
+        dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", band) is None for band, row, column in blocks
+    )
+    if unwritten:
+        raise ValueError(
+            f"is a damaged TIF: {unwritten} of its {len(blocks)} strips or tiles were never written; save it "
+            "again, or declare a nodata value if they are to be empty."
+        )
+
+
+def _valid(dataset: Any, pixels: Chip) -> ValidPixels | None:
+    """Return which pixels hold data by the nodata value or the mask inside the file; alpha is judged later."""
+    valid = raster.valid_pixels(dataset, pixels)
+    if dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]:
+        inside: ValidPixels = dataset.read_masks(1) > 0
+        return inside
+    return valid
+
+
+def _colours_of_palette(dataset: Any, pixels: Chip) -> Chip:
+    """Return red, green and blue of a palette's indices."""
+    table = np.zeros((np.iinfo(pixels.dtype).max + 1, len(RGB)), np.uint8)
+    for index, colour in dataset.colormap(1).items():
+        table[index] = colour[: len(RGB)]
+    colours: Chip = table[pixels[..., 0]]
+    return colours
+
+
+def _scales(dataset: Any) -> tuple[tuple[float, float], ...]:
+    """Return (scale, offset) of each band, nothing if they are 1 and 0 throughout."""
+    scales = tuple(zip(dataset.scales, dataset.offsets, strict=True))
+    return scales if any(pair != (1.0, 0.0) for pair in scales) else ()
