@@ -107,7 +107,8 @@ def test_no_chips_give_no_rows(tagger):
         (np.zeros((64, 64, 3), np.uint8), ValueError, r"shape \(64, 64, 3\).*chip\[np.newaxis\]"),
         (np.zeros((2, 0, 64, 3), np.uint8), ValueError, "no pixels"),
         (np.zeros((2, 64, 64, 5), np.uint8), ChipError, "chip_0 has 5 bands of uint8"),
-        (np.zeros((2, 64, 64, 3), np.uint16), ChipError, "chip_0 has 3 bands of uint16"),
+        (np.arange(24576).reshape(2, 64, 64, 3).astype(np.uint16), ChipError, "chip_0 has 3 bands of uint16"),
+        (np.zeros((2, 64, 64, 3), np.uint8), ChipError, "chip_0 has the value 0, 0, 0 in all its pixels"),
         ([np.zeros((64, 64, 3), np.uint8)], TypeError, r"contains a ndarray.*np\.stack"),
     ],
 )

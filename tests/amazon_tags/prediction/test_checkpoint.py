@@ -140,7 +140,7 @@ def test_a_shard_holds_null_statistics_and_the_error_of_a_damaged_chip(chips, op
 
     list(predict_with_checkpoint(tmp_path / "checkpoint", listing.chips([chips]), opened, tolerant=True))
     table = pq.read_table(next((tmp_path / "checkpoint").glob("000000-*.parquet")))
-    assert table.column_names == [*opened.space.names, " error", " looks"]
+    assert table.column_names == [*opened.space.names, " error", " looks", " remarks"]
     errors, looks = table.column(" error").to_pylist(), table.column(" looks").to_pylist()
     assert [row for row, error in enumerate(errors) if error is not None] == [5]
     assert [row for row, values in enumerate(looks) if values is None] == [5]

@@ -98,7 +98,7 @@ def test_memory_does_not_grow_with_the_chips(opened):
     for _ in range(500):
         scores = rng.random((16, labels), np.float32)
         tags, band_statistics = scores > 0.5, rng.random((16, 6), np.float32)
-        statistics.add(TaggedChips(names, names, scores, tags, np.ones(16), [None] * 16, band_statistics))
+        statistics.add(TaggedChips(names, names, scores, tags, np.ones(16), [None] * 16, band_statistics, [()] * 16))
         expected.append(scores)
     sample = np.stack([scores for scores, _ in statistics.sample])
     assert MAX_SAMPLED_CHIPS / 2 <= len(sample) <= MAX_SAMPLED_CHIPS
