@@ -19,7 +19,7 @@ from amazon_tags.evaluation.tuning_report import (
 from amazon_tags.model import decision_file
 from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.prediction.decide import decide_scores
-from amazon_tags.tables import label_tables, labels, parquet, score_tables
+from amazon_tags.tables import label_tables, labels, parquet, score_tables, truth_tables
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions.decision import decide_tags
 from ensemble.metrics import score
@@ -157,7 +157,7 @@ def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outco
     for suffix in ("csv", "parquet"):
         completed = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
         assert completed.returncode == 0, completed.stderr
-        table = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
+        table = truth_tables.read_truth(tmp_path / "tags.csv", labels.PLANET)
         assert table.ids == drawn[0]
         np.testing.assert_array_equal(table.truth, expected)
 

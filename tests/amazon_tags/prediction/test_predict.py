@@ -4,7 +4,7 @@ import pytest
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, write_submission
-from amazon_tags.tables import label_tables, labels, score_tables
+from amazon_tags.tables import labels, score_tables, truth_tables
 from ensemble.decisions.decision import expected_f
 from features.images import chips, views
 from features.images.chips import ChipError
@@ -88,7 +88,7 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     assert ids == [path.stem for path in paths]
     assert names == opened.space.names
     assert scores[-1].max() == 0
-    table = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
+    table = truth_tables.read_truth(tmp_path / "tags.csv", opened.space)
     np.testing.assert_array_equal(table.truth[:-1], opened.decide(scores[:-1]))
     np.testing.assert_array_equal(table.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()

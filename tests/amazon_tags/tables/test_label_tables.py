@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.labels import LabelSpace
 
 SKY = LabelSpace("sky", ("sun", "rain", "road"))
@@ -19,7 +19,7 @@ def written(ids, tags, space):
 
 def read(tmp_path, text, space=labels.PLANET):
     (tmp_path / "t.csv").write_bytes(text.encode())
-    return label_tables.read_labels(tmp_path / "t.csv", space)
+    return truth_tables.read_truth(tmp_path / "t.csv", space)
 
 
 def some_ids(rng, count):
@@ -128,7 +128,7 @@ def test_a_sample_submission_gives_its_names_in_its_order(tmp_path):
 @pytest.mark.real
 def test_the_real_label_table_is_read_with_its_problems_counted(real):
     start = time.process_time()
-    table = label_tables.read_labels(real / "planet" / "train_v2_all_labels.csv", labels.PLANET)
+    table = truth_tables.read_truth(real / "planet" / "train_v2_all_labels.csv", labels.PLANET)
     assert time.process_time() - start < 4  # measured 0.2 s; a bound against quadratic work, not a benchmark
     assert table.truth.shape == (40118, 17)
     assert [remark.split(" (first")[0] for remark in table.remarks] == [
@@ -143,7 +143,7 @@ def test_the_real_label_table_is_read_with_its_problems_counted(real):
 @pytest.mark.parametrize("name", ["planet/train_v2.csv", "ucm/labels.csv", "predictions/resnet_valid_labels.csv"])
 def test_real_tables_are_written_as_they_were_read(real, tmp_path, name):
     space = labels.choose("table", real / name)
-    table = label_tables.read_labels(real / name, space)
+    table = truth_tables.read_truth(real / name, space)
     text = written(table.ids, table.truth, space)
     again = read(tmp_path, text, space)
     assert again.ids == table.ids
@@ -154,12 +154,12 @@ def test_real_tables_are_written_as_they_were_read(real, tmp_path, name):
 def test_an_unknown_tag_is_neither_true_nor_an_error_where_it_is_allowed(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("image_name,tags\na,clear primary? road\nb,cloudy road? road\n")
-    table = label_tables.read_labels(path, labels.PLANET, allow_unknown=True)
+    table = truth_tables.read_truth(path, labels.PLANET, allow_unknown=True)
     assert [labels.decode(labels.PLANET, row) for row in table.truth] == [["clear", "road"], ["cloudy", "road"]]
     assert [labels.decode(labels.PLANET, row) for row in table.unknown] == [
         ["primary"],
         [],
     ]  # a tag that also holds is not unknown
     with pytest.raises(ValueError, match=r"line 2: 'primary\?' is not a label of 'planet' .did you mean primary"):
-        label_tables.read_labels(path, labels.PLANET)
+        truth_tables.read_truth(path, labels.PLANET)
     assert labels.from_table(path).names == ("clear", "cloudy", "primary", "road")

@@ -159,7 +159,11 @@ def test_a_space_is_chosen_by_name_by_table_or_by_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "reason"),
     [
-        ("plant", ValueError, r"Unknown label space 'plant' \(did you mean planet\?\); needed planet, table or"),
+        (
+            "plant",
+            ValueError,
+            r"Unknown label space 'plant' \(did you mean planet\?\); needed planet, table, folders",
+        ),
         ("table", ValueError, "needs a label table and got none"),
         ("/none/sky.toml", FileNotFoundError, "sky.toml"),
     ],

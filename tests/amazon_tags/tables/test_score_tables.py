@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 
-from amazon_tags.tables import label_tables, labels, score_tables
+from amazon_tags.tables import labels, score_tables, truth_tables
 from amazon_tags.tables.labels import LabelSpace
 
 SKY = LabelSpace("sky", ("sun", "rain", "road"))
@@ -202,7 +202,7 @@ def test_real_scores_are_read_in_the_order_of_the_label_space(real):
     path = real / "predictions" / "resnet_valid_scores.csv"
     ids, scores, names = score_tables.read_scores(path, labels.PLANET)
     _, raw, order = score_tables.read_scores(path)
-    assert ids == label_tables.read_labels(real / "predictions" / "resnet_valid_labels.csv", labels.PLANET).ids
+    assert ids == truth_tables.read_truth(real / "predictions" / "resnet_valid_labels.csv", labels.PLANET).ids
     assert names == labels.PLANET.names != order
     assert scores.shape == (4096, 17)
     for name in names:
