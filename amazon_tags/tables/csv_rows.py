@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # the header of an index column, as pandas writes and as it reads it
-ROW_NUMBER = re.compile(r"\s*(\d+(\.0+)?)?\s*")
+ROW_NUMBER = re.compile(r"(\d+(\.0+)?)?")
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # often written instead of commas
 
 
@@ -65,12 +65,14 @@ def _without_index(
     """Return columns and cells without unnamed columns; refuse one that holds something else than row numbers."""
     unnamed = [position for position, name in enumerate(columns) if UNNAMED.fullmatch(name)]
     for position in unnamed:
-        for line, row in zip(lines[1:], cells[1:], strict=True):
-            if not ROW_NUMBER.fullmatch(row[position]):
-                raise ValueError(
-                    f"{path} line {line}: a column without a name holds {row[position]!r}; name the column in the "
-                    "first line or remove it, and separate tags by spaces."
-                )
+        values = [row[position].strip() for row in cells[1:]]
+        is_label = set(values) == {"0", "1"} and len(values) > 2  # 0 and 1 number two rows at most
+        wrong = next((row for row, value in enumerate(values) if is_label or not ROW_NUMBER.fullmatch(value)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"{path} line {lines[wrong + 1]}: a column without a name holds {values[wrong]!r}; name the column in "
+                "the first line or remove it, and separate tags by spaces."
+            )
     if not unnamed:
         return columns, cells
     kept = [position for position in range(len(columns)) if position not in unnamed]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.tables.mend import mend
-from amazon_tags.tables.tag_cells import SEPARATORS, is_empty, split_word
+from amazon_tags.tables.tag_cells import SEPARATORS, is_empty, split_word, words_of
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
 
 
 def read_cell(cell: str, chip: str, space: LabelSpace) -> Reading | None:
-    """Return the tags that a cell names, or None if a part of it is no label, or if it can be read in two ways."""
+    """Return the tags that a cell names, or None if a part of it is no label, or if it can be read in two ways.
+
+    A word that is a label as it stands must stay one: `partly cloudy` may mean partly_cloudy, or cloudy in part.
+    """
     names = {*space.names, *(f"{name}?" for name in space.names)}
     words = cell.split()
     if names.issuperset(words):
@@ -84,7 +87,10 @@ def read_cell(cell: str, chip: str, space: LabelSpace) -> Reading | None:
     readings = [_by_words(words, chip, space, find)]
     separators = [None, *(separator for separator in SEPARATORS if separator in cell)]
     readings += [_by_separator(cell, separator, chip, find) for separator in separators]  # such as: clear, bare ground
+    certain = names.intersection(words_of(cell))
     found = [reading for reading in readings if reading is not None]
+    if any(not certain.issubset(reading.tags) for reading in found):
+        return None
     return found[0] if found and all(set(other.tags) == set(found[0].tags) for other in found) else None
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 SEPARATORS = (",", ";", "|", "/", "+", "&", ":", ".", "\\", "•", "·", "，", "；", "、")  # noqa: RUF001  beside blanks
+ANY_SEPARATOR = re.compile(rf"[\s{re.escape(''.join(SEPARATORS))}]+")
 EMPTY_WORDS = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "#n/a"})  # by which programs write an empty cell
 
 Find = Callable[[str], str | None]  # takes a word, and returns the tag that it stands for, or None
@@ -13,6 +14,11 @@ def is_empty(cell: str, find: Find) -> bool:
     """Return whether a cell holds nothing, or only a word for nothing, such as nan, that is not a tag itself."""
     word = cell.strip()
     return not word or (word.casefold() in EMPTY_WORDS and find(word) is None)
+
+
+def words_of(cell: str) -> list[str]:
+    """Return the words between blanks and separators of all kinds."""
+    return [word for word in ANY_SEPARATOR.split(cell) if word]
 
 
 def split_word(word: str, find: Find) -> tuple[str, list[str]] | None:

@@ -259,7 +259,7 @@ def test_a_one_hot_table_holds_zeros_and_ones(folder, tmp_path):
     lines = (folder / "one_hot.csv").read_text().splitlines()
     lines[2] = lines[2].replace(",0", ",2", 1)
     (tmp_path / "wrong.csv").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"line 3: .* is 2 .*needed 0 or 1"):
+    with pytest.raises(ValueError, match=r"line 3: .* is '2' .*needed 0 or 1"):
         tune(folder / "scores.csv", tmp_path / "wrong.csv")
 
 

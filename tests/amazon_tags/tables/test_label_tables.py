@@ -105,8 +105,8 @@ def test_a_table_without_problems_has_no_remarks(tmp_path):
             r"line 3: 'agricultre' .*\(did you mean agriculture\?\); 2 of 3",
         ),
         ("a,clear zebra\n", "line 2: 'zebra' is not a label of 'planet'; 1 of 1 rows.*--labels table, or a TOML"),
-        ('a,"clear,primary"\n', r"'clear,primary' .*Separate tags by spaces\."),
-        ("a,clear;primary\n", r"Separate tags by spaces\."),
+        ('a,"clear,forest"\n', r"'clear,forest' .*Separate tags by spaces\."),
+        ("a,clear;no_road\n", r"Separate tags by spaces\."),
         ("a,clear\nb,haze\na,clear\nb,haze\n", "2 images are repeated .first: 'a' in lines 2 and 4"),
         ("a.jpg,clear\na.tif,clear\n", "1 images are repeated .first: 'a' in lines 2 and 3"),
         ("a,clear\n,clear\n", "line 3: image_name is empty"),
@@ -163,3 +163,19 @@ def test_an_unknown_tag_is_neither_true_nor_an_error_where_it_is_allowed(tmp_pat
     with pytest.raises(ValueError, match=r"line 2: 'primary\?' is not a label of 'planet' .did you mean primary"):
         truth_tables.read_truth(path, labels.PLANET)
     assert labels.from_table(path).names == ("clear", "cloudy", "primary", "road")
+
+
+def test_a_blank_group_is_a_chip_by_itself(tmp_path, capsys):
+    path = tmp_path / "groups.csv"
+    path.write_text("image_name,group\na, x\nb,x \nc,\nd,nan\ne,\n")
+    groups = label_tables.read_groups(path, list("abcde"))
+    assert groups[0] == groups[1]
+    assert len(set(groups)) == 4
+    assert "3 of 5 chips have a blank group, and each is a group by itself (first: c)" in capsys.readouterr().err
+
+
+def test_a_chip_without_a_group_is_named_with_the_likely_difference(tmp_path):
+    path = tmp_path / "groups.csv"
+    path.write_text("image_name,group\n7,x\n8,y\n")
+    with pytest.raises(ValueError, match=r"2 of 2 chips have no group .*first: 0007.; '7' is there, .*leading zeros"):
+        label_tables.read_groups(path, ["0007", "0008"])

@@ -124,7 +124,7 @@ def test_a_score_table_with_an_error_is_refused_with_its_line(tmp_path, text, re
         score_tables.read_scores(tmp_path / "s.csv", SKY)
 
 
-@pytest.mark.parametrize("text", ["image_name\na\n", "image_name,,sun\na,1,0\n"])
+@pytest.mark.parametrize("text", ["image_name\na\n", "image_name,a b,sun\na,1,0\n"])
 def test_a_table_whose_columns_cannot_be_labels_is_refused(tmp_path, text):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(ValueError, match=r"s.csv: label space 's'"):
