@@ -33,12 +33,8 @@ def stratify(truth: Tags, *, folds: int = 5, seed: int = 0, groups: NDArray[np.g
             raise ValueError(f"groups has shape {groups.shape} but there are {len(truth)} chips; pass one per chip.")
         unit_of_chip = np.unique(groups, return_inverse=True)[1]
     units = int(unit_of_chip.max(initial=-1)) + 1
-    if folds < 2:
-        raise ValueError(f"Got folds = {folds}, needed at least 2: one to fit on, and one to hold out.")
-    if units < folds:
-        chips = f"{units} chips" if groups is None else f"{len(truth)} chips in {units} groups"
-        advice = f"{folds} chips" if groups is None else f"{folds} groups, or leave out the table of groups"
-        raise ValueError(f"{chips} cannot make {folds} folds; give at least {advice}.")
+    if not 2 <= folds <= units:
+        raise ValueError(f"{units} chips or groups cannot make {folds} folds; pass folds from 2 to {units}.")
 
     counts = np.zeros((units, truth.shape[1]), np.int64)
     np.add.at(counts, unit_of_chip, truth)
