@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amazon_tags.datasets import sample_competition
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import label_tables, labels, truth_tables
 from features.images import listing
 
 TABLES = ("train_v2.csv", "train_classes.csv")
@@ -49,7 +49,7 @@ def verify(layout: Layout) -> tuple[int, int]:
     """
     if layout.table is None or layout.sample is None or layout.missing():
         raise ValueError(f"{', '.join(layout.missing())} are missing; fetch them first: python kaggle/fetch.py DATA")
-    train_ids = label_tables.read_labels(layout.table, labels.PLANET).ids
+    train_ids = truth_tables.read_truth(layout.table, labels.PLANET).ids
     test_ids = label_tables.read_ids(layout.sample)
     for table, ids, folders in ((layout.table, train_ids, layout.train), (layout.sample, test_ids, layout.test)):
         existing = set(listing.chips(folders).names())

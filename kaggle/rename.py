@@ -28,7 +28,8 @@ def rename(tifs: Path, table: Path, output: Path) -> int:
         ValueError: the table repeats a name, has one that no file can have, or does not fit the chips.
     """
     rows = csv_rows.read(table, ("old", "new"))
-    old, new = ([naming.name(cell.strip()) for cell in csv_rows.column(rows, name)] for name in ("old", "new"))
+    old = [naming.name(cell) for cell in csv_rows.column(rows, "old")]
+    new = [naming.IMAGE_SUFFIX.sub("", cell.strip()) for cell in csv_rows.column(rows, "new")]  # a folder is refused
     unusable = [name for name in new if not name or Path(name).name != name or not naming.writable(name)]
     if unusable:
         raise ValueError(f"{table} gives a chip the name {unusable[0]!r}, which no file can have; download it again.")

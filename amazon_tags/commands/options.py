@@ -14,10 +14,12 @@ Option                   Commands
 --decision               decide
 --device                 predict
 --discrepancy            drift
+--dry-run                check
 --errors                 predict
 --groups                 train, tune
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, sample
+--join-rows              train, evaluate, tune, check
 --json                   evaluate, tune, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check
@@ -119,6 +121,7 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
+TABLE = click.Path(exists=True, path_type=Path)  # of tags: a file, or a folder with a subfolder for each class
 
 BANDS = click.option(
     "--bands",
@@ -149,6 +152,9 @@ JOBS = click.option(
     show_default="all cores",
     help="Number of threads.",
 )
+JOIN_ROWS = click.option(
+    "--join-rows", is_flag=True, help="Join the tags of all rows of an image, as in a table with a row for each tag."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 LABELS = click.option(
     "--labels",
@@ -156,7 +162,8 @@ LABELS = click.option(
     default="planet",
     show_default=True,
     callback=check_label_space,
-    help="Label space: planet, table (the labels that the table contains) or a TOML file.",
+    help="Label space: planet, table (the labels that the table contains), folders (the subfolders that hold the chips "
+    "of each class) or a TOML file.",
 )
 TABLE_OUTPUT = click.option("-o", "--output", type=OUTPUT, help="Write the table to this file instead of stdout.")
 VIEWS = click.option(

@@ -13,7 +13,7 @@ from amazon_tags.signals import catch_signals
 
 @click.command("train")
 @click.argument("chips", type=options.FOLDER)
-@click.argument("table", metavar="LABELS", type=options.FILE)
+@click.argument("table", metavar="[LABELS]", required=False, type=options.TABLE)
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the bundle to write.")
 @click.option(
     "--recipe",
@@ -35,6 +35,7 @@ from amazon_tags.signals import catch_signals
     help="A folder of chips without labels, for members of the recipe that have teachers.",
 )
 @options.GROUPS
+@options.JOIN_ROWS
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
 @options.LABELS
 @options.BANDS
@@ -43,13 +44,14 @@ from amazon_tags.signals import catch_signals
 @options.JOBS
 def train_command(
     chips: Path,
-    table: Path,
+    table: Path | None,
     output: Path,
     recipe: str,
     weights: tuple[str, ...],
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
     groups: Path | None,
+    join_rows: bool,
     note: str,
     space: str,
     bands: tuple[str, ...] | None,
@@ -57,12 +59,17 @@ def train_command(
     views: int,
     jobs: int,
 ) -> None:
-    """Train a model on CHIPS and their LABELS (image_name,tags) and write it as a bundle.
+    """Train a model on CHIPS and their LABELS and write it as a bundle.
+
+    LABELS is a table of image_name,tags, a table with a column of 0 and 1 for each label, or a folder with a subfolder
+    of chips for each class. With --labels folders it may be left out: CHIPS has these subfolders.
 
     Out-of-fold scores are written beside the bundle. The same command resumes a run that was interrupted.
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
+    if table is None and space != "folders":
+        raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
     files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
@@ -70,7 +77,7 @@ def train_command(
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
-    source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
+    source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         settings = choose_recipe(recipe).reading(bands, levels)
         train(source, output, recipe=settings, options=TrainOptions(files, views, jobs))

@@ -12,7 +12,7 @@ from amazon_tags.signals import catch_signals
 
 @click.command("tune")
 @click.argument("scores", type=options.FILE)
-@click.argument("truth", metavar="LABELS", type=options.FILE)
+@click.argument("truth", metavar="LABELS", type=options.TABLE)
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The JSON file of the decision to write.")
 @click.option("--beta", type=click.FloatRange(0.01, 100), default=2, show_default=True, help="The beta of F-beta.")
 @click.option(
@@ -23,6 +23,7 @@ from amazon_tags.signals import catch_signals
     help="The lowest recall that a label may have, such as road>=0.8.",
 )
 @options.GROUPS
+@options.JOIN_ROWS
 @options.JSON
 @click.option("--html", "page", type=options.OUTPUT, help="Also write the report as an HTML page with curves.")
 @options.LABELS
@@ -33,6 +34,7 @@ def tune_command(
     beta: float,
     recalls: tuple[str, ...],
     groups: Path | None,
+    join_rows: bool,
     as_json: bool,
     page: Path | None,
     space: str,
@@ -52,7 +54,8 @@ def tune_command(
 
     catch_signals()
     preflight.refuse_outputs([path for path in (output, page) if path], [scores, truth])
-    outcome = tune(scores, truth, space=space, request=TuneRequest(beta, floors, groups))
+    request = TuneRequest(beta, floors, groups, join_rows=join_rows)
+    outcome = tune(scores, truth, space=space, request=request)
     decision_file.write(output, outcome.space, outcome.result.decision)
     if page:
         atomic.write_text(page, render_page(outcome))

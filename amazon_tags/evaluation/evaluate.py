@@ -6,7 +6,7 @@ from pathlib import Path
 from amazon_tags import progress, records
 from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.records import Json
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Tags
@@ -29,24 +29,23 @@ class Evaluation:
         return records.to_json(self)
 
 
-def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet") -> Evaluation:
+def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet", join_rows: bool = False) -> Evaluation:
     """Measure a submission against a label table, on the chips that the label table names.
 
     Args:
-        predicted: a submission or another label table; chips that `truth` does not name are not counted.
-        truth: a label table.
-        space: `planet`, `table` (the labels of `truth`) or a TOML file.
+        predicted: a submission or another table of tags; chips that `truth` does not name are not counted.
+        truth: a label table, a one-hot table, or a folder with a subfolder of chips for each class.
+        space: `planet`, `table` or `folders` (the labels of `truth`), or a TOML file.
+        join_rows: join the tags of all rows of an image, in both tables.
 
     Raises:
         ValueError: the submission lacks a chip, or one of the tables is wrong.
     """
     label_space = labels.choose(space, truth)
-    true = label_tables.read_labels(truth, label_space)
-    predictions = label_tables.read_labels(predicted, label_space)
-
-    for path, table in ((truth, true), (predicted, predictions)):
-        for remark in table.remarks:
-            progress.say(f"{path}: {remark}")
+    true = truth_tables.read_truth(truth, label_space, join_rows=join_rows)
+    predictions = truth_tables.read_truth(predicted, label_space, join_rows=join_rows)
+    true.report(truth)
+    predictions.report(predicted)
     rows = select(predictions.ids, true.ids)
     surplus = len(predictions.ids) - len(true.ids)
     if surplus > 0:

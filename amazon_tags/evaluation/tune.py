@@ -9,8 +9,8 @@ import numpy as np
 from amazon_tags import progress
 from amazon_tags.evaluation.tuning_report import TuneReport, tune_report
 from amazon_tags.model import decision_file
-from amazon_tags.tables import label_tables, labels, score_tables
-from amazon_tags.tables.image_names import select
+from amazon_tags.tables import label_tables, labels, score_tables, truth_tables
+from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Scores, Tags
 from ensemble.decisions import tuning
@@ -20,12 +20,16 @@ from ensemble.decisions.tuning import TuningProblem, TuningResult
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What to tune for: the beta of F-beta, required recalls by label, and a table of chips that belong together."""
+    """What to tune for: the beta of F-beta, required recalls by label, and a table of chips that belong together.
+
+    `join_rows` joins the tags of all rows of an image in the label table.
+    """
 
     beta: float = 2.0
     recalls: dict[str, float] = field(default_factory=dict)
     groups: Path | None = None
     seed: int = 0
+    join_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,16 @@ def tune(scores: Path, truth: Path, *, space: str = "planet", request: TuneReque
 
     Args:
         scores: a score table, CSV or Parquet, of chips that the network was not trained on.
-        truth: a label table, or a one-hot CSV.
-        space: `planet`, a TOML file, or `table` (the labels are the score table's columns).
+        truth: a label table, a one-hot CSV, or a folder with a subfolder of chips for each class.
+        space: `planet`, a TOML file, `table` (the labels are the score table's columns) or `folders` (the subfolders
+            of `truth`).
         request: what to tune for.
 
     Raises:
         ValueError: a table is wrong, too few chips are in both, or a recall is required of a label that no chip has.
     """
     request = request or TuneRequest()
-    label_space, chips = _read_tables(scores, truth, space)
+    label_space, chips = _read_tables(scores, truth, space, join_rows=request.join_rows)
 
     problem = TuningProblem(
         chips.scores,
@@ -77,15 +82,13 @@ def tune(scores: Path, truth: Path, *, space: str = "planet", request: TuneReque
     return TuneOutcome(label_space, problem, result, tune_report(label_space, problem, result))
 
 
-def _read_tables(scores: Path, truth: Path, space: str) -> tuple[LabelSpace, _ScoredTruth]:
+def _read_tables(scores: Path, truth: Path, space: str, *, join_rows: bool) -> tuple[LabelSpace, _ScoredTruth]:
     """Read both tables, and keep the chips that are in both; report the others."""
-    required_space = None if space == "table" else labels.choose(space)
+    required_space = None if space == "table" else labels.choose(space, truth)
     ids, matrix, names = score_tables.read_scores(scores, required_space)
     label_space = required_space or LabelSpace(scores.stem, names)
-    table = label_tables.read_truth(truth, label_space)
-
-    for remark in table.remarks:
-        progress.say(f"{truth}: {remark}")
+    table = truth_tables.read_truth(truth, label_space, join_rows=join_rows)
+    table.report(truth)
     _report_missing(scores, ids, truth, table.ids)
     _report_missing(truth, table.ids, scores, ids)
 
@@ -93,8 +96,8 @@ def _read_tables(scores: Path, truth: Path, space: str) -> tuple[LabelSpace, _Sc
     common = [name for name in ids if name in in_truth]
     if len(common) < 2 * tuning.FOLDS:
         raise ValueError(
-            f"{len(common)} chips are in both {scores} and {truth}, but tuning needs at least {2 * tuning.FOLDS}; "
-            "give tables of the same chips."
+            f"{len(common)} chips are in both {scores} and {truth}, but tuning needs at least {2 * tuning.FOLDS}"
+            f"{_first_difference(ids, table.ids)}; give tables of the same chips."
         )
     return label_space, _ScoredTruth(common, matrix[select(ids, common)], table.truth[select(table.ids, common)])
 
@@ -103,7 +106,17 @@ def _report_missing(path: Path, ids: Sequence[str], other: Path, other_ids: Sequ
     in_other = set(other_ids)
     missing = [name for name in ids if name not in in_other]
     if missing:
-        progress.say(f"{len(missing)} of {len(ids)} chips of {path} are not in {other} (first: {missing[0]})")
+        progress.say(
+            f"{len(missing)} of {len(ids)} chips of {path} are not in {other} (first: {missing[0]})"
+            f"{likely_difference(missing[0], other_ids)}"
+        )
+
+
+def _first_difference(ids: Sequence[str], other_ids: Sequence[str]) -> str:
+    """Return a clause on the first chip that is not among the others, or an empty string."""
+    others = set(other_ids)
+    missing = next((name for name in ids if name not in others), None)
+    return "" if missing is None else f" (the first has {missing!r}{likely_difference(missing, other_ids)})"
 
 
 def _refuse_recalls_without_chips(space: LabelSpace, problem: TuningProblem) -> None:

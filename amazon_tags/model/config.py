@@ -31,7 +31,7 @@ def check_types(where: str, values: Mapping[str, Any], record: type) -> dict[str
                 raise ValueError(f"{key} of {where} is {value!r}, but must be a list of names.")
             continue
         accepted = (int, float) if expected is float else expected
-        if isinstance(value, bool) or not isinstance(value, accepted):  # type: ignore[arg-type]
+        if isinstance(value, bool) != (expected is bool) or not isinstance(value, accepted):  # type: ignore[arg-type]
             raise ValueError(f"{key} of {where} is {value!r}, but must be {expected.__name__}.")  # type: ignore[union-attr]
     return types
 

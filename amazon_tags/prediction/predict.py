@@ -57,6 +57,8 @@ class TaggedChips:
 def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
     """Return the chips in natural order or, with a sample submission `like`, exactly its rows in its order.
 
+    `submission.spelled_like` then writes the names as the sample submission spells them.
+
     Raises:
         ValueError: there are no chips, or the sample submission names chips that are missing.
     """

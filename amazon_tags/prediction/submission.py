@@ -3,9 +3,9 @@
 import errno
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -86,6 +86,20 @@ def write_submission(
     if count:
         progress.say(f"{count:,} chips; expected F {expected_f / count:.3f}, as far as the scores are probabilities")
     return len(unusable)
+
+
+def spelled_like(tagged: Iterable[TaggedChips], spellings: Sequence[str]) -> Iterator[TaggedChips]:
+    """Yield the parts with the chips' names as a sample submission spells them, such as with a suffix.
+
+    Args:
+        tagged: tags of chips, in the order of the sample submission.
+        spellings: the name of each row of the sample submission.
+    """
+    first = 0
+    for part in tagged:
+        last = first + len(part.ids)
+        yield replace(part, ids=list(spellings[first:last]))
+        first = last
 
 
 def _error_entries(part: TaggedChips) -> list[dict[str, str]]:

@@ -9,8 +9,9 @@ from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
 from amazon_tags.prediction.predict import find_chips, predict_chips
-from amazon_tags.prediction.submission import OutputPaths, write_submission
+from amazon_tags.prediction.submission import OutputPaths, spelled_like, write_submission
 from amazon_tags.prediction.unusual import mark_unusual
+from amazon_tags.tables import label_tables
 from features.images.layout import AS_STATED, Layout
 
 
@@ -19,7 +20,7 @@ class TagOptions:
     """How to tag chips; the values are those of the options of `amazon_tags predict`.
 
     Attributes:
-        like: a sample submission, whose rows are written in its order.
+        like: a sample submission, whose rows are written in its order and spelling.
         views: dihedral views, 1 to 8, whose scores are averaged.
         precision: `auto`, `f32`, `bf16` or `int8`.
         device: `auto`, `cpu` or `gpu`.
@@ -78,6 +79,8 @@ def tag_chips(
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
         tagged = mark_unusual(tagged, training_record.read(folder))
+        if options.like:
+            tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
 
         if outputs.log is None:
             unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=len(paths))

@@ -7,7 +7,7 @@ corrections = "corrections.csv" # image_name,tag,holds: yes or no, replaces what
 
 [[data]]
 chips = "chips"
-table = "labels.csv"
+table = "labels.csv"            # or a folder with a subfolder of chips for each class
 
 [gate]
 margin = 0.002
@@ -64,7 +64,7 @@ class GateLimits:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Labelled chips: a folder or archive, and a table `image_name,tags`."""
+    """Labelled chips: a folder or archive, and a label table, or a folder with a subfolder of chips for each class."""
 
     chips: Path
     table: Path
@@ -84,6 +84,7 @@ class JobSettings:
         jobs: threads; 0 means all cores.
         keep: how many models the registry keeps, beside those in use.
         holdout: share of the chips, drawn by their content, that no model is trained on.
+        join_rows: whether to join the tags of all rows of an image in a table, as in one with a row for each tag.
         note: printed on the models' cards.
         tracking: name of an MLflow experiment; empty for none.
     """
@@ -97,6 +98,7 @@ class JobSettings:
     jobs: int = 0
     keep: int = 5
     holdout: float = 0.2
+    join_rows: bool = False
     note: str = ""
     tracking: str = ""
 
@@ -175,9 +177,10 @@ def _parse_settings(values: Json) -> JobSettings:
     settings = JobSettings(**values)
     for key, (low, high) in SETTINGS_RANGES.items():
         check_range(key, getattr(settings, key), low, high)
-    if settings.labels == "table":
+    if settings.labels in labels.FROM_TABLE:
         raise ValueError(
-            "labels is table, but labels that change with the tables cannot be compared between runs; name a TOML file."
+            f"labels is {settings.labels}, but labels that change with the tables cannot be compared between runs; "
+            "name a TOML file."
         )
     return settings
 
@@ -221,6 +224,6 @@ def _existing(home: Path, name: Any, what: str) -> Path:
         raise ValueError(f"{what} is {name!r}, but must be a path.")
     if not (home / name).exists():
         raise FileNotFoundError(f"{home / name} ({what}) does not exist; create it, or name another.")
-    if (home / name).is_dir() and not what.startswith("chips"):
+    if (home / name).is_dir() and not what.startswith(("chips", "table")):
         raise ValueError(f"{what} is {name!r}, a folder, but must be a file.")
     return home / name

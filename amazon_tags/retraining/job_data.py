@@ -11,6 +11,7 @@ from amazon_tags.files.hashes import sha256
 from amazon_tags.records import Json
 from amazon_tags.retraining.job import Job
 from amazon_tags.tables import corrections, label_tables
+from amazon_tags.tables.image_names import likely_difference
 from amazon_tags.training.fingerprints import hash_chips
 from amazon_tags.training.training_data import (
     MIN_TRAINING_CHIPS,
@@ -95,7 +96,7 @@ def gather(job: Job) -> JobData:
     and whatever chips are added.
 
     Raises:
-        ValueError: two tables name one chip, chips are missing or too few, or `read_labels` refuses a table.
+        ValueError: two tables name one chip, chips are missing or too few, or `read_truth` refuses a table.
     """
     tables = _match_tables(job)
     labelled = _join_tables(job, tables)
@@ -134,7 +135,13 @@ def _match_tables(job: Job) -> list[MatchedChips]:
     tables: list[MatchedChips] = []
     names: set[str] = set()
     for source in job.data:
-        table = match_chips(source.chips, source.table, job.space, advice="add them, or remove their rows")
+        table = match_chips(
+            source.chips,
+            source.table,
+            job.space,
+            advice="add them, or remove their rows",
+            join_rows=job.settings.join_rows,
+        )
         repeated = [name for name in table.ids if name in names]
         if repeated:
             raise ValueError(
@@ -166,7 +173,11 @@ def _apply_corrections(job: Job, data: TrainingData) -> CorrectionsSummary | Non
     hashes = {listing.name(path): digest for path, digest in zip(data.paths, data.hashes, strict=True)}
     counts = corrections.apply(rows, job.space, hashes, data.truth, data.unknown)
     if counts["elsewhere"]:
-        progress.say(f"{job.corrections}: {counts['elsewhere']} of {len(rows)} corrections name no chip of the job")
+        first = next(row.chip for row in rows if row.chip not in hashes)
+        progress.say(
+            f"{job.corrections}: {counts['elsewhere']} of {len(rows)} corrections name no chip of the job "
+            f"(first: {first}){likely_difference(first, list(hashes))}"
+        )
     return CorrectionsSummary(job.corrections.name, sha256(job.corrections), **counts)
 
 

@@ -1,19 +1,18 @@
-"""Check a label table or a submission against the rules of a label space, and write a repaired copy."""
+"""Check a table of tags against the labels and rules of a label space, and write a repaired copy."""
 
+import csv
 import io
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from amazon_tags.files import atomic
-from amazon_tags.tables import csv_rows, label_tables, labels
+from amazon_tags.tables import tag_rows
 from amazon_tags.tables.labels import LabelSpace
-from amazon_tags.tables.suggest import nearest
-from features.images import naming
-
-Note = Callable[[str, str, str], None]  # takes a problem, the chip that has it, and its repair
+from amazon_tags.tables.repair import CopyRow, repair_rows
+from amazon_tags.tables.repair_cells import Note
+from amazon_tags.tables.truth_tables import refuse_other_columns
 
 
 @dataclass(frozen=True)
@@ -23,111 +22,113 @@ class Finding:
     Attributes:
         problem: what is wrong.
         count: how often.
-        first: the first chip that has it.
-        repair: what a repaired copy has instead.
+        first: the first place that has it.
+        repair: what a repaired copy has instead there.
+        left: whether a repaired copy still has the problem.
     """
 
     problem: str
     count: int
     first: str
     repair: str
+    left: bool
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What is wrong with a table, and what a repaired copy has of it.
+
+    Attributes:
+        findings: every kind of problem.
+        mended: number of cells, of names and of tags, that the copy has otherwise.
+        left: number of cells that the copy has as they stand, though something is wrong with them.
+        tags_before: number of tags in the table.
+        tags_after: number of tags in the copy.
+        remarks: how the table was read.
+    """
+
+    findings: tuple[Finding, ...]
+    mended: int
+    left: int
+    tags_before: int
+    tags_after: int
+    remarks: tuple[str, ...] = ()
 
 
 def check_table(
-    table: Path, space: LabelSpace, *, like: Path | None = None, repaired: Path | None = None
-) -> list[Finding]:
-    """Return every kind of problem in a table `image_name,tags`.
+    table: Path,
+    space: LabelSpace,
+    *,
+    like: Path | None = None,
+    join_rows: bool = False,
+    repaired: Path | None = None,
+) -> CheckReport:
+    """Return every kind of problem in a table of tags: a CSV of `image_name,tags`, a one-hot CSV, or a folder.
 
     Args:
-        table: the table to check.
+        table: the table to check, as `truth_tables.read_truth` reads it; `tag?` is no problem.
         space: the labels and their rules.
-        like: a sample submission; the table must have its rows, all of them and no others.
-        repaired: where to write a repaired copy. A tag that is close to a label becomes that label, other unknown tags
-            are dropped; of repeated rows the first is kept; the rows become those of `like`. A broken rule is repaired
-            only if there is one way: tags beside a label that must be alone are dropped, but of two labels of a group
-            both stay.
+        like: a sample submission; the table must have its rows, all of them and no others, spelled as there.
+        join_rows: join the tags of all rows of an image, as in a table with a row for each tag.
+        repaired: where to write a repaired copy, `image_name,tags`. It never loses a tag: what cannot be mended in
+            exactly one way is left as it stands and counted. `repair.repair_rows` does it.
 
     Raises:
-        ValueError: the file is not a table with these columns.
+        ValueError: the file is not a table of tags.
     """
-    rows = csv_rows.read(table, ("image_name", "tags"))
-    chips = [naming.name(cell) for cell in csv_rows.column(rows, "image_name")]
-    chips_by_problem: dict[str, list[str]] = {}
-    repairs: dict[str, str] = {}
-
-    def note(problem: str, chip: str, repair: str) -> None:
-        chips_by_problem.setdefault(problem, []).append(chip)
-        repairs[problem] = repair
-
-    tags_by_chip: dict[str, list[str]] = {}
-    for chip, cell in zip(chips, csv_rows.column(rows, "tags"), strict=True):
-        if chip in tags_by_chip:
-            note("a repeated row", chip, "the first one is kept")
-        else:
-            tags_by_chip[chip] = _repair_rules(chip, _repair_names(chip, cell.split(), space, note), space, note)
-    if like:
-        tags_by_chip = _repair_rows(tags_by_chip, like, note)
-
+    rows = tag_rows.read(table)
+    refuse_other_columns(rows, space)
+    repair = repair_rows(rows, space, like=like, join_rows=join_rows)
     if repaired:
-        stream = io.StringIO()
-        matrix = np.array([labels.encode(space, tags) for tags in tags_by_chip.values()])
-        label_tables.write_tags(stream, list(tags_by_chip), matrix, space)
-        atomic.write_text(repaired, stream.getvalue())
-    return [Finding(problem, len(chips), chips[0], repairs[problem]) for problem, chips in chips_by_problem.items()]
+        atomic.write_text(repaired, _copy_text(repair.rows))
+
+    found = [*repair.rows, *repair.removed]
+    cells = [notes for row in found for notes in (row.name_notes, row.cell.notes) if notes]
+    cells += [(note,) for note in repair.notes]
+    left = sum(any(note.left for note in notes) for notes in cells)
+    remarks = rows.remarks
+    if join_rows and len(found) < len(rows.names):
+        remarks = (*remarks, f"{len(rows.names)} rows are joined to {len(found)}, one for each image")
+    return CheckReport(
+        findings=_count([note for notes in cells for note in notes]),
+        mended=len(cells) - left,
+        left=left,
+        tags_before=sum(row.cell.tags_before for row in found),
+        tags_after=sum(len(row.cell.words) for row in repair.rows),
+        remarks=remarks,
+    )
 
 
-def findings_text(table: Path, findings: Sequence[Finding], *, repaired: Path | None = None) -> str:
-    """Return the findings as text, a line each, with their repairs if a repaired copy was written."""
-    if not findings:
-        return f"{table}: no problems found\n"
+def report_text(table: Path, report: CheckReport, *, repair: bool = False) -> str:
+    """Return the findings as text, a line each; with `repair`, also what a repaired copy has, and a summary."""
     lines = [
-        f"{finding.problem}: {finding.count} (first: {finding.first})" + (f"; {finding.repair}" if repaired else "")
-        for finding in findings
+        f"{finding.problem}: {finding.count} (first: {finding.first})" + (f"; {finding.repair}" if repair else "")
+        for finding in report.findings
     ]
+    if not lines:
+        lines = [f"{table}: no problems found"]
+    if repair:
+        lines.append(
+            f"{report.mended} cells mended, {report.left} left as they are; {report.tags_before} tags before, "
+            f"{report.tags_after} after"
+        )
     return "\n".join(lines) + "\n"
 
 
-def _repair_names(chip: str, tags: list[str], space: LabelSpace, note: Note) -> list[str]:
-    """Return a row's tags with every name a label, and none twice."""
-    names: list[str] = []
-    for tag in tags:
-        name = tag if tag in space.names else nearest(tag, space.names)
-        if tag not in space.names:
-            note(f"an unknown tag, {tag}", chip, f"read as {name}" if name else "left out")
-        if name in names:
-            note("a repeated tag", chip, "written once")
-        elif name:
-            names.append(name)
-    if not names:
-        note("no tags", chip, "left as it is")
-    return names
+def _count(notes: Sequence[Note]) -> tuple[Finding, ...]:
+    """Return a finding for each kind of problem, in the order in which they first occur."""
+    notes_of_problem: dict[tuple[str, bool], list[Note]] = defaultdict(list)
+    for note in notes:
+        notes_of_problem[note.problem, note.left].append(note)
+    return tuple(
+        Finding(problem, len(same), same[0].example, same[0].repair, left)
+        for (problem, left), same in notes_of_problem.items()
+    )
 
 
-def _repair_rules(chip: str, tags: list[str], space: LabelSpace, note: Note) -> list[str]:
-    """Return a row's tags without those that stand beside a label that must be alone, if that is the only way."""
-    tags_of_groups = [[tag for tag in tags if tag in group] for group in space.groups]
-    for group, tags_of_group in zip(space.groups, tags_of_groups, strict=True):
-        if tags and len(tags_of_group) != 1:
-            note(f"{'more than one' if tags_of_group else 'none'} of {', '.join(group)}", chip, "left as it is")
-
-    alone = [tag for tag in tags if tag in space.alone]
-    if not alone or len(tags) == 1:
-        return tags
-    problem = f"{alone[0]} together with other tags"
-    if len(alone) == 1 and all(len(tags_of_group) <= 1 for tags_of_group in tags_of_groups):
-        note(problem, chip, "the other tags are left out")
-        return alone
-    note(problem, chip, "left as it is")
-    return tags
-
-
-def _repair_rows(tags_by_chip: dict[str, list[str]], like: Path, note: Note) -> dict[str, list[str]]:
-    """Return the rows of a sample submission, with the table's tags."""
-    wanted = dict.fromkeys(label_tables.read_ids(like))
-    for chip in wanted:
-        if chip not in tags_by_chip:
-            note(f"missing, but in {like}", chip, "added without tags")
-    for chip in tags_by_chip:
-        if chip not in wanted:
-            note(f"not in {like}", chip, "left out")
-    return {chip: tags_by_chip.get(chip, []) for chip in wanted}
+def _copy_text(rows: Sequence[CopyRow]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("image_name", "tags"))
+    writer.writerows((row.name, row.cell.text) for row in rows)
+    return stream.getvalue()

@@ -46,7 +46,7 @@ def read(path: Path, space: LabelSpace) -> list[Correction]:
             raise ValueError(f"{path} line {line}: {tag!r} is not a label of {space.name!r}{near}.")
         if answer.strip().lower() not in ANSWERS:
             raise ValueError(f"{path} line {line}: holds is {answer!r}, but must be yes or no.")
-        corrections.append(Correction(naming.name(chip.strip()), tag.strip(), ANSWERS[answer.strip().lower()]))
+        corrections.append(Correction(naming.name(chip), tag.strip(), ANSWERS[answer.strip().lower()]))
     return corrections
 
 

@@ -1,15 +1,18 @@
 """Read the rows of a CSV file and check their form; every table is read through here.
 
 A file is UTF-8 with or without a byte order mark, with any line ends, quoted fields, and columns in any order,
-separated by commas.
+separated by commas. A column without a name that numbers the rows, as pandas and R write it, is left out.
 """
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+UNNAMED = re.compile(r"(Unnamed: \d+)?")  # the header of an index column, as pandas writes and as it reads it
+ROW_NUMBER = re.compile(r"(\d+(\.0+)?)?")
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # often written instead of commas
 
 
@@ -40,9 +43,11 @@ def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int 
 
     lines, cells = _split(path, text)
     columns = tuple(cell.strip() for cell in cells[0])
-    _refuse_header(path, columns, required)
-
     ragged = [row for row in range(1, len(cells)) if len(cells[row]) != len(columns)]
+    if not ragged:
+        columns, cells = _without_index(path, columns, lines, cells)
+    refuse_header(path, columns, required)
+
     if ragged:
         first = ragged[0]
         raise ValueError(
@@ -52,6 +57,26 @@ def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int 
     if len(cells) <= min_rows:
         raise ValueError(f"{path} has a header and no rows; a row for each image is needed.")
     return CsvRows(path, columns, lines[1:], cells[1:])
+
+
+def _without_index(
+    path: Path, columns: tuple[str, ...], lines: list[int], cells: list[list[str]]
+) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return columns and cells without unnamed columns; refuse one that holds something else than row numbers."""
+    unnamed = [position for position, name in enumerate(columns) if UNNAMED.fullmatch(name)]
+    for position in unnamed:
+        values = [row[position].strip() for row in cells[1:]]
+        is_label = set(values) == {"0", "1"} and len(values) > 2  # 0 and 1 number two rows at most
+        wrong = next((row for row, value in enumerate(values) if is_label or not ROW_NUMBER.fullmatch(value)), None)
+        if wrong is not None:
+            raise ValueError(
+                f"{path} line {lines[wrong + 1]}: a column without a name holds {values[wrong]!r}; name the column in "
+                "the first line or remove it, and separate tags by spaces."
+            )
+    if not unnamed:
+        return columns, cells
+    kept = [position for position in range(len(columns)) if position not in unnamed]
+    return tuple(columns[position] for position in kept), [[row[position] for position in kept] for row in cells]
 
 
 def column(rows: CsvRows, name: str) -> list[str]:
@@ -90,7 +115,8 @@ def _decode(path: Path, content: bytes) -> str:
     raise ValueError(f"{path} is binary or UTF-16; save the table as CSV in UTF-8.")
 
 
-def _refuse_header(path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+def refuse_header(path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+    """Raise ValueError if a required column is missing or a column is there twice."""
     missing = [name for name in required if name not in columns]
     for separator, description in SEPARATORS.items():
         if missing and any(separator in name for name in columns):

@@ -1,123 +1,23 @@
-"""Label tables and submissions, `image_name,tags`: read, checked and written.
+"""Label tables and submissions, `image_name,tags`: written, and compared with the rules of a label space.
 
-Tables of groups and sample submissions are read here too.
+Tables of groups and sample submissions are read here; `truth_tables` reads tags.
 """
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags import progress
 from amazon_tags.tables import csv_rows
-from amazon_tags.tables.columns import parse_matrix, refuse_columns, refuse_shape
-from amazon_tags.tables.csv_rows import CsvRows
-from amazon_tags.tables.image_names import image_names, refuse_repeats, select
+from amazon_tags.tables.columns import refuse_shape
+from amazon_tags.tables.image_names import image_names, likely_difference, refuse_repeats, select
 from amazon_tags.tables.labels import LabelSpace
-from amazon_tags.tables.suggest import did_you_mean
+from amazon_tags.tables.tag_cells import is_empty
 from ensemble.arrays import Tags
-
-
-@dataclass(frozen=True)
-class LabelTable:
-    """A label table.
-
-    Attributes:
-        ids: image names, in the order of the table.
-        truth: which tags hold (chips, labels).
-        space: the labels.
-        remarks: for each rule that rows break, how many do, and the first.
-        unknown: tags written as `tag?` (chips, labels): not known to hold or not, and false in `truth`.
-    """
-
-    ids: list[str]
-    truth: Tags
-    space: LabelSpace
-    remarks: tuple[str, ...]
-    unknown: Tags
-
-
-def read_labels(path: Path, space: LabelSpace, *, allow_unknown: bool = False) -> LabelTable:
-    """Read a table `image_name,tags`, with tags separated by spaces.
-
-    Repeated tags, rows without tags and rows that break the rules of the label space are kept and counted in the
-    remarks: the competition's own table has such rows.
-
-    Args:
-        path: the table.
-        space: the labels.
-        allow_unknown: accept `tag?` for a tag of which it is not known whether it holds.
-
-    Raises:
-        ValueError: a tag is not a label, an image is repeated, or `csv_rows.read` refuses the file.
-    """
-    table = csv_rows.read(path, ("image_name", "tags"))
-    ids = image_names(table)
-    truth, unknown, repeating = _parse_tags(table, space, allow_unknown=allow_unknown)
-
-    rows_by_problem = {"a tag repeated": repeating, **breaches(space, truth)}
-    remarks = tuple(
-        f"{len(rows)} of {len(ids)} rows: {problem} (first: {ids[rows[0]]}, line {table.lines[rows[0]]})"
-        for problem, rows in rows_by_problem.items()
-        if rows
-    )
-    return LabelTable(ids, truth, space, remarks, unknown & ~truth)
-
-
-def _parse_tags(table: CsvRows, space: LabelSpace, *, allow_unknown: bool) -> tuple[Tags, Tags, list[int]]:
-    """Return which tags hold, which are unknown, and the rows that repeat a tag."""
-    columns = {name: column for column, name in enumerate(space.names)}
-    truth, unknown = np.zeros((2, len(table.cells), len(columns)), dtype=np.bool_)
-    repeating: list[int] = []
-    not_labels: list[tuple[int, str]] = []
-
-    for row, cell in enumerate(csv_rows.column(table, "tags")):
-        tags = cell.split()
-        if len(set(tags)) < len(tags):
-            repeating.append(row)
-        for tag in tags:
-            if tag in columns:
-                truth[row, columns[tag]] = True
-            elif allow_unknown and tag[-1] == "?" and tag[:-1] in columns:
-                unknown[row, columns[tag[:-1]]] = True
-            else:
-                not_labels.append((row, tag))
-
-    if not_labels:
-        row, tag = not_labels[0]
-        separated = any(mark in tag for mark in ",;|/")
-        raise ValueError(
-            f"{table.path} line {table.lines[row]}: {tag!r} is not a label of {space.name!r}"
-            f"{did_you_mean(tag, space.names)}; "
-            f"{len({row for row, _ in not_labels})} of {len(table.cells)} rows have such tags. "
-            + ("Separate tags by spaces." if separated else "For other labels pass --labels table, or a TOML file.")
-        )
-    return truth, unknown, repeating
-
-
-def read_truth(path: Path, space: LabelSpace) -> LabelTable:
-    """Read a label table or, if it has no column `tags`, a one-hot table: a column of 0 and 1 for each label.
-
-    Raises:
-        ValueError: a cell of a one-hot table is not 0 or 1, a label has no column, or `read_labels` refuses the file.
-    """
-    table = csv_rows.read(path, ("image_name",))
-    if "tags" in table.columns:
-        return read_labels(path, space)
-    ids, matrix, columns = parse_matrix(path, path.read_bytes())
-    refuse_columns(path, columns, space)
-    wrong = np.argwhere((matrix != 0) & (matrix != 1))
-    if len(wrong):
-        row, column = wrong[0]
-        raise ValueError(
-            f"{path} line {table.lines[row]}: {columns[column]} is {matrix[row, column]:g} ({len(wrong)} such cells); "
-            "needed 0 or 1, or a table with the column tags."
-        )
-    truth = matrix[:, select(columns, space.names)] == 1
-    return LabelTable(ids, truth, space, (), np.zeros_like(truth))
 
 
 def read_ids(path: Path) -> list[str]:
@@ -125,19 +25,34 @@ def read_ids(path: Path) -> list[str]:
     return image_names(csv_rows.read(path, ("image_name",)))
 
 
+def read_spellings(path: Path) -> list[str]:
+    """Return the image names of a sample submission as they stand in it, such as with a suffix, in its order."""
+    return csv_rows.column(csv_rows.read(path, ("image_name",)), "image_name")
+
+
 def read_groups(path: Path, ids: Sequence[str]) -> NDArray[np.str_]:
     """Return the group of each chip (chips,), from a table `image_name,group`, which may have more chips.
 
+    A chip with a blank cell, or a word such as `nan`, is a group by itself.
+
     Raises:
-        ValueError: the table has no group, or two, for a chip.
+        ValueError: the table has no row, or two, for a chip.
     """
     table = csv_rows.read(path, ("image_name", "group"))
-    groups = dict(zip(image_names(table), csv_rows.column(table, "group"), strict=True))
+    groups = dict(zip(image_names(table), map(str.strip, csv_rows.column(table, "group")), strict=True))
     missing = [name for name in ids if name not in groups]
     if missing:
         raise ValueError(
-            f"{len(missing)} of {len(ids)} chips have no group in {path} (first: {missing[0]}); give each a row."
+            f"{len(missing)} of {len(ids)} chips have no group in {path} (first: {missing[0]})"
+            f"{likely_difference(missing[0], list(groups))}; give each a row."
         )
+    blank = [name for name in ids if is_empty(groups[name], lambda _: None)]
+    if blank:
+        progress.say(
+            f"{path}: {len(blank)} of {len(ids)} chips have a blank group, and each is a group by itself "
+            f"(first: {blank[0]})"
+        )
+        groups |= {name: f"\0{name}" for name in blank}  # which no table can hold, so it is no other group's name
     return np.array([groups[name] for name in ids])
 
 
@@ -159,14 +74,19 @@ def write_tags(stream: TextIO, ids: Sequence[str], tags: Tags, space: LabelSpace
     writer.writerows((name, " ".join(names[row])) for name, row in zip(ids, tags, strict=True))
 
 
-def breaches(space: LabelSpace, truth: Tags) -> dict[str, list[int]]:
-    """Return the rows that break each rule; a row without tags breaks the rule `no tags` only."""
+def breaches(space: LabelSpace, truth: Tags, unknown: Tags | None = None) -> dict[str, list[int]]:
+    """Return the rows that break each rule.
+
+    A row without tags breaks the rule `no tags` only, and only in a label space with groups, of which one label must
+    hold. A tag that is unknown may be the missing one.
+    """
+    possible = truth if unknown is None else truth | unknown
     tags = truth.sum(axis=1)
-    broken = {"no tags": tags == 0}
+    broken = {"no tags": ~possible.any(axis=1)} if space.groups else {}
     for group in space.groups:
-        tags_of_group = truth[:, select(space.names, group)].sum(axis=1)
-        broken[f"none of {', '.join(group)}"] = (tags_of_group == 0) & (tags > 0)
-        broken[f"more than one of {', '.join(group)}"] = tags_of_group > 1
+        columns = select(space.names, group)
+        broken[f"none of {', '.join(group)}"] = ~possible[:, columns].any(axis=1) & possible.any(axis=1)
+        broken[f"more than one of {', '.join(group)}"] = truth[:, columns].sum(axis=1) > 1
     for name in space.alone:
         broken[f"{name} together with other tags"] = truth[:, space.names.index(name)] & (tags > 1)
     return {rule: np.flatnonzero(rows).tolist() for rule, rows in broken.items()}

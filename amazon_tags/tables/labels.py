@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amazon_tags.records import Json, json_functions
-from amazon_tags.tables import csv_rows
+from amazon_tags.tables import table_labels, tag_rows
 from amazon_tags.tables.suggest import did_you_mean
 
 Row = NDArray[np.bool_]  # (labels,)
@@ -94,6 +94,7 @@ PLANET = LabelSpace(
     alone=("cloudy",),
 )
 SPACES = {"planet": PLANET}
+FROM_TABLE = ("table", "folders")  # label spaces whose labels are those of a table
 
 
 def encode(space: LabelSpace, tags: Iterable[str]) -> Row:
@@ -129,23 +130,27 @@ def choose(name_or_path: str, table: Path | None = None) -> LabelSpace:
     """Return the label space of an option `--labels`.
 
     Args:
-        name_or_path: `planet`, `table` for the tags that occur in `table`, or the path of a TOML file.
-        table: a label table.
+        name_or_path: `planet`, `table` for the tags that occur in `table`, `folders` for the names of its subfolders
+            of chips, or the path of a TOML file.
+        table: a label table, or a folder with a subfolder of chips for each class.
 
     Raises:
         ValueError: the name is unknown, or the table or file cannot be read as a label space.
     """
     if name_or_path in SPACES:
         return SPACES[name_or_path]
-    if name_or_path == "table":
+    if name_or_path in FROM_TABLE:
         if table is None:
             raise ValueError(
-                "The label space 'table' needs a label table and got none; pass one, or name planet or a TOML file."
+                f"The label space {name_or_path!r} needs a label table and got none; pass one, or name planet or a "
+                "TOML file."
             )
+        if name_or_path == "folders":
+            tag_rows.chip_folders(table)  # raises for a table that is a file
         return from_table(table)
     path = Path(name_or_path)
     if path.suffix.lower() != ".toml" and not path.is_file():
-        names = [*SPACES, "table"]
+        names = [*SPACES, *FROM_TABLE]
         raise ValueError(
             f"Unknown label space {name_or_path!r}{did_you_mean(name_or_path, names)}; "
             f"needed {', '.join(names)} or the path of a TOML file."
@@ -154,13 +159,16 @@ def choose(name_or_path: str, table: Path | None = None) -> LabelSpace:
 
 
 def from_table(path: Path) -> LabelSpace:
-    """Return the label space of the tags in a label table, sorted and without rules; `tag?` counts as `tag`."""
-    cells = csv_rows.column(csv_rows.read(path, ("image_name", "tags")), "tags")
-    tags = {tag.removesuffix("?") for cell in cells for tag in cell.split()} - {""}
-    if not tags:
+    """Return the label space of a label table's tags, columns or subfolders, sorted and without rules.
+
+    Raises:
+        ValueError: the table names no labels, or `table_labels.read_names` refuses it.
+    """
+    names = table_labels.read_names(path)
+    if not names:
         raise ValueError(f"{path} has no tags in any row; at least one is needed.")
     try:
-        return LabelSpace(path.stem, tuple(sorted(tags)))
+        return LabelSpace(path.stem, names)
     except ValueError as error:
         raise ValueError(f"{path}: {error} Spaces separate tags.") from error
 

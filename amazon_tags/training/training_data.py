@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
-from amazon_tags.tables import label_tables, labels
-from amazon_tags.tables.image_names import select
+from amazon_tags.tables import label_tables, labels, truth_tables
+from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from ensemble.arrays import Tags
@@ -26,13 +26,15 @@ class TrainingSource:
     """Where labelled chips come from.
 
     Attributes:
-        chips: a folder or an archive of chips.
-        table: a label table.
-        space: `planet`, `table` (the labels that occur in the table) or a TOML file.
+        chips: a folder or an archive of chips; with a folder for `table`, also one with a subfolder for each class.
+        table: a label table, a one-hot table, or a folder with a subfolder of chips for each class.
+        space: `planet`, `table` (the labels that occur in the table), `folders` (the names of the subfolders) or a TOML
+            file.
         skip_missing: whether to leave out chips that the table names but the folder does not have.
         note: where the chips are from and under which terms; printed on the model's card.
         unlabelled: folders of chips without labels, for members that learn from teachers.
         groups: a table `image_name,group` of chips that must stay in one fold.
+        join_rows: whether to join the tags of all rows of an image in the table.
     """
 
     chips: Path
@@ -42,6 +44,7 @@ class TrainingSource:
     note: str = ""
     unlabelled: tuple[Path, ...] = ()
     groups: Path | None = None
+    join_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,31 +89,41 @@ class MatchedChips:
 
 
 def match_chips(
-    chips: Path, table: Path, space: LabelSpace, *, advice: str, skip_missing: bool = False
+    chips: Path,
+    table: Path,
+    space: LabelSpace,
+    *,
+    advice: str,
+    skip_missing: bool = False,
+    join_rows: bool = False,
 ) -> MatchedChips:
     """Read a label table, report its remarks, and find the chips that it names.
 
     Args:
         chips: a folder or an archive.
-        table: the label table, in which `tag?` is allowed.
+        table: the label table, in which `tag?` is allowed, or a folder with a subfolder of chips for each class.
         space: the labels.
         advice: what the user can do about chips that are missing.
         skip_missing: whether to leave them out instead of raising.
+        join_rows: whether to join the tags of all rows of an image.
 
     Raises:
-        ValueError: chips are missing, or `read_labels` refuses the table.
+        ValueError: chips are missing, or `read_truth` refuses the table.
     """
-    label_table = label_tables.read_labels(table, space, allow_unknown=True)
-    for remark in label_table.remarks:
-        progress.say(f"{table}: {remark}")
+    label_table = truth_tables.read_truth(table, space, allow_unknown=True, join_rows=join_rows)
+    label_table.report(table)
 
-    places = {listing.name(path): path for path in list_chips([chips])}
+    folders = listing.class_folders(chips) if table.is_dir() and chips.is_dir() else []
+    places = {listing.name(path): path for path in list_chips(folders or [chips])}
     missing = [name for name in label_table.ids if name not in places]
-    if missing and not skip_missing:
-        raise ValueError(
+    if missing:
+        problem = (
             f"{len(missing)} of {len(label_table.ids)} chips named in {table} are missing from {chips} "
-            f"(first: {missing[0]}); {advice}."
+            f"(first: {missing[0]}){likely_difference(missing[0], list(places))}"
         )
+        if not skip_missing:
+            raise ValueError(f"{problem}; {advice}.")
+        progress.say(f"{problem}; they are left out")
 
     named = set(label_table.ids)
     ids = [name for name in places if name in named]
@@ -132,6 +145,7 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
         space,
         advice="pass --skip-missing to train without them",
         skip_missing=source.skip_missing,
+        join_rows=source.join_rows,
     )
     _report_unused(source, chips)
     _refuse_too_few(source, chips)

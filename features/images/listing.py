@@ -99,14 +99,36 @@ def chips(paths: Sequence[Path]) -> Listing:
             chips_of_path = [(parents[path.parent], path.name, 0)]
 
         if not chips_of_path:
-            where = "in the folder itself" if path.is_dir() else "in the archive"
-            raise ValueError(f"{path} holds no chips; expected files named {', '.join(SUFFIXES)} {where}.")
+            _refuse_empty(path)
         entries += chips_of_path
 
     entries.sort(key=lambda entry: naming.natural(entry[1]))
     listing = Listing(roots, entries, tuple(sorted(left_out, key=naming.natural)))
     _refuse_unusable_names(listing)
     return listing
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Return the subfolders of a folder that hold chips, in the order of their names, as where each is a class."""
+    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in subfolders if _chips_in_folder(path)]
+
+
+def loose_chips(folder: Path) -> list[str]:
+    """Return the file names of the chips in a folder itself, in no order."""
+    return _chips_in_folder(folder)
+
+
+def _refuse_empty(path: Path) -> None:
+    """Raise the ValueError of a folder or archive without chips, and name the subfolders that hold some."""
+    if path.is_dir() and (filled := class_folders(path)):
+        raise ValueError(
+            f"{path} holds no chips in the folder itself, but {len(filled)} of its subfolders do (first: {filled[0]}, "
+            f"with {len(_chips_in_folder(filled[0]))}); pass these folders, or train with --labels folders if each is "
+            "a class."
+        )
+    where = "in the folder itself" if path.is_dir() else "in the archive"
+    raise ValueError(f"{path} holds no chips; expected files named {', '.join(SUFFIXES)} {where}.")
 
 
 def _chips_in_folder(folder: Path, left_out: list[str] | None = None) -> list[str]:
@@ -120,7 +142,7 @@ def _chips_in_folder(folder: Path, left_out: list[str] | None = None) -> list[st
 
 def _chips_in_archive(archive: Archive, left_out: list[str]) -> list[tuple[str, int]]:
     """Return file name and position of each chip, and add other pictures to `left_out`."""
-    names = [(path.rpartition("/")[2], position) for position, path in enumerate(archive.names)]
+    names = [(naming.last_part(path), position) for position, path in enumerate(archive.names)]
     left_out += [name for name, _ in names if _is_picture(name) and not _is_chip(name)]
     return [entry for entry in names if _is_chip(entry[0])]
 

@@ -1,20 +1,31 @@
 """Name chips: the name of a file in tables, and the natural order of names."""
 
 import re
+import unicodedata
 
-IMAGE_SUFFIX = re.compile(r"(\.(jpe?g|png|tiff?))+$", re.IGNORECASE)
+BLANK = r"[\s\u200b\u2060\ufeff]"  # also no-break spaces, which \s contains, and those of no width
+BLANKS_AROUND = re.compile(rf"\A{BLANK}+|{BLANK}+\Z")
+IMAGE_SUFFIX = re.compile(rf"{BLANK}*(\.(jpe?g|png|tiff?){BLANK}*)+\Z", re.IGNORECASE)
 NUMBER = re.compile(r"\d{1,4000}")  # Python converts at most 4,300 digits to a number
 UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and bytes that are not UTF-8
 
 
 def name(file_name: str) -> str:
-    """Return a chip's name in tables: its file name without the image suffix, or suffixes.
+    r"""Return a chip's name in tables: its file name without folders, image suffixes and blanks around it, in NFC.
+
+    Files, members of archives and cells of tables are all named by it, so that one chip has one name.
 
     Example:
-        >>> name("train_2.jpg"), name("b.1.tif.png"), name("train_3")
-        ('train_2', 'b.1', 'train_3')
+        >>> name("train_2.jpg"), name("b.1.tif.png"), name("chips/train_3 "), name(r"C:\chips\a.tif")
+        ('train_2', 'b.1', 'train_3', 'a')
     """
-    return IMAGE_SUFFIX.sub("", file_name)
+    text = file_name if file_name.isascii() else unicodedata.normalize("NFC", file_name)
+    return IMAGE_SUFFIX.sub("", BLANKS_AROUND.sub("", last_part(text)))
+
+
+def last_part(path: str) -> str:
+    r"""Return what follows the last `/` or `\`, which separates folders on Windows and in archives made there."""
+    return path[max(path.rfind("/"), path.rfind("\\")) + 1 :]
 
 
 def writable(file_name: str) -> bool:

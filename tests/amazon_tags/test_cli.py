@@ -192,6 +192,11 @@ REFUSALS: dict[str, tuple[Callable[[Place], tuple[object, ...]], int, tuple[str,
         2,
         ("toy=nowhere.h5", "BACKBONE=FILE"),
     ),
+    "no labels to train on": (
+        lambda at: ("train", at.few, "-o", at.home / "new"),
+        2,
+        ("Missing argument 'LABELS'", "--labels folders"),
+    ),
     "a recall above 1": (
         lambda at: ("tune", at.world.labels, at.world.labels, "-o", at.home / "new.json", "--recall", "road>=80"),
         2,

@@ -21,7 +21,7 @@ import numpy as np
 from amazon_tags.commands import options as command_options
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.member_files import member_scores
@@ -40,7 +40,7 @@ from tests.benchmarks.tif_agreement import MAX_ALIGNED_SHIFT_PIXELS
 
 def read_examples(options: argparse.Namespace, recipe: Recipe) -> Examples:
     """Return the labelled chips, in the folds that `train` uses."""
-    table = label_tables.read_labels(options.table, labels.choose(options.labels, options.table))
+    table = truth_tables.read_truth(options.table, labels.choose(options.labels, options.table))
     labelled = set(table.ids)
     paths = [path for path in visual_mapping.chip_files(options.chips) if path.stem in labelled]
     truth = table.truth[select(table.ids, [path.stem for path in paths])]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import read_bank
@@ -84,7 +84,7 @@ def main() -> None:
     tables.add_options(parser)
     options = parser.parse_args()
 
-    table = label_tables.read_labels(options.table, labels.choose(options.labels, options.table))
+    table = truth_tables.read_truth(options.table, labels.choose(options.labels, options.table))
     truth = table.truth[select(table.ids, listing.chips([options.chips]).names())]
     data = f"{len(truth):,} chips, {truth.shape[1]} labels; five folds stratified by label"
     with tables.recorded(options, script="frozen_road", data=data):

@@ -14,7 +14,7 @@ import numpy as np
 
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import predict_chips
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from ensemble.arrays import Tags
 from ensemble.metrics import score
@@ -37,7 +37,7 @@ def measure(tifs: Listing, jpgs: Listing, planet: Path) -> None:
     """Print a row for each kind of pair, and a row for each pair whose tags differ."""
     model = bundle.load(bundle.DEFAULT)
     tif_tags, jpg_tags = (np.concatenate([part.tags for part in predict_chips(paths, model)]) for paths in (tifs, jpgs))
-    table = label_tables.read_labels(planet / "train_v2.csv", labels.PLANET)
+    table = truth_tables.read_truth(planet / "train_v2.csv", labels.PLANET)
     truth = table.truth[select(table.ids, tifs.names())]
     files = [(planet / "train-jpg" / f"{name}.jpg", planet / "train-tif-v2" / f"{name}.tif") for name in tifs.names()]
     kinds = [kind_of(visual_mapping.align(jpg, tif)) for jpg, tif in files]

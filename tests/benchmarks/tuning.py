@@ -25,7 +25,7 @@ import numpy as np
 from sklearn.metrics import fbeta_score
 
 from amazon_tags.model import decision_file
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from ensemble.arrays import Scores, Tags
 from ensemble.decisions import expected, tuning
 from ensemble.decisions.decision import decide_tags, flat_decision
@@ -148,7 +148,7 @@ def main() -> None:
     options = parser.parse_args()
 
     root = Path(os.environ["AMAZON_TAGS_DATA"])
-    truth = label_tables.read_labels(root / "planet/train_v2_all_labels.csv", labels.PLANET).truth
+    truth = truth_tables.read_truth(root / "planet/train_v2_all_labels.csv", labels.PLANET).truth
     rules = decision_file.rules(labels.PLANET)
     data = "the competition's label table with drawn scores; a competitor's scores of 4,096 real chips"
     with tables.recorded(options, script="tuning", data=data):

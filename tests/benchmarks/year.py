@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from ensemble.arrays import Tags
 from ensemble.metrics import score
@@ -105,7 +105,7 @@ def write_job(home: Path, options: argparse.Namespace) -> Path:
 
 def measure(home: Path, options: argparse.Namespace) -> None:
     """Run the rounds in a folder and print a row for each."""
-    table = label_tables.read_labels(options.table, labels.PLANET)
+    table = truth_tables.read_truth(options.table, labels.PLANET)
     truth = dict(zip(table.ids, table.truth, strict=True))
     files = {path.stem: path for path in options.chips.glob("*.jpg")}
     order = np.random.default_rng(0).permutation([name for name in table.ids if name in files]).tolist()
@@ -152,7 +152,7 @@ def f2_of_current(home: Path, names: list[str], truth: dict[str, Tags]) -> float
     output = home / "test.csv"
     command = [sys.executable, "-m", "amazon_tags", "predict", str(home / "test"), "--model", str(home / "models")]
     subprocess.run([*command, "--precision", "f32", "-o", str(output)], check=True, stderr=subprocess.DEVNULL)
-    submission = label_tables.read_labels(output, labels.PLANET)
+    submission = truth_tables.read_truth(output, labels.PLANET)
     rows = select(submission.ids, names)
     return score.f2(np.stack([truth[name] for name in names]), submission.truth[rows])
 

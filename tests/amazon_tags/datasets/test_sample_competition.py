@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from amazon_tags.datasets import sample_competition
-from amazon_tags.tables import label_tables, labels
+from amazon_tags.tables import label_tables, labels, truth_tables
 from features.images import chips, listing
 
 
@@ -31,7 +31,7 @@ def folder(table, run, tmp_path_factory):
 
 
 def test_the_folder_has_the_competitions_layout_and_counts(folder):
-    train = label_tables.read_labels(folder / "train_v2.csv", labels.PLANET)
+    train = truth_tables.read_truth(folder / "train_v2.csv", labels.PLANET)
     assert train.ids == [f"train_{row}" for row in range(20)]
     assert listing.chips([folder / "train-jpg"]).names() == train.ids
     wanted = label_tables.read_ids(folder / "sample_submission_v2.csv")

@@ -19,7 +19,7 @@ from amazon_tags.evaluation.tuning_report import (
 from amazon_tags.model import decision_file
 from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.prediction.decide import decide_scores
-from amazon_tags.tables import label_tables, labels, parquet, score_tables
+from amazon_tags.tables import label_tables, labels, parquet, score_tables, truth_tables
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions.decision import decide_tags
 from ensemble.metrics import score
@@ -157,7 +157,7 @@ def test_decide_gives_the_tags_of_the_decision_for_csv_and_parquet(folder, outco
     for suffix in ("csv", "parquet"):
         completed = run("decide", folder / f"scores.{suffix}", "--decision", path, "-o", tmp_path / "tags.csv")
         assert completed.returncode == 0, completed.stderr
-        table = label_tables.read_labels(tmp_path / "tags.csv", labels.PLANET)
+        table = truth_tables.read_truth(tmp_path / "tags.csv", labels.PLANET)
         assert table.ids == drawn[0]
         np.testing.assert_array_equal(table.truth, expected)
 
@@ -259,7 +259,7 @@ def test_a_one_hot_table_holds_zeros_and_ones(folder, tmp_path):
     lines = (folder / "one_hot.csv").read_text().splitlines()
     lines[2] = lines[2].replace(",0", ",2", 1)
     (tmp_path / "wrong.csv").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"line 3: .* is 2 .*needed 0 or 1"):
+    with pytest.raises(ValueError, match=r"line 3: .* is '2' .*needed 0 or 1"):
         tune(folder / "scores.csv", tmp_path / "wrong.csv")
 
 

@@ -4,7 +4,9 @@ import pytest
 from amazon_tags.model import bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, write_submission
-from amazon_tags.tables import label_tables, labels, score_tables
+from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
+from amazon_tags.tables import labels, score_tables, truth_tables
+from amazon_tags.tables.check import check_table
 from ensemble.decisions.decision import expected_f
 from features.images import chips, views
 from features.images.chips import ChipError
@@ -88,7 +90,7 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     assert ids == [path.stem for path in paths]
     assert names == opened.space.names
     assert scores[-1].max() == 0
-    table = label_tables.read_labels(tmp_path / "tags.csv", opened.space)
+    table = truth_tables.read_truth(tmp_path / "tags.csv", opened.space)
     np.testing.assert_array_equal(table.truth[:-1], opened.decide(scores[:-1]))
     np.testing.assert_array_equal(table.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
@@ -96,6 +98,19 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     assert output.out == ""
     mean = expected_f(opened.decision, scores[:-1], table.truth[:-1]).sum() / len(ids)
     assert f"11 chips; expected F {mean:.3f}" in output.err
+
+
+def test_a_sample_submission_gives_its_rows_in_its_order_and_spelling(world, opened, tmp_path):
+    names = ["test_3.jpg", "test_1 ", "chips/test_2.tif"]
+    (tmp_path / "like.csv").write_text("\n".join(["image_name,tags", *(f"{name}," for name in names)]))
+    options = TagOptions(like=tmp_path / "like.csv")
+    tag_chips([world.test_jpg], OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.csv"), options=options)
+    for table in ("tags.csv", "scores.csv"):
+        rows = (tmp_path / table).read_text().splitlines()[1:]
+        assert [row.split(",")[0] for row in rows] == names
+    report = check_table(tmp_path / "tags.csv", opened.space, like=tmp_path / "like.csv")
+    assert not [finding for finding in report.findings if "name" in finding.problem]
+    assert truth_tables.read_truth(tmp_path / "tags.csv", opened.space).ids == ["test_3", "test_1", "test_2"]
 
 
 def test_chips_that_are_all_damaged_still_give_a_table(opened, tmp_path):

@@ -44,6 +44,18 @@ def test_tables_that_do_not_fit_the_chips_are_refused(home, rows, message):
         job_data.gather(read_job(config))
 
 
+def test_a_table_with_a_row_for_each_tag_is_joined_if_the_job_says_so(home):
+    config = home / "job.toml"
+    expected = job_data.gather(read_job(config)).data.fingerprint
+    rows = [row.split(",") for row in (home / "labels.csv").read_text().splitlines()[1:]]
+    long = [f"{name},{tag}" for name, cell in rows for tag in cell.split()]
+    (home / "labels.csv").write_text("\n".join(["image_name,tags", *long]) + "\n")
+    with pytest.raises(ValueError, match="join_rows = true"):
+        job_data.gather(read_job(config))
+    config.write_text("join_rows = true\n" + config.read_text())
+    assert job_data.gather(read_job(config)).data.fingerprint == expected
+
+
 def test_too_few_chips_to_train_on_are_refused(home):
     rows = (home / "labels.csv").read_text().splitlines()
     (home / "labels.csv").write_text("\n".join(rows[:2]) + "\n")

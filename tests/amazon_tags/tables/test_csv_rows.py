@@ -76,3 +76,18 @@ def test_a_file_is_read_as_its_bytes_are_parsed(tmp_path):
     content = b"image_name,tags\na,x\n"
     (tmp_path / "t.csv").write_bytes(content)
     assert csv_rows.read(tmp_path / "t.csv", NEEDED).cells == parse(content).cells
+
+
+@pytest.mark.parametrize("numbers", ["0 1 2", "0.0 1.0 2.0", "7 7 8", "  "])
+@pytest.mark.parametrize("header", ["", "Unnamed: 0"])
+def test_a_column_of_row_numbers_without_a_name_is_left_out(numbers, header):
+    rows = [f"{number},{name},x" for number, name in zip(numbers.split(" "), "abc", strict=True)]
+    table = parse("\n".join([f"{header},image_name,tags", *rows]).encode())
+    assert (table.columns, table.cells) == (NEEDED, [["a", "x"], ["b", "x"], ["c", "x"]])
+
+
+@pytest.mark.parametrize("cells", ["x y z", "0.5 1 2", "0 1 1"])
+def test_a_column_without_a_name_that_holds_something_else_is_refused(cells):
+    rows = [f"{name},x,{cell}" for cell, name in zip(cells.split(), "abc", strict=True)]
+    with pytest.raises(ValueError, match="line 2: a column without a name holds"):
+        parse("\n".join(["image_name,tags,", *rows]).encode())

@@ -140,6 +140,33 @@ def test_a_table_implies_its_sorted_tags(tmp_path):
     assert labels.from_table(tmp_path / "mine.csv") == LabelSpace("mine", ("a", "b", "z"))
 
 
+def test_columns_and_words_for_empty_cells_are_told_from_labels(tmp_path):
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,road\nb,nan\nc,None\nd,wood?\n")
+    assert labels.from_table(tmp_path / "mine.csv").names == ("road", "wood")
+    (tmp_path / "mine.csv").write_text(",image_name,wood,road\n0,a,True,False\n1,b,0,0\n")
+    assert labels.from_table(tmp_path / "mine.csv").names == ("road", "wood")
+
+
+def test_labels_in_several_spellings_are_reported_with_their_counts(tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,Clear\nb,clear\nc,clear bare_ground\nd,bare-ground\n")
+    assert labels.from_table(tmp_path / "mine.csv").names == ("Clear", "bare-ground", "bare_ground", "clear")
+    message = capsys.readouterr().err
+    assert "2 labels are there in several spellings" in message
+    assert "'Clear' in 1 rows and 'clear' in 2 rows" in message
+
+
+@pytest.mark.parametrize("rows", ["a,x|y\nb,x\n", "a,x;z\nb,y\n", "a,x/y\nb,x/z\n", "a,x+y\nb,y\n", "a,x&y\nb,x\n"])
+def test_tags_that_something_else_separates_are_no_labels(tmp_path, rows):
+    (tmp_path / "mine.csv").write_text("image_name,tags\n" + rows)
+    with pytest.raises(ValueError, match=r"line 2: 'x..' looks like tags that '.' separates"):
+        labels.from_table(tmp_path / "mine.csv")
+
+
+def test_a_separator_that_joins_no_common_parts_belongs_to_the_label(tmp_path):
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,oil/gas road\nb,oil/gas\n")
+    assert labels.from_table(tmp_path / "mine.csv").names == ("oil/gas", "road")
+
+
 @pytest.mark.parametrize(("cell", "reason"), [('"x,y"', "Spaces separate tags"), ("", "has no tags in any row")])
 def test_a_table_that_implies_no_labels_is_refused(tmp_path, cell, reason):
     (tmp_path / "mine.csv").write_text(f"image_name,tags\na,{cell}\n")
@@ -159,7 +186,11 @@ def test_a_space_is_chosen_by_name_by_table_or_by_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "reason"),
     [
-        ("plant", ValueError, r"Unknown label space 'plant' \(did you mean planet\?\); needed planet, table or"),
+        (
+            "plant",
+            ValueError,
+            r"Unknown label space 'plant' \(did you mean planet\?\); needed planet, table, folders",
+        ),
         ("table", ValueError, "needs a label table and got none"),
         ("/none/sky.toml", FileNotFoundError, "sky.toml"),
     ],

@@ -3,7 +3,7 @@ import string
 import numpy as np
 import pytest
 
-from amazon_tags.tables import label_tables, labels, score_tables
+from amazon_tags.tables import labels, score_tables, truth_tables
 from amazon_tags.tables.labels import LabelSpace
 
 SKY = LabelSpace("sky", ("sun", "rain", "road"))
@@ -124,7 +124,7 @@ def test_a_score_table_with_an_error_is_refused_with_its_line(tmp_path, text, re
         score_tables.read_scores(tmp_path / "s.csv", SKY)
 
 
-@pytest.mark.parametrize("text", ["image_name\na\n", "image_name,,sun\na,1,0\n"])
+@pytest.mark.parametrize("text", ["image_name\na\n", "image_name,a b,sun\na,1,0\n"])
 def test_a_table_whose_columns_cannot_be_labels_is_refused(tmp_path, text):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(ValueError, match=r"s.csv: label space 's'"):
@@ -202,7 +202,7 @@ def test_real_scores_are_read_in_the_order_of_the_label_space(real):
     path = real / "predictions" / "resnet_valid_scores.csv"
     ids, scores, names = score_tables.read_scores(path, labels.PLANET)
     _, raw, order = score_tables.read_scores(path)
-    assert ids == label_tables.read_labels(real / "predictions" / "resnet_valid_labels.csv", labels.PLANET).ids
+    assert ids == truth_tables.read_truth(real / "predictions" / "resnet_valid_labels.csv", labels.PLANET).ids
     assert names == labels.PLANET.names != order
     assert scores.shape == (4096, 17)
     for name in names:

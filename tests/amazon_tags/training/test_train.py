@@ -15,7 +15,7 @@ from amazon_tags.files import locks
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, decision_file
 from amazon_tags.model.recipe import Recipe, read_recipe
-from amazon_tags.tables import label_tables, score_tables
+from amazon_tags.tables import score_tables, truth_tables
 from amazon_tags.tables.labels import PLANET
 from amazon_tags.training.combination import fit_recipe_decision
 from amazon_tags.training.train import TrainOptions, train
@@ -33,7 +33,7 @@ from tests import world as worlds
 
 @pytest.fixture(scope="module")
 def truth(world):
-    return label_tables.read_labels(world.labels, PLANET)
+    return truth_tables.read_truth(world.labels, PLANET)
 
 
 def source(world, **options):

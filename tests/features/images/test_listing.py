@@ -122,6 +122,32 @@ def test_a_folder_of_folders_holds_no_chips(tmp_path):
         listing.chips([tmp_path])
 
 
+def test_a_folder_whose_subfolders_hold_chips_names_them(tmp_path):
+    for name in ("Forest", "River", "empty"):
+        (tmp_path / name).mkdir()
+    touch(tmp_path / "Forest", "Forest_1.jpg", "Forest_2.jpg")
+    touch(tmp_path / "River", "River_1.jpg")
+    reason = (
+        r"no chips in the folder itself, but 2 of its subfolders do \(first: .*Forest, with 2\); .*--labels folders"
+    )
+    with pytest.raises(ValueError, match=reason):
+        listing.chips([tmp_path])
+    assert listing.class_folders(tmp_path) == [tmp_path / "Forest", tmp_path / "River"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", " a.jpg ", "chips/a.tif", "c:\\chips\\a.tif.jpg", "a .png", "a\u00a0", "\ufeffa.JPG\n"]
+)
+def test_one_chip_has_one_name_however_it_is_written(name):
+    assert naming.name(name) == naming.name(naming.name(name)) == "a"
+
+
+def test_a_name_is_the_same_composed_and_decomposed(tmp_path):
+    assert naming.name("Sa\u0303o_1.jpg") == naming.name("S\u00e3o_1") == "S\u00e3o_1"
+    touch(tmp_path, "Sa\u0303o_1.jpg")
+    assert listing.chips([tmp_path]).names() == ["S\u00e3o_1"]
+
+
 # archives
 
 

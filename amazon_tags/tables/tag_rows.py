@@ -1,0 +1,98 @@
+"""Tables of tags in any form, read as rows of an image name and a cell of tags, before the tags are looked up.
+
+The forms are a CSV of `image_name,tags`, a one-hot CSV with a column for each label, and a folder with a subfolder of
+chips for each class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from amazon_tags.tables import csv_rows, one_hot
+from features.images import listing
+
+
+@dataclass(frozen=True)
+class TagRows:
+    """The rows of a table as they stand in it.
+
+    Attributes:
+        path: the table's file or folder.
+        columns: the labels that the table names as columns or subfolders; None for a column of tags.
+        names: the image name of each row, as written.
+        cells: the tags of each row, separated by spaces or, in a column of tags, as written.
+        lines: the line on which each row starts; None for a folder.
+        remarks: what of a folder was left out.
+    """
+
+    path: Path
+    columns: tuple[str, ...] | None
+    names: list[str]
+    cells: list[str]
+    lines: list[int] | None
+    remarks: tuple[str, ...] = ()
+
+    def place(self, row: int) -> str:
+        """Return where a row stands, for messages."""
+        return f"line {self.lines[row]}" if self.lines else f"in {self.cells[row]}"
+
+    def take(self, numbers: Sequence[int]) -> "TagRows":
+        """Return some of the rows."""
+        names, cells = ([column[row] for row in numbers] for column in (self.names, self.cells))
+        return replace(self, names=names, cells=cells, lines=self.lines and [self.lines[row] for row in numbers])
+
+    def has_row_per_tag(self, ids: Sequence[str]) -> bool:
+        """Return whether the table seems to have a row for each tag: images repeat, with other single tags."""
+        single = all(len(cell.split()) <= 1 for cell in self.cells)
+        return single and len(set(zip(ids, self.cells, strict=True))) > len(set(ids))
+
+
+def read(path: Path) -> TagRows:
+    """Read a table of tags; a column `tags` counts, and only without one are the columns labels.
+
+    Raises:
+        ValueError: a one-hot cell is no answer, a folder has no subfolder with chips or two chips of one name, or
+            `csv_rows.read` refuses the file.
+    """
+    if path.is_dir():
+        return _read_folders(path)
+    table = csv_rows.read(path, ("image_name",))
+    names = csv_rows.column(table, "image_name")
+    if "tags" in table.columns:
+        return TagRows(path, None, names, csv_rows.column(table, "tags"), table.lines)
+
+    columns = one_hot.label_columns(table)
+    if not columns:
+        csv_rows.refuse_header(path, table.columns, ("image_name", "tags"))
+    return TagRows(path, columns, names, [" ".join(tags) for tags in one_hot.tags_of_rows(table)], table.lines)
+
+
+def chip_folders(path: Path) -> list[Path]:
+    """Return the folders whose chips a folder-per-class table names: its subfolders with chips.
+
+    Raises:
+        ValueError: there are none.
+    """
+    folders = listing.class_folders(path) if path.is_dir() else []
+    if not folders:
+        raise ValueError(
+            f"{path} has no subfolder with chips; needed a folder with a subfolder of chips for each class, or a table "
+            "image_name,tags."
+        )
+    return folders
+
+
+def _read_folders(path: Path) -> TagRows:
+    folders = chip_folders(path)
+    chips = list(listing.chips(folders).files())
+    remarks = []
+    if loose := listing.loose_chips(path):
+        remarks.append(f"{len(loose)} chips are in no subfolder and have no class (first: {min(loose)})")
+    return TagRows(
+        path,
+        tuple(folder.name for folder in folders),
+        names=[chip.name for chip in chips],
+        cells=[chip.parent.name for chip in chips],
+        lines=None,
+        remarks=tuple(remarks),
+    )
