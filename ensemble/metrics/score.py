@@ -1,7 +1,10 @@
 """Metrics of tags and scores against the ground truth, with bootstrap intervals.
 
-`truth` and `tags` are boolean arrays of shape (chips, labels), with labels in the same order. A quotient of 0 by 0
-counts as 0, as with scikit-learn's `zero_division=0`.
+`truth` and `tags` are boolean arrays of shape (chips, labels), with labels in the same order.
+
+F of a chip with neither true nor predicted tags is 1: nothing was to be found, and nothing false was. Dembczynski et al.
+2011 (equation 1) define 0 / 0 so; it is scikit-learn's `zero_division=1`. Of a label that no chip carries, precision, recall
+and F are 0 as with `zero_division=0`, and the macro mean leaves out a label that no answer has either.
 """
 
 from dataclasses import dataclass
@@ -19,18 +22,23 @@ MAX_RESAMPLING_WEIGHTS = 1 << 22  # in memory at a time: 32 MB of float64
 
 @dataclass(frozen=True)
 class PerLabel:
-    """One number per label, (labels,) each; `support` counts the chips that carry the label in the ground truth."""
+    """One number per label, (labels,) each.
+
+    `support` counts the chips that carry the label in the ground truth, `predicted` those whose predicted tags have it.
+    """
 
     precision: Floats
     recall: Floats
     f2: Floats
     support: Counts
+    predicted: Counts
 
 
 def per_chip(truth: Tags, tags: Tags, *, beta: float = 2.0) -> Floats:
-    """Return F-beta of every chip, (chips,); 0 for a chip with neither true nor predicted tags."""
+    """Return F-beta of every chip, (chips,); 1 for a chip with neither true nor predicted tags."""
     _check(truth, tags)
-    return _f(_hits(truth, tags, axis=1), truth.sum(axis=1), tags.sum(axis=1), beta)
+    true, predicted = truth.sum(axis=1), tags.sum(axis=1)
+    return np.where(true + predicted == 0, 1.0, _f(_hits(truth, tags, axis=1), true, predicted, beta))
 
 
 def f_beta(truth: Tags, tags: Tags, *, beta: float = 2.0) -> float:
@@ -52,18 +60,25 @@ def per_label(truth: Tags, tags: Tags) -> PerLabel:
     """Return precision, recall and F2 of each label over all chips."""
     _check(truth, tags)
     hits, true, predicted = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
-    return PerLabel(_ratio(hits, predicted), _ratio(hits, true), _f(hits, true, predicted, 2.0), true)
+    return PerLabel(_ratio(hits, predicted), _ratio(hits, true), _f(hits, true, predicted, 2.0), true, predicted)
 
 
 def f1(truth: Tags, tags: Tags, average: Literal["micro", "macro"]) -> float:
-    """Return F1 over all chips: of the pooled counts (`micro`), or the mean over labels (`macro`)."""
+    """Return F1 over all chips: of the pooled counts (`micro`), or the mean over labels (`macro`).
+
+    The macro mean is over the labels that some chip carries or some answer has, as with scikit-learn's
+    `zero_division=np.nan`. Where there is no such label, both are 1.
+    """
     _check(truth, tags)
     hits, true, predicted = _hits(truth, tags, axis=0), truth.sum(axis=0), tags.sum(axis=0)
+    occurring = true + predicted > 0
+    if average not in ("micro", "macro"):
+        raise ValueError(f"average is {average!r}; pass 'micro' or 'macro'.")
+    if not occurring.any():
+        return 1.0
     if average == "micro":
         return float(_f(hits.sum(), true.sum(), predicted.sum(), 1.0))
-    if average == "macro":
-        return float(_f(hits, true, predicted, 1.0).mean())
-    raise ValueError(f"average is {average!r}; pass 'micro' or 'macro'.")
+    return float(_f(hits, true, predicted, 1.0)[occurring].mean())
 
 
 def mean_average_precision(truth: Tags, scores: Scores) -> float:
