@@ -6,8 +6,8 @@ The expected F-beta of k predicted labels is a sum over these labels i of
     delta(i, k) = (1 + beta^2) sum_s P(i is true, and s labels are true in all) / (beta^2 s + k),
 
 so the best k labels are those of highest delta, and the best tags are the best over k (Dembczynski et al. 2011,
-algorithm 1; Waegeman et al. 2014, section 4). No tags at all are worth the probability that no label is true, since F of
-an empty answer to an empty truth is 1 (see `metrics.score`). Two models of the labels give the joint probabilities:
+algorithm 1; Waegeman et al. 2014, section 4). No tags at all are worth the probability that no label is true, since F
+of an empty answer to an empty truth is 1 (see `metrics.score`). Two models of the labels give the joint probabilities:
 
 independent   every label is independent; the number of other true labels has a Poisson-binomial distribution
 ruled         exactly one label of each group is true, and a label of `alone` excludes all others; the independent model
@@ -77,7 +77,7 @@ def expected_f_beta(
 
 
 def _deltas(scores: Scores, beta: float, rules: Rules | None, mix: float) -> Iterator[tuple[slice, Floats, Floats]]:
-    """Yield blocks of chips with their deltas (chips, predicted, labels) and the probability (chips,) of no true label."""
+    """Yield blocks of chips with their deltas (chips, predicted, labels) and P(no label is true) (chips,)."""
     sizes = np.arange(1, scores.shape[1] + 1)
     weights = (1 + beta**2) / (beta**2 * sizes[None, :] + sizes[:, None])  # (predicted, true)
     for first in range(0, len(scores), CHIPS_PER_BLOCK):

@@ -2,9 +2,9 @@
 
 `truth` and `tags` are boolean arrays of shape (chips, labels), with labels in the same order.
 
-F of a chip with neither true nor predicted tags is 1: nothing was to be found, and nothing false was. Dembczynski et al.
-2011 (equation 1) define 0 / 0 so; it is scikit-learn's `zero_division=1`. Of a label that no chip carries, precision, recall
-and F are 0 as with `zero_division=0`, and the macro mean leaves out a label that no answer has either.
+F of a chip with neither true nor predicted tags is 1: nothing was to be found, and nothing false was. Dembczynski et
+al. 2011 (equation 1) define 0 / 0 so; it is scikit-learn's `zero_division=1`. Of a label that no chip carries,
+precision, recall and F are 0 as with `zero_division=0`; the macro mean leaves it out where no answer has it either.
 """
 
 from dataclasses import dataclass

@@ -40,9 +40,8 @@ def test_per_label_numbers_agree_with_sklearn(density):
 @pytest.mark.parametrize("density", [0.02, 0.2, 0.9])
 def test_f1_agrees_with_sklearn(average, density):
     truth, tags = two(2, density)
-    expected = f1_score(
-        truth, tags, average=average, zero_division=np.nan
-    )  # leaves out labels of no chip and no answer
+    # zero_division=np.nan leaves out labels of no chip and no answer.
+    expected = f1_score(truth, tags, average=average, zero_division=np.nan)
     assert score.f1(truth, tags, average) == pytest.approx(expected)
 
 
