@@ -38,6 +38,8 @@ from amazon_tags.signals import catch_signals
     show_default=True,
     help="Side of the network's input in pixels; 0 is the backbone's own side.",
 )
+@options.ON_ERROR
+@options.ERRORS
 @options.VIEWS
 @options.JOBS
 def embed_command(
@@ -47,6 +49,8 @@ def embed_command(
     weights: str,
     layer: str,
     side: int,
+    on_error: str,
+    errors: Path,
     views: int,
     jobs: int,
 ) -> None:
@@ -62,5 +66,7 @@ def embed_command(
     catch_signals()
     extractor = FeatureExtractor(backbone, layer, weights, side)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        summary = embed(chips, output, extractor, views=views, jobs=jobs)
-    click.echo(f"{output}: {summary}", err=True)
+        unusable = errors if on_error == "skip" else None
+        summary = embed(chips, output, extractor, views=views, jobs=jobs, unusable=unusable)
+    click.echo(f"{output}: {summary.text}", err=True)
+    options.exit_after(summary.unusable, summary.chips, "skipped", errors)

@@ -12,8 +12,12 @@ from amazon_tags.signals import catch_signals
 @options.CHIPS
 @options.TABLE_OUTPUT
 @click.option("--mosaics", type=options.OUTPUT, help="Also draw each mosaic of neighbours into this folder.")
+@options.ON_ERROR
+@options.ERRORS
 @options.JOBS
-def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | None, jobs: int) -> None:
+def leaks_command(
+    chips: tuple[Path, ...], output: Path | None, mosaics: Path | None, on_error: str, errors: Path, jobs: int
+) -> None:
     """Find copies and neighbours among CHIPS, which must stay in one fold of cross-validation.
 
     Writes a CSV of image_name, group, copy_of, mosaic, row and column; train and tune read it as --groups. All pairs of
@@ -25,12 +29,14 @@ def leaks_command(chips: tuple[Path, ...], output: Path | None, mosaics: Path | 
     from amazon_tags.files import atomic, preflight
 
     catch_signals()
-    preflight.refuse_outputs([output] if output else [], chips)
+    unusable = errors if on_error == "skip" else None
+    preflight.refuse_outputs([path for path in (output, unusable) if path], chips)
     if mosaics:
         preflight.refuse_filled(mosaics)
-    leaks = find_leaks(chips, jobs=jobs)
+    leaks = find_leaks(chips, jobs=jobs, unusable=unusable)
     if mosaics:
         draw_mosaics(mosaics, leaks)
     with atomic.atomic_text(output) as stream:
         write_leaks(stream, leaks)
     click.echo(leaks_text(leaks), err=True)
+    options.exit_after(leaks.unusable, len(leaks.paths) + leaks.unusable, "skipped", errors)

@@ -37,6 +37,8 @@ from amazon_tags.signals import catch_signals
 @options.GROUPS
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
 @options.LABELS
+@options.ON_ERROR
+@options.ERRORS
 @options.VIEWS
 @options.JOBS
 def train_command(
@@ -50,6 +52,8 @@ def train_command(
     groups: Path | None,
     note: str,
     space: str,
+    on_error: str,
+    errors: Path,
     views: int,
     jobs: int,
 ) -> None:
@@ -62,10 +66,16 @@ def train_command(
     files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.training.train import TrainOptions, train
+    from amazon_tags.training.preparation import TrainOptions, prepare
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
     source = TrainingSource(chips, table, space, skip_missing, note, unlabelled, groups)
+    train_options = TrainOptions(files, views, jobs, unusable=errors if on_error == "skip" else None)
+    settings = choose_recipe(recipe)
+    data = prepare(source, output, recipe=settings, options=train_options)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        train(source, output, recipe=choose_recipe(recipe), options=TrainOptions(files, views, jobs))
+        from amazon_tags.training.train import train_on  # importing Keras takes seconds; errors come before
+
+        train_on(data, output, recipe=settings, options=train_options)
+    options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)

@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from amazon_tags import progress
+from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
 from features.images import chips, listing
@@ -46,6 +47,7 @@ class Leaks:
         row: of the chip in its mosaic.
         column: of the chip in its mosaic.
         group: the first chip of the group, whose chips must be in one fold.
+        unusable: how many chips could not be used and were left out.
     """
 
     paths: Listing
@@ -55,6 +57,7 @@ class Leaks:
     row: Rows
     column: Rows
     group: Rows
+    unusable: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,21 @@ class _Features:
     rough: NDArray[np.float32]
 
 
-def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
+def find_leaks(inputs: Sequence[Path], *, jobs: int = 1, unusable: Path | None = None) -> Leaks:
     """Find copies and neighbours among chips.
+
+    Args:
+        inputs: chips, folders or archives of chips.
+        jobs: threads.
+        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
 
     Raises:
         ValueError: there are no chips, or one cannot be used.
     """
     paths = listing.chips(inputs)
+    listed = len(paths)
+    if unusable:
+        paths = paths.take(usable_rows(paths, ChipSpec(side=MAX_SIDE_PIXELS), unusable, jobs=jobs))
     first = chips.header(paths[0])
     spec = ChipSpec(side=min(MAX_SIDE_PIXELS, first.width, first.height))
     hashes: list[str] = []
@@ -92,7 +103,8 @@ def find_leaks(inputs: Sequence[Path], *, jobs: int = 1) -> Leaks:
     joined = np.bincount(layout.mosaic)[layout.mosaic] > 1
     places = np.full((3, len(paths)), -1)
     places[:, originals[joined]] = np.stack([layout.mosaic, layout.row, layout.column])[:, joined]
-    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], _groups(copy_of, places[0]))
+    groups = _groups(copy_of, places[0])
+    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], groups, listed - len(paths))
 
 
 def leaks_text(leaks: Leaks) -> str:

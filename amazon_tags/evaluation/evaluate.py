@@ -11,6 +11,7 @@ from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Tags
 from ensemble.metrics import score
+from features.images import naming
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet") -> E
     for path, table in ((truth, true), (predicted, predictions)):
         for remark in table.remarks:
             progress.say(f"{path}: {remark}")
-    rows = select(predictions.ids, true.ids)
+    ids = sorted(true.ids, key=naming.natural)  # the intervals draw rows, so no table's order may count
+    true_tags, tags = true.truth[select(true.ids, ids)], predictions.truth[select(predictions.ids, ids)]
     surplus = len(predictions.ids) - len(true.ids)
     if surplus > 0:
         progress.say(f"{predicted}: {surplus} chips have no row in {truth} and are not counted")
 
-    return measure_tags(true.truth, predictions.truth[rows], label_space)
+    return measure_tags(true_tags, tags, label_space)
 
 
 def measure_tags(truth: Tags, tags: Tags, space: LabelSpace) -> Evaluation:
