@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags import progress
-from amazon_tags.files import atomic
+from amazon_tags.files import atomic, preflight
 from ensemble.arrays import Rows
 from features.images.chips import ChipSpec
 from features.images.listing import ChipPath
@@ -26,8 +26,10 @@ def usable_rows(paths: Sequence[ChipPath], spec: ChipSpec, listed: Path, *, jobs
         jobs: threads that decode.
 
     Raises:
-        ValueError: no chip can be used.
+        ValueError: no chip can be used, or the file is one of the chips.
     """
+    files = {path if isinstance(path, Path) else path.archive.path for path in paths}
+    preflight.refuse_outputs([listed], files)
     errors: list[str | None] = []
     with progress.bar("checking", len(paths)) as advance:
         for part in extract.stream_outputs(paths, [], spec, jobs=jobs, tolerant=True):

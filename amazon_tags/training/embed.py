@@ -76,7 +76,6 @@ def embed(
     spec = ChipSpec(side=extractor.side or BACKBONE_SHAPES[name].side)
     count = len(paths)
     if unusable:
-        preflight.refuse_outputs([unusable], paths.files())
         paths = paths.take(usable_rows(paths, spec, unusable, jobs=jobs))
     hashes = hash_chips(paths, jobs=jobs)
     origin = sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
