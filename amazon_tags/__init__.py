@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from amazon_tags.evaluation.tune import TuneRequest, tune
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.tagger import ChipTags, Tagger
-    from amazon_tags.training.train import TrainOptions, train
+    from amazon_tags.training.preparation import TrainOptions
+    from amazon_tags.training.train import train
     from amazon_tags.training.training_data import TrainingSource
 
 __all__ = ["ChipTags", "Tagger", "TrainOptions", "TrainingSource", "TuneRequest", "choose_recipe", "train", "tune"]
@@ -19,7 +20,7 @@ __all__ = ["ChipTags", "Tagger", "TrainOptions", "TrainingSource", "TuneRequest"
 _MODULES = {
     "ChipTags": "amazon_tags.tagger",
     "Tagger": "amazon_tags.tagger",
-    "TrainOptions": "amazon_tags.training.train",
+    "TrainOptions": "amazon_tags.training.preparation",
     "TrainingSource": "amazon_tags.training.training_data",
     "TuneRequest": "amazon_tags.evaluation.tune",
     "choose_recipe": "amazon_tags.model.recipe",

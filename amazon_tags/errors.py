@@ -5,6 +5,8 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import click
@@ -13,6 +15,7 @@ from amazon_tags import progress
 from amazon_tags.signals import received_signals
 
 FAILURE, SKIPPED, REFUSED, DRIFTED, REJECTED, IO_ERROR, LOCKED = 1, 3, 4, 10, 20, 74, 75
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space left, or the limits of the user or the process are reached
 FAILURES = (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError)  # OpenVINO raises only RuntimeError
 
 
@@ -30,7 +33,27 @@ def emit(text: str) -> None:
     """
     if not sys.stdout:
         raise OSError(errno.EBADF, "stdout is closed; open it")
-    sys.stdout.write(text)
+    with naming_stdout():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+@contextmanager
+def naming_stdout() -> Iterator[None]:
+    """Name stdout in the error of a full disk, which the system reports without a name."""
+    try:
+        yield
+    except OSError as error:
+        if not _is_nameless(error):
+            raise
+        named = OSError(f"stdout cannot be written: {str(error.strerror).lower()}; make room and start it again.")
+        named.errno = error.errno
+        raise named from error
+
+
+def _is_nameless(error: Exception) -> bool:
+    """Return whether an error of a full disk names no file yet, neither by itself nor in a message of ours."""
+    return isinstance(error, OSError) and error.errno in FULL and bool(error.strerror) and not error.filename
 
 
 def need_train() -> None:
@@ -69,7 +92,8 @@ def _run(root: click.Command, name: str, arguments: list[str]) -> int:
         with root.make_context(name, arguments) as context:
             root.invoke(context)
         if sys.stdout:  # None where the shell closed it
-            sys.stdout.flush()
+            with naming_stdout():
+                sys.stdout.flush()
     except (click.exceptions.Exit, click.ClickException) as end:
         if isinstance(end, click.ClickException):
             end.show()
@@ -78,16 +102,34 @@ def _run(root: click.Command, name: str, arguments: list[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt the exit
         return _report("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, such as `head`, has ended
-        if sys.stdout:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports its last flush as failed
+        _discard_stdout()
         return IO_ERROR
     except FAILURES as error:
         if received_signals:  # a library has turned the signal into an error of its own
             return _report("Stopped.", 128 + received_signals[0])
-        return _report(f"Error: {str(error) or 'out of memory; use fewer --jobs'}", _exit_code(error))
+        cause = _flush_stdout(error)
+        return _report(f"Error: {str(cause) or 'out of memory; use fewer --jobs'}", _exit_code(cause))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)  # the run has unwound: raise the signal no more
     return 0
+
+
+def _flush_stdout(error: Exception) -> Exception:
+    """Flush stdout before the report of an error; return the flush's own error where that explains a nameless one."""
+    try:
+        if sys.stdout:
+            with naming_stdout():
+                sys.stdout.flush()
+    except OSError as full:
+        _discard_stdout()
+        return full if _is_nameless(error) else error
+    return error
+
+
+def _discard_stdout() -> None:
+    """Send what is still buffered for stdout nowhere, or Python would report its last flush as failed."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(error: Exception) -> int:

@@ -40,6 +40,8 @@ from amazon_tags.signals import catch_signals
 )
 @options.BANDS
 @options.LEVELS
+@options.ON_ERROR
+@options.ERRORS
 @options.VIEWS
 @options.JOBS
 def embed_command(
@@ -51,6 +53,8 @@ def embed_command(
     side: int,
     bands: tuple[str, ...] | None,
     levels: str,
+    on_error: str,
+    errors: Path,
     views: int,
     jobs: int,
 ) -> None:
@@ -67,5 +71,7 @@ def embed_command(
     catch_signals()
     extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels))
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        summary = embed(chips, output, extractor, views=views, jobs=jobs)
-    click.echo(f"{output}: {summary}", err=True)
+        unusable = errors if on_error == "skip" else None
+        summary = embed(chips, output, extractor, views=views, jobs=jobs, unusable=unusable)
+    click.echo(f"{output}: {summary.text}", err=True)
+    options.exit_after(summary.unusable, summary.chips, "skipped", errors)

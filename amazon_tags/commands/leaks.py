@@ -14,6 +14,8 @@ from amazon_tags.signals import catch_signals
 @click.option("--mosaics", type=options.OUTPUT, help="Also draw each mosaic of neighbours into this folder.")
 @options.BANDS
 @options.LEVELS
+@options.ON_ERROR
+@options.ERRORS
 @options.JOBS
 def leaks_command(
     chips: tuple[Path, ...],
@@ -21,6 +23,8 @@ def leaks_command(
     mosaics: Path | None,
     bands: tuple[str, ...] | None,
     levels: str,
+    on_error: str,
+    errors: Path,
     jobs: int,
 ) -> None:
     """Find copies and neighbours among CHIPS, which must stay in one fold of cross-validation.
@@ -35,12 +39,14 @@ def leaks_command(
     from features.images.layout import Layout
 
     catch_signals()
-    preflight.refuse_outputs([output] if output else [], chips)
+    unusable = errors if on_error == "skip" else None
+    preflight.refuse_outputs([path for path in (output, unusable) if path], chips)
     if mosaics:
         preflight.refuse_filled(mosaics)
-    leaks = find_leaks(chips, jobs=jobs, layout=Layout(bands, levels))
+    leaks = find_leaks(chips, jobs=jobs, layout=Layout(bands, levels), unusable=unusable)
     if mosaics:
         draw_mosaics(mosaics, leaks)
     with atomic.atomic_text(output) as stream:
         write_leaks(stream, leaks)
     click.echo(leaks_text(leaks), err=True)
+    options.exit_after(leaks.unusable, len(leaks.paths) + leaks.unusable, "skipped", errors)

@@ -15,7 +15,7 @@ Option                   Commands
 --device                 predict
 --discrepancy            drift
 --dry-run                check
---errors                 predict
+--errors                 predict, embed, train, leaks
 --groups                 train, tune
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, sample
@@ -32,7 +32,7 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs
---on-error               predict
+--on-error               predict, embed, train, leaks
 --precision              predict
 --recall                 tune
 --recipe                 train
@@ -50,9 +50,12 @@ Option                   Commands
 """
 
 import os
+import sys
 from pathlib import Path
 
 import click
+
+from amazon_tags.errors import SKIPPED
 
 
 def check_label_space(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -118,6 +121,13 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
     return value
 
 
+def exit_after(unusable: int, chips: int, result: str, errors: Path) -> None:
+    """Report chips that could not be used, if there are any, and exit with `SKIPPED`; they were `result`."""
+    if unusable:
+        click.echo(f"{unusable} of {chips} chips could not be used and were {result}; see {errors}.", err=True)
+        sys.exit(SKIPPED)
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
@@ -140,6 +150,13 @@ LEVELS = click.option(
     "state, else dn for four bands and the whole range for PNGs.",
 )
 CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+ERRORS = click.option(
+    "--errors",
+    type=OUTPUT,
+    default=Path("errors.jsonl"),
+    show_default=True,
+    help="The file in which --on-error lists unusable chips.",
+)
 GROUPS = click.option(
     "--groups",
     type=FILE,
@@ -164,6 +181,13 @@ LABELS = click.option(
     callback=check_label_space,
     help="Label space: planet, table (the labels that the table contains), folders (the subfolders that hold the chips "
     "of each class) or a TOML file.",
+)
+ON_ERROR = click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="For a chip that cannot be used: fail stops, skip leaves it out and lists it in the --errors file.",
 )
 TABLE_OUTPUT = click.option("-o", "--output", type=OUTPUT, help="Write the table to this file instead of stdout.")
 VIEWS = click.option(

@@ -1,12 +1,10 @@
 """`amazon_tags predict`."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from amazon_tags.commands import options
-from amazon_tags.errors import SKIPPED
 from amazon_tags.signals import catch_signals
 
 
@@ -41,13 +39,7 @@ from amazon_tags.signals import catch_signals
     help="For a chip that cannot be read: fail stops, skip leaves it out, fill writes common tags. "
     "skip and fill list it in the --errors file.",
 )
-@click.option(
-    "--errors",
-    type=options.OUTPUT,
-    default=Path("errors.jsonl"),
-    show_default=True,
-    help="The file in which skip and fill list unusable chips.",
-)
+@options.ERRORS
 @click.option(
     "--checkpoint",
     "--journal",
@@ -90,8 +82,4 @@ def predict_command(
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     summary = tag_chips(chips, outputs, model=model, options=tag_options)
-    if summary.unusable:
-        result = "skipped" if on_error == "skip" else "filled"
-        counts = f"{summary.unusable} of {summary.chips} chips"
-        click.echo(f"{counts} could not be used and were {result}; see {errors}.", err=True)
-        sys.exit(SKIPPED)
+    options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

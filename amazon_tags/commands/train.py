@@ -40,6 +40,8 @@ from amazon_tags.signals import catch_signals
 @options.LABELS
 @options.BANDS
 @options.LEVELS
+@options.ON_ERROR
+@options.ERRORS
 @options.VIEWS
 @options.JOBS
 def train_command(
@@ -56,6 +58,8 @@ def train_command(
     space: str,
     bands: tuple[str, ...] | None,
     levels: str,
+    on_error: str,
+    errors: Path,
     views: int,
     jobs: int,
 ) -> None:
@@ -73,11 +77,16 @@ def train_command(
     files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.training.train import TrainOptions, train
+    from amazon_tags.training.preparation import TrainOptions, prepare
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
+    train_options = TrainOptions(files, views, jobs, unusable=errors if on_error == "skip" else None)
+    settings = choose_recipe(recipe).reading(bands, levels)
+    data = prepare(source, output, recipe=settings, options=train_options)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        settings = choose_recipe(recipe).reading(bands, levels)
-        train(source, output, recipe=settings, options=TrainOptions(files, views, jobs))
+        from amazon_tags.training.train import train_on  # importing Keras takes seconds; errors come before
+
+        train_on(data, output, recipe=settings, options=train_options)
+    options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)

@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.remark_counts import RemarkCounts
+from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
 from features.images import chips, listing
@@ -51,6 +52,7 @@ class Leaks:
         column: of the chip in its mosaic.
         group: the first chip of the group, whose chips must be in one fold.
         layout: how bands and levels of the files are read.
+        unusable: how many chips could not be used and were left out.
     """
 
     paths: Listing
@@ -61,6 +63,7 @@ class Leaks:
     column: Rows
     group: Rows
     layout: Layout = AS_STATED
+    unusable: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,24 @@ class _Features:
     remarks: tuple[Remark, ...]
 
 
-def find_leaks(inputs: Sequence[Path], *, jobs: int = 1, layout: Layout = AS_STATED) -> Leaks:
-    """Find copies and neighbours among chips, whose files are read by a layout.
+def find_leaks(
+    inputs: Sequence[Path], *, jobs: int = 1, layout: Layout = AS_STATED, unusable: Path | None = None
+) -> Leaks:
+    """Find copies and neighbours among chips.
+
+    Args:
+        inputs: chips, folders or archives of chips.
+        jobs: threads.
+        layout: how bands and levels of the files are read.
+        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
 
     Raises:
         ValueError: there are no chips, or one cannot be used.
     """
     paths = list_chips(inputs)
+    listed = len(paths)
+    if unusable:
+        paths = paths.take(usable_rows(paths, ChipSpec(side=MAX_SIDE_PIXELS, layout=layout), unusable, jobs=jobs))
     first = chips.header(paths[0])
     spec = ChipSpec(side=min(MAX_SIDE_PIXELS, first.width, first.height), layout=layout)
     remarks = RemarkCounts()
@@ -103,7 +117,8 @@ def find_leaks(inputs: Sequence[Path], *, jobs: int = 1, layout: Layout = AS_STA
     joined = np.bincount(arrangement.mosaic)[arrangement.mosaic] > 1
     places = np.full((3, len(paths)), -1)
     places[:, originals[joined]] = np.stack([arrangement.mosaic, arrangement.row, arrangement.column])[:, joined]
-    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], _groups(copy_of, places[0]), layout)
+    groups = _groups(copy_of, places[0])
+    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], groups, layout, listed - len(paths))
 
 
 def leaks_text(leaks: Leaks) -> str:

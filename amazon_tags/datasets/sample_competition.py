@@ -19,6 +19,7 @@ from amazon_tags import progress
 from amazon_tags.datasets import sample
 from amazon_tags.files import atomic, folders
 from amazon_tags.tables import label_tables, labels, truth_tables
+from features.images import naming
 
 TRAIN, TEST, FILES = 40_479, 40_669, 20_522  # numbers of the competition's chips train_N, test_N and file_N
 SAMPLE_TAGS = ("agriculture", "clear", "primary", "road", "water")  # in each row of the sample submission
@@ -38,7 +39,8 @@ def write_competition(folder: Path, table: Path, count: int, *, seed: int = 0, j
         FileExistsError: the folder exists and is not empty.
     """
     space = labels.PLANET
-    truth = truth_tables.read_truth(table, space).truth
+    labelled = truth_tables.read_truth(table, space)
+    truth = labelled.truth[sorted(range(len(labelled.ids)), key=lambda row: naming.natural(labelled.ids[row]))]
     test, files = (round(count * part / TRAIN) for part in (TEST, FILES))
     sizes = {"train": count, "test": test, "file": files}
     names = [f"{kind}_{number}" for kind, size in sizes.items() for number in range(size)]

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amazon_tags import progress, records
-from amazon_tags.model.measured_scores import LabelReport
+from amazon_tags.model.measured_scores import LabelReport, decimals
 from amazon_tags.records import Json
 from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Tags
 from ensemble.metrics import score
+from features.images import naming
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,42 @@ def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet", join
     predictions = truth_tables.read_truth(predicted, label_space, join_rows=join_rows)
     true.report(truth)
     predictions.report(predicted)
-    rows = select(predictions.ids, true.ids)
+    ids = sorted(true.ids, key=naming.natural)  # the intervals draw rows, so no table's order may count
+    true_tags, tags = true.truth[select(true.ids, ids)], predictions.truth[select(predictions.ids, ids)]
     surplus = len(predictions.ids) - len(true.ids)
     if surplus > 0:
         progress.say(f"{predicted}: {surplus} chips have no row in {truth} and are not counted")
 
-    return measure_tags(true.truth, predictions.truth[rows], label_space)
+    return measure_tags(true_tags, tags, label_space)
 
 
 def measure_tags(truth: Tags, tags: Tags, space: LabelSpace) -> Evaluation:
     """Measure tags (chips, labels) against the truth (chips, labels): F2, F1, and the scores of each label."""
-    each = score.per_label(truth, tags)
-    intervals = score.label_intervals(truth, tags)
     return Evaluation(
         f2=score.f2(truth, tags),
         interval=score.bootstrap_interval(score.per_chip(truth, tags)),
         chips=len(truth),
         micro_f1=score.f1(truth, tags, "micro"),
         macro_f1=score.f1(truth, tags, "macro"),
-        labels={
-            name: LabelReport(
-                precision=float(each.precision[column]),
-                recall=float(each.recall[column]),
-                f2=float(each.f2[column]),
-                interval=(float(intervals[column, 0]), float(intervals[column, 1])),
-                support=int(each.support[column]),
-            )
-            for column, name in enumerate(space.names)
-        },
+        labels=_measure_labels(truth, tags, space),
     )
+
+
+def _measure_labels(truth: Tags, tags: Tags, space: LabelSpace) -> dict[str, LabelReport]:
+    each = score.per_label(truth, tags)
+    intervals = score.label_intervals(truth, tags)
+    return {
+        name: LabelReport(
+            precision=float(each.precision[column]),
+            recall=float(each.recall[column]),
+            f2=float(each.f2[column]),
+            interval=(float(intervals[column, 0]), float(intervals[column, 1])),
+            support=int(each.support[column]),
+        )
+        if each.support[column] or each.predicted[column]
+        else LabelReport(None, None, None, None, support=0)
+        for column, name in enumerate(space.names)
+    }
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -88,8 +96,8 @@ def evaluation_text(evaluation: Evaluation) -> str:
         f"{'label':{width}}  support  precision  recall      F2  95 % interval",
     ]
     lines += [
-        f"{name:{width}}  {label.support:7}  {label.precision:9.3f}  {label.recall:6.3f}  {label.f2:6.3f}"
-        f"  {label.interval[0]:.3f} to {label.interval[1]:.3f}"
+        f"{name:{width}}  {label.support:7}  {decimals(label.precision):>9}  {decimals(label.recall):>6}"
+        f"  {decimals(label.f2):>6}  {' to '.join(map(decimals, label.interval)) if label.interval else '-'}"
         for name, label in evaluation.labels.items()
     ]
     return "\n".join(lines) + "\n"

@@ -16,6 +16,8 @@ from ensemble.arrays import Scores, Tags
 from ensemble.decisions import tuning
 from ensemble.decisions.decision import flat_decision
 from ensemble.decisions.tuning import TuningProblem, TuningResult
+from ensemble.metrics import folds, score
+from features.images import naming
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class TuneOutcome:
 
 @dataclass(frozen=True)
 class _ScoredTruth:
-    """The chips that a score table and a label table both name, in the order of the score table."""
+    """The chips that a score table and a label table both name, in natural order, so that no table's order counts."""
 
     ids: list[str]
     scores: Scores  # (chips, labels)
@@ -76,6 +78,9 @@ def tune(scores: Path, truth: Path, *, space: str = "planet", request: TuneReque
         request.seed,
     )
     _refuse_recalls_without_chips(label_space, problem)
+    _refuse_few_groups(problem)
+    if remark := score.remark_on_few(len(chips.ids)):
+        progress.say(remark)
 
     with progress.bar("tuning", tuning.FOLDS + 1) as advance:
         result = tuning.tune_decision(problem, advance=advance)
@@ -86,14 +91,15 @@ def _read_tables(scores: Path, truth: Path, space: str, *, join_rows: bool) -> t
     """Read both tables, and keep the chips that are in both; report the others."""
     required_space = None if space == "table" else labels.choose(space, truth)
     ids, matrix, names = score_tables.read_scores(scores, required_space)
-    label_space = required_space or LabelSpace(scores.stem, names)
+    label_space = required_space or LabelSpace(scores.stem, tuple(sorted(names)))
+    matrix = matrix[:, select(names, label_space.names)]
     table = truth_tables.read_truth(truth, label_space, join_rows=join_rows)
     table.report(truth)
     _report_missing(scores, ids, truth, table.ids)
     _report_missing(truth, table.ids, scores, ids)
 
     in_truth = set(table.ids)
-    common = [name for name in ids if name in in_truth]
+    common = sorted((name for name in ids if name in in_truth), key=naming.natural)
     if len(common) < 2 * tuning.FOLDS:
         raise ValueError(
             f"{len(common)} chips are in both {scores} and {truth}, but tuning needs at least {2 * tuning.FOLDS}"
@@ -126,6 +132,19 @@ def _refuse_recalls_without_chips(space: LabelSpace, problem: TuningProblem) -> 
             f"a recall is required of {absent[0]}, which none of the {len(problem.truth)} chips carries; "
             "drop this --recall, or give chips with this label."
         )
+
+
+def _refuse_few_groups(problem: TuningProblem) -> None:
+    if problem.groups is None or folds.can_divide(
+        problem.truth, tuning.DIVISIONS, seed=problem.seed, groups=problem.groups
+    ):
+        return
+    count = len(np.unique(problem.groups))
+    least = max(folds.least_units(tuning.DIVISIONS), count + 1)
+    raise ValueError(
+        f"{len(problem.truth)} chips in {count} groups are too few for tuning, which measures in {tuning.FOLDS} folds "
+        f"and chooses in folds within these; give at least {least} groups, or leave out --groups."
+    )
 
 
 def _column(space: LabelSpace, name: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from amazon_tags import records
 from amazon_tags.evaluation.evaluate import measure_tags
-from amazon_tags.model.measured_scores import LabelReport
+from amazon_tags.model.measured_scores import LabelReport, decimals
 from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions import expected, tuning
@@ -139,7 +139,7 @@ def _recall_report(
     required = {space.names[label]: recall for label, recall in problem.recalls.items()}
     return RecallReport(
         required=required,
-        reached={name: evaluations[name].recall for name in required},
+        reached={name: evaluations[name].recall or 0.0 for name in required},  # `tune` refuses labels of no chip
         price=float(price.mean()),
         price_interval=score.bootstrap_interval(price),
     )
@@ -191,7 +191,8 @@ def _label_lines(report: TuneReport) -> list[str]:
     for name, label in report.labels.items():
         (low, high), (before, after), evaluation = label.threshold_interval, label.calibration_error, label.evaluation
         lines.append(
-            f"{name:{width}}  {evaluation.support:7}  {evaluation.precision:9.3f}  {evaluation.recall:6.3f}"
+            f"{name:{width}}  {evaluation.support:7}  {decimals(evaluation.precision):>9}"
+            f"  {decimals(evaluation.recall):>6}"
             f"  {label.threshold:9.2f}  {low:.2f} to {high:.2f}    {before:.3f}  {after:.3f}"
         )
     return lines

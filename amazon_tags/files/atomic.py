@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from amazon_tags.errors import naming_stdout
 from amazon_tags.files.system import (
     create,
     descriptor_number,
@@ -35,8 +36,13 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """
     direct = _open_directly(path)
     if direct is not None:
-        with direct:
-            yield direct
+        try:
+            with direct:
+                yield direct
+        except OSError as error:
+            if is_disk_full(error):
+                raise write_error(path, error) from error
+            raise
         return
 
     target = Path(os.path.realpath(path))
@@ -60,7 +66,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_text(path: Path | None) -> Iterator[TextIO]:
     """As `atomic_file`, for text in UTF-8 with line ends unchanged; yield stdout if `path` is None."""
     if path is None:
-        yield sys.stdout
+        with naming_stdout():
+            yield sys.stdout
+            sys.stdout.flush()
         return
     with atomic_file(path) as binary:
         stream = io.TextIOWrapper(binary, encoding="utf-8", newline="")

@@ -3,12 +3,24 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from amazon_tags.files import preflight
 from amazon_tags.files.system import is_disk_full, sync, temporary_sibling, write_error
 
 UNFINISHED = ".amazon_tags-*.part"  # temporary files and folders that a killed run leaves
+LITTER = (".ds_store", "thumbs.db", "desktop.ini", "._*")  # files that macOS and Windows leave in folders they show
+
+
+def is_litter(path: Path) -> bool:
+    """Return whether a file manager left this file; in folders of ours such files are neither counted nor copied.
+
+    Example:
+        >>> is_litter(Path("model/Thumbs.db"))
+        True
+    """
+    return any(fnmatchcase(path.name.lower(), pattern) for pattern in LITTER) and not path.is_symlink()
 
 
 @contextmanager
@@ -44,12 +56,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy the content of a folder into another, and raise the first error; `shutil.copytree` collects them."""
+    """Copy a folder's content but for litter, and raise the first error; `shutil.copytree` collects them."""
     for entry in sorted(source.rglob("*")):
         copy = target / entry.relative_to(source)
         if entry.is_dir():
             copy.mkdir(parents=True, exist_ok=True)
-        else:
+        elif not is_litter(entry):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(entry, copy)
 

@@ -7,12 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
+from amazon_tags.errors import FULL
+
 MAX_LINKS = 40  # links in a path that Linux follows
 
 
 def is_disk_full(error: BaseException) -> TypeGuard[OSError]:
     """Return whether the system reported a full disk; an error of `write_error` is not counted a second time."""
-    return isinstance(error, OSError) and error.errno == errno.ENOSPC and bool(error.strerror)
+    return isinstance(error, OSError) and error.errno in FULL and bool(error.strerror)
 
 
 def temporary_sibling(target: Path) -> Path:
@@ -41,7 +43,7 @@ def write_error(path: Path, error: OSError) -> OSError:
     if isinstance(error, FileNotFoundError):
         reason = f"the folder {path.parent} does not exist"
         advice = "create it first"
-    if error.errno == errno.ENOSPC:
+    if error.errno in FULL:
         advice = "make room and start it again"
     with_advice = type(error)(f"{path} cannot be written: {reason}; {advice}.")
     with_advice.errno = error.errno

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.errors import RefusedError
+from amazon_tags.files import folders
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model import decision_file, engine
 from amazon_tags.model.damage import refusing_damage
@@ -167,13 +168,15 @@ def verify(folder: Path, *, jobs: int = 1) -> Verified:
 def check_files(folder: Path) -> int:
     """Check the size and hash of every file, without loading any; return how many files there are.
 
+    Files that file managers leave, such as .DS_Store, are ignored; nothing ever reads them.
+
     Raises:
         BundleError: a file is damaged, missing or unknown to the manifest.
     """
     manifest = read_manifest(folder)
     for name in sorted(manifest.files):
         read_checked(folder, manifest, name)
-    paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    paths = [path for path in folder.rglob("*") if path.is_symlink() or not (path.is_dir() or folders.is_litter(path))]
     names = {path.relative_to(folder).as_posix() for path in paths}
     unknown = sorted(names - {*manifest.files, "manifest.json"})
     if unknown:

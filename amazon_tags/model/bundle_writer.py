@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amazon_tags.files import atomic
+from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import decision_file, engine
 from amazon_tags.model.bundle import load_second, member_scores, read_checked
@@ -43,7 +43,7 @@ def seal(folder: Path, manifest: Manifest, golden: ChipBatch) -> Manifest:
         manifest: what it says of itself; format, version, members, files and digest are filled in here.
         golden: (chips, side, side, bands) chips whose scores are stored, in every measured precision.
     """
-    names = tuple(sorted(path.name for path in (folder / "members").iterdir()))
+    names = tuple(sorted(path.name for path in (folder / "members").iterdir() if path.is_dir()))
     manifest = replace(manifest, format=FORMAT, version=version("amazon-tags"), members=names)
     manifest = replace(manifest, files=_file_entries(folder))
 
@@ -77,5 +77,5 @@ def _file_entries(folder: Path) -> dict[str, FileEntry]:
     return {
         path.relative_to(folder).as_posix(): FileEntry(path.stat().st_size, sha256(path))
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not folders.is_litter(path)
     }

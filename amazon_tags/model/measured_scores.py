@@ -10,12 +10,15 @@ Interval = tuple[float, float]  # the ends of a 95 % bootstrap interval over chi
 
 @dataclass(frozen=True)
 class LabelReport:
-    """How well one label was tagged; `support` is the number of chips that carry it."""
+    """How well one label was tagged; `support` is the number of chips that carry it.
 
-    precision: float
-    recall: float
-    f2: float
-    interval: Interval  # of F2
+    The other values are None for a label that no chip carries and no answer has: there is nothing to measure.
+    """
+
+    precision: float | None
+    recall: float | None
+    f2: float | None
+    interval: Interval | None  # of F2
     support: int
 
 
@@ -36,7 +39,7 @@ class MeasuredScores:
         f2: by the bundle's own decision, with its interval.
         chips: how many chips were measured.
         micro_f1: as in scikit-learn.
-        macro_f1: as in scikit-learn.
+        macro_f1: the mean over the labels that some chip carries or some answer has.
         labels: each label's report, by name.
         decisions: the F2 of several ways from scores to tags, by a short description.
         gain_of_thresholds: of fitted thresholds over one flat threshold.
@@ -54,3 +57,13 @@ class MeasuredScores:
     gain_of_thresholds: F2Interval
     mean_average_precision: float
     folds: tuple[float, ...]
+
+
+def decimals(value: float | None) -> str:
+    """Return a number with three decimals for a table, or - for None.
+
+    Example:
+        >>> decimals(0.25), decimals(None)
+        ('0.250', '-')
+    """
+    return "-" if value is None else f"{value:.3f}"

@@ -147,7 +147,8 @@ def make_registry(registry: Path) -> None:
     if registry.exists() and not registry.is_dir():
         raise RegistryError(f"{registry} is a file; name a folder for the registry.")
     registry.mkdir(parents=True, exist_ok=True)
-    other = [path.name for path in registry.iterdir() if path.name != "lock" and not path.match(folders.UNFINISHED)]
+    paths = [path for path in registry.iterdir() if not path.match(folders.UNFINISHED) and not folders.is_litter(path)]
+    other = [path.name for path in paths if path.name != "lock"]
     if other and not is_registry(registry) and not model_names(registry):
         raise RegistryError(f"{registry} holds {len(other)} other files (first: {min(other)}); name another folder.")
 

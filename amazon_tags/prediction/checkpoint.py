@@ -99,10 +99,14 @@ def _open(folder: Path, key: RunKey) -> None:
     path = folder / RUN_FILE
     if path.exists():
         _refuse_other_run(folder, _read_key(path), key)
-    elif any(entry.name != "lock" and not entry.match(folders.UNFINISHED) for entry in folder.iterdir()):
+    elif any(map(_is_foreign, folder.iterdir())):
         raise ValueError(f"{folder} holds other files, but no checkpoint; {ADVICE}")
     folders.sweep(folder)
     atomic.write_json(path, asdict(key))
+
+
+def _is_foreign(entry: Path) -> bool:
+    return entry.name != "lock" and not entry.match(folders.UNFINISHED) and not folders.is_litter(entry)
 
 
 def _read_key(path: Path) -> RunKey:

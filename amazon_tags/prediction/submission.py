@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.datasets.remark_counts import RemarkCounts
@@ -48,18 +49,18 @@ def write_submission(
     space: LabelSpace,
     outputs: OutputPaths,
     *,
-    fill: bool = False,
+    fill: NDArray[np.float32] | None = None,
     total: int | None = None,
 ) -> int:
     """Write the rows of each part as soon as it is decided, and return how many chips could not be used.
 
-    Reports remarks on the chips, and the mean expected F of the written rows, at the end.
+    Reports remarks on the chips, and the mean expected F of those that could be used, at the end.
 
     Args:
         tagged: tags of chips, in order.
         space: names of the labels.
         outputs: files to write.
-        fill: also write the rows of chips that cannot be used, instead of leaving them out.
+        fill: (labels,) the scores to write for chips that cannot be used; None leaves these chips out.
         total: number of chips, for the progress bar.
     """
     unusable: list[dict[str, str]] = []
@@ -69,13 +70,14 @@ def write_submission(
     )
     with atomic.atomic_text(outputs.tags) as stream, table as write_scores, progress.bar("tagging", total) as advance:
         for number, part in enumerate(tagged):
-            rows = np.flatnonzero(part.usable | fill)
+            usable = part.usable
+            rows = np.flatnonzero(usable if fill is None else np.ones_like(usable))
             ids = [part.ids[row] for row in rows]
             label_tables.write_tags(stream, ids, part.tags[rows], space, header=number == 0)
             stream.flush()
-            write_scores(ids, part.scores[rows])
+            write_scores(ids, np.where(usable[:, np.newaxis], part.scores, 0 if fill is None else fill)[rows])
 
-            count, expected_f = count + len(ids), expected_f + float(part.expected_f[rows].sum())
+            count, expected_f = count + len(ids), expected_f + float(part.expected_f[usable].sum())
             unusable += _error_entries(part)
             remarks.add(part.ids, part.remarks)
             advance(len(part.ids))
@@ -84,7 +86,7 @@ def write_submission(
         atomic.write_text(outputs.errors, "".join(json.dumps(entry) + "\n" for entry in unusable))
     remarks.say()
     if count:
-        progress.say(f"{count:,} chips; expected F {expected_f / count:.3f}, as far as the scores are probabilities")
+        progress.say(_summary(count, 0 if fill is None else len(unusable), expected_f))
     return len(unusable)
 
 
@@ -100,6 +102,17 @@ def spelled_like(tagged: Iterable[TaggedChips], spellings: Sequence[str]) -> Ite
         last = first + len(part.ids)
         yield replace(part, ids=list(spellings[first:last]))
         first = last
+
+
+def _summary(rows: int, filled: int, expected_f: float) -> str:
+    """Return a sentence on the written rows; `expected_f` is the sum over those that were not filled."""
+    tagged = rows - filled
+    if not tagged:
+        return f"{rows:,} chips, of which none could be used"
+    mean = f"expected F {expected_f / tagged:.3f}"
+    if filled:
+        mean += f" over the {tagged:,} that could be used, without the {filled:,} filled"
+    return f"{rows:,} chips; {mean}, as far as the scores are probabilities"
 
 
 def _error_entries(part: TaggedChips) -> list[dict[str, str]]:

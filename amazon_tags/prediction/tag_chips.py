@@ -7,6 +7,7 @@ from pathlib import Path
 
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
+from amazon_tags.prediction.fill import fill_scores, find_named_chips, with_absent_chips
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, spelled_like, write_submission
@@ -68,8 +69,12 @@ def tag_chips(
         ValueError: there are no chips, or an output would replace an input.
     """
     options = options or TagOptions()
-    fill = options.on_error == "fill"
-    paths = find_chips(inputs, options.like)
+    is_filling = options.on_error == "fill"
+    names: list[str] = []
+    if is_filling and options.like:
+        paths, names = find_named_chips(inputs, options.like)
+    else:
+        paths = find_chips(inputs, options.like)
     outputs.refuse(paths.files(), [options.like] if options.like else [])
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
@@ -79,16 +84,17 @@ def tag_chips(
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
         tagged = mark_unusual(tagged, training_record.read(folder))
+        if is_filling and options.like:
+            tagged = with_absent_chips(tagged, names, paths.names(), options.like, loaded)
         if options.like:
             tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
+        fill, count = fill_scores(loaded) if is_filling else None, len(names or paths)
 
         if outputs.log is None:
-            unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=len(paths))
+            unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=count)
         else:
             training, statistics = training_record.read_required(folder), RunStatistics()
-            unusable = write_submission(
-                watch_run(tagged, statistics), loaded.space, outputs, fill=fill, total=len(paths)
-            )
+            unusable = write_submission(watch_run(tagged, statistics), loaded.space, outputs, fill=fill, total=count)
             append_line(outputs.log, monitor_line(statistics, loaded, training))
 
-    return TagSummary(len(paths), unusable)
+    return TagSummary(count, unusable)

@@ -272,7 +272,8 @@ def _compare_costs(champion: Bundle, candidate: Bundle, limits: GateLimits) -> l
 
 def _members_mib(folder: Path) -> float:
     """Return the size of a bundle's members; its other files grow with the data."""
-    return sum(path.stat().st_size for path in (folder / "members").rglob("*") if path.is_file()) / 2**20
+    sizes = {name: entry.size for name, entry in bundle.read_manifest(folder).files.items()}
+    return sum(size for name, size in sizes.items() if name.startswith("members/")) / 2**20
 
 
 def _time_models(champion: Bundle, candidate: Bundle, growth: float) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from amazon_tags.retraining.ledger import LedgerEntry
 from amazon_tags.retraining.result import Outcome, RetrainingResult, RunRecord
 from amazon_tags.retraining.run_folder import Run
 from amazon_tags.training.fingerprints import refuse_changed_chips
-from amazon_tags.training.train import TrainOptions, check_recipe, train_on
+from amazon_tags.training.preparation import TrainOptions, check_recipe, refuse_few_chips
 from ensemble.decisions.decision import expected_f
 from ensemble.metrics import score
 from features.images import listing
@@ -60,6 +60,7 @@ def _run_once(job: Job) -> RetrainingResult:
         _clean_up(job, run_folder.path_of(job, last.number))
 
     data = job_data.gather(job)
+    refuse_few_chips(data.training(), job.recipe)
     fingerprint = run_folder.fingerprint_of(job, data)
     current = registry.pointers(job.registry).current
     _refuse_lost_registry(job, last, current)
@@ -198,6 +199,8 @@ def _train_candidate(run: Run) -> None:
     """Train on the chips that are not withheld, unless a killed run has; refuse chips that changed meanwhile."""
     job, data = run.job, run.data.data
     if not run.candidate_folder.exists():
+        from amazon_tags.training.train import train_on  # noqa: PLC0415  importing Keras takes seconds
+
         options = TrainOptions(job.weights, job.settings.views, job.threads, job.runs / "bank")
         train_on(run.data.training(), run.candidate_folder, recipe=job.recipe, options=options)
     try:

@@ -21,6 +21,9 @@ from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.tables.parquet import Write
 from ensemble.arrays import Scores
 
+# Probabilities that were summed in float32 end up to some steps of 1.2e-7 outside [0, 1]; more is no rounding.
+MAX_ROUNDING = 1e-6
+
 
 def refuse_score_path(path: Path) -> None:
     """Raise ValueError unless the suffix is `.csv`, `.parquet` or empty: `/dev/stdout` means CSV."""
@@ -50,8 +53,7 @@ def score_writer(path: Path, space: LabelSpace) -> Iterator[Write]:
             matrix = np.asarray(scores, dtype=np.float32)
             refuse_shape("scores", matrix, ids, space)
             refuse_repeats("The chips to write", ids)
-            _refuse_range("The scores to write", ids, matrix, space.names)
-            write_rows(ids, matrix)
+            write_rows(ids, _clip_rounding("The scores to write", ids, matrix, space.names))
 
         yield write
 
@@ -112,22 +114,25 @@ def _checked_parts(path: Path, space: LabelSpace | None) -> Iterator[tuple[list[
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
         refuse_columns(path, columns, space)
-        _refuse_range(str(path), ids, matrix, columns)
+        scores = _clip_rounding(str(path), ids, matrix, columns)
         empty = False
-        yield ids, np.ascontiguousarray(matrix[:, select(columns, space.names)]), space.names
+        yield ids, np.ascontiguousarray(scores[:, select(columns, space.names)]), space.names
     if empty:
         raise ValueError(f"{path} has no rows; a row for each image is needed.")
 
 
-def _refuse_range(where: str, ids: Sequence[str], scores: Scores, columns: Sequence[str]) -> None:
+def _clip_rounding(where: str, ids: Sequence[str], scores: Scores, columns: Sequence[str]) -> Scores:
+    """Return scores (chips, columns) clipped to [0, 1]; raise ValueError for one that is further off than rounding."""
     with np.errstate(invalid="ignore"):
-        outside = np.argwhere(~((scores >= 0) & (scores <= 1)))
+        outside = np.argwhere(~((scores >= -MAX_ROUNDING) & (scores <= 1 + MAX_ROUNDING)))
     if len(outside):
         row, column = outside[0]
         raise ValueError(
             f"{where}: {len(outside)} scores are not in [0, 1] (first: {scores[row, column]} for {columns[column]} of "
             f"{ids[row]!r}); needed probabilities, not logits or missing values."
         )
+    inside = (scores >= 0) & (scores <= 1)
+    return scores if inside.all() else np.clip(scores, 0, 1)
 
 
 def _decimals(scores: Scores) -> NDArray[Any]:

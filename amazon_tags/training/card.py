@@ -4,7 +4,7 @@ import numpy as np
 
 from amazon_tags.evaluation.evaluate import measure_tags
 from amazon_tags.model.manifest import DataSummary, Manifest, PrecisionReport
-from amazon_tags.model.measured_scores import F2Interval, Interval, MeasuredScores
+from amazon_tags.model.measured_scores import F2Interval, Interval, MeasuredScores, decimals
 from amazon_tags.model.recipe import MemberSettings
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Floats, Fold, Scores, Tags
@@ -191,8 +191,8 @@ Mean average precision {scores.mean_average_precision:.3f}."""
 
 def _labels(scores: MeasuredScores) -> str:
     rows = [
-        f"| {name} | {report.support} | {report.precision:.3f} | {report.recall:.3f} | {report.f2:.3f} "
-        f"| {_interval(report.interval, digits=3)} |"
+        f"| {name} | {report.support} | {decimals(report.precision)} | {decimals(report.recall)} "
+        f"| {decimals(report.f2)} | {_interval(report.interval, digits=3) if report.interval else '-'} |"
         for name, report in scores.labels.items()
     ]
     return _table("| label | support | precision | recall | F2 | 95 % interval |", rows)

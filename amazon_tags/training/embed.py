@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.usable_chips import usable_rows
+from amazon_tags.files import preflight
 from amazon_tags.files.hashes import sha256
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
-from features.networks import backbones, openvino_export, openvino_runtime
+from features.networks import openvino_runtime, weight_files
+from features.networks.backbone_shapes import BACKBONE_SHAPES
+from features.networks.openvino_runtime import OpenvinoNetwork
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,27 @@ class FeatureExtractor:
     layout: Layout = AS_STATED
 
 
-def embed(inputs: Sequence[Path], output: Path, extractor: FeatureExtractor, *, views: int = 1, jobs: int = 2) -> str:
-    """Write the feature bank of the chips' vectors; return a sentence on what was done.
+@dataclass(frozen=True)
+class EmbedSummary:
+    """A sentence on what was done, the number of chips, and how many of them could not be used and were left out."""
+
+    text: str
+    chips: int
+    unusable: int
+
+
+def embed(
+    inputs: Sequence[Path],
+    output: Path,
+    extractor: FeatureExtractor,
+    *,
+    views: int = 1,
+    jobs: int = 2,
+    unusable: Path | None = None,
+) -> EmbedSummary:
+    """Write the feature bank of the chips' vectors.
+
+    All that can be refused without Keras is refused before it is imported.
 
     Args:
         inputs: chips, folders or archives of chips.
@@ -46,33 +67,60 @@ def embed(inputs: Sequence[Path], output: Path, extractor: FeatureExtractor, *, 
         extractor: what makes the vectors.
         views: the number of dihedral views that a vector is averaged over.
         jobs: threads.
+        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
 
     Raises:
         ValueError: the backbone or the layer is unknown, or the weights do not fit.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
+    _check_extractor(extractor)
     name, layer, weights = extractor.backbone, extractor.layer, extractor.weights
-    if name not in backbones.BACKBONES:
-        raise ValueError(
-            f"there is no backbone {name}{did_you_mean(name, backbones.BACKBONES)}; "
-            f"choose one of {', '.join(backbones.BACKBONES)}."
-        )
     paths = list_chips(inputs)
+    spec = ChipSpec(side=extractor.side or BACKBONE_SHAPES[name].side, layout=extractor.layout)
+    count = len(paths)
+    if unusable:
+        paths = paths.take(usable_rows(paths, spec, unusable, jobs=jobs))
     hashes = hash_chips(paths, jobs=jobs)
     origin = sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
-    spec = ChipSpec(side=extractor.side or backbones.BACKBONES[name].side)
     key = BankKey(combine_hashes(hashes), origin, name, layer, spec.side, views, layout=extractor.layout)
     if output.exists():
         if read_bank(output).key == key:
-            return f"holds these {len(paths)} chips already, nothing to do"
+            text = f"holds these {len(paths)} chips already, nothing to do"
+            return EmbedSummary(text, count, count - len(paths))
         raise FileExistsError(
             f"{output} is a feature bank of other chips, weights, layer, layout or views; name another folder."
         )
-    keras.utils.set_random_seed(0)  # for random weights
-    with tempfile.TemporaryDirectory() as folder:
-        openvino_export.export(backbones.build(name, spec, layer=layer, weights=weights), Path(folder))
-        xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
-    network = openvino_runtime.load(xml, values, jobs=jobs)
+    preflight.refuse_unwritable(output)
+    network = _network(extractor, spec, jobs)
     with progress.bar("embedding", len(paths)) as advance:
         write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
-    return f"{len(paths)} vectors of width {network.dim}"
+    return EmbedSummary(f"{len(paths)} vectors of width {network.dim}", count, count - len(paths))
+
+
+def _check_extractor(extractor: FeatureExtractor) -> None:
+    """Raise an error for an unknown backbone or layer, or a file that holds no weights."""
+    name, layer = extractor.backbone, extractor.layer
+    for what, word, choices in (
+        ("backbone", name, list(BACKBONE_SHAPES)),
+        (f"layer of {name}", layer, ["top", *(BACKBONE_SHAPES[name].truncations if name in BACKBONE_SHAPES else ())]),
+    ):
+        if word not in choices:
+            raise ValueError(
+                f"there is no {what} named {word}{did_you_mean(word, choices)}; choose one of {', '.join(choices)}."
+            )
+    if extractor.weights not in ("imagenet", "none"):
+        weight_files.refuse_other_files(Path(extractor.weights))
+
+
+def _network(extractor: FeatureExtractor, spec: ChipSpec, jobs: int) -> OpenvinoNetwork:
+    """Build the backbone and compile it for the CPU."""
+    import keras  # noqa: PLC0415  importing it takes seconds, which only this function should pay
+
+    from features.networks import backbones, openvino_export  # noqa: PLC0415
+
+    keras.utils.set_random_seed(0)  # for random weights
+    with tempfile.TemporaryDirectory() as folder:
+        model = backbones.build(extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights)
+        openvino_export.export(model, Path(folder))
+        xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
+    return openvino_runtime.load(xml, values, jobs=jobs)

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from amazon_tags.model.manifest import DataSummary, Manifest
 from amazon_tags.model.recipe import MemberSettings, Recipe, recipe_to_json
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.tables import labels, score_tables
-from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.card import card_text, measure_bundle
 from amazon_tags.training.combination import (
     FittedSecondLevel,
@@ -32,34 +31,16 @@ from amazon_tags.training.examples import Examples
 from amazon_tags.training.golden import golden_chips
 from amazon_tags.training.members import FittedMember, fit_member, train_on_all
 from amazon_tags.training.precision import add_int8, measure_precisions
-from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
+from amazon_tags.training.preparation import TrainOptions, check_outputs, chip_spec, prepare, refuse_few_chips
+from amazon_tags.training.training_data import TrainingData, TrainingSource
 from ensemble.arrays import Tags
 from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.decisions.thresholds import frequent_tags
-from ensemble.heads.table import HEADS
 from ensemble.metrics import folds
-from ensemble.networks.settings import FrozenMember, TunedMember
+from ensemble.networks.settings import TunedMember
 from features.images import listing
 from features.images.layout import AS_STATED
-from features.images.spec import ChipSpec
-from features.networks import backbones, extract, inputs
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Options of a training, beside its recipe.
-
-    Attributes:
-        weights: files to start a backbone from, by its name, instead of the recipe's weights.
-        views: the number of dihedral views to report held-out scores of, beside a single one.
-        jobs: threads.
-        bank: a folder that keeps vectors of frozen members for other runs.
-    """
-
-    weights: dict[str, Path] = field(default_factory=dict)
-    views: int = 1
-    jobs: int = 2
-    bank: Path | None = None
+from features.networks import extract
 
 
 @dataclass(frozen=True)
@@ -80,10 +61,7 @@ def train(source: TrainingSource, output: Path, *, recipe: Recipe, options: Trai
         ValueError: the recipe, the chips or their table cannot be used.
     """
     options = options or TrainOptions()
-    preflight.refuse_existing(output)
-    check_recipe(recipe, options.weights, unlabelled=bool(source.unlabelled))
-    source.note.encode()  # raises for text that the card cannot hold, before the work
-    return train_on(read_training_data(source, options.jobs), output, recipe=recipe, options=options)
+    return train_on(prepare(source, output, recipe=recipe, options=options), output, recipe=recipe, options=options)
 
 
 def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: TrainOptions) -> Manifest:
@@ -101,7 +79,8 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     Returns:
         The manifest of the bundle.
     """
-    tables = _check_outputs(output)
+    tables = check_outputs(output)
+    refuse_few_chips(data, recipe)
     examples = _make_examples(data, recipe, options)
     started_from = {name: sha256(path) for name, path in options.weights.items()}
     work = output.with_name(f"{output.name}.work")
@@ -142,20 +121,11 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     return manifest
 
 
-def _check_outputs(output: Path) -> list[Path]:
-    """Refuse outputs that cannot be written; return the paths of the score tables."""
-    preflight.refuse_existing(output)
-    tables = [output.with_name(f"{output.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
-    for path in tables:
-        preflight.refuse_unwritable(path)
-    return tables
-
-
 def _make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) -> Examples:
     return Examples(
         data.paths,
         data.truth,
-        ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side, recipe.layout()),
+        chip_spec(recipe),
         folds.stratify(data.truth, folds=recipe.folds, seed=recipe.seed, groups=data.groups),
         views=options.views,
         seed=recipe.seed,
@@ -220,56 +190,6 @@ def _summarise(data: TrainingData) -> DataSummary:
         groups=groups,
         note=data.note,
     )
-
-
-def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool = False) -> None:
-    """Refuse, before any work, a recipe that cannot be trained.
-
-    Args:
-        recipe: the recipe.
-        weights: weight files by the name of a backbone.
-        unlabelled: whether there are chips without labels, which only members with teachers can use.
-
-    Raises:
-        ValueError: a name is unknown, the side or the bands do not fit a member, or no member has teachers.
-    """
-    if unlabelled and not any(settings.teachers for settings in recipe.members if isinstance(settings, TunedMember)):
-        raise ValueError(
-            "chips without labels were given, but no member of the recipe has teachers to label them; "
-            "give a member of the recipe teachers."
-        )
-    for settings in recipe.members:
-        _check_member(settings, recipe)
-    for name in weights:
-        _check_name("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
-
-
-def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
-    _check_name("backbone", settings.backbone, backbones.BACKBONES)
-    layers = ["top", *backbones.BACKBONES[settings.backbone].truncations]
-    _check_name(f"layer of {settings.backbone}", settings.layer, layers)
-    if isinstance(settings, FrozenMember):
-        _check_name("head", settings.head, HEADS)
-
-    missing = [band for band in inputs.NEEDED_BANDS[settings.sees] if band not in recipe.bands]
-    if missing:
-        raise ValueError(
-            f"{settings.name} sees {settings.sees}, but the recipe's chips have the bands {', '.join(recipe.bands)}; "
-            f"add the missing bands: {', '.join(missing)}."
-        )
-    divisor = settings.shrink * (2 if isinstance(settings, TunedMember) and settings.progressive else 1)
-    if recipe.side % divisor:
-        raise ValueError(
-            f"side {recipe.side} cannot be divided by {divisor}, by which {settings.name} shrinks its chips; "
-            f"choose a multiple of {divisor}."
-        )
-
-
-def _check_name(what: str, name: str, names: Iterable[str]) -> None:
-    choices = list(dict.fromkeys(names))
-    if name not in choices:
-        near = did_you_mean(name, choices)
-        raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(choices)}.")
 
 
 def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[FittedMember]:

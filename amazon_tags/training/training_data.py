@@ -1,8 +1,8 @@
 """Training data: labelled chips, matched with their label table and fingerprinted, and chips without labels."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
-from ensemble.arrays import Tags
+from ensemble.arrays import Rows, Tags
 from features.images import listing
 from features.images.listing import ChipPath
 
@@ -61,6 +61,7 @@ class TrainingData:
         unlabelled: chips without labels.
         note: the source's note.
         groups: (chips,) names of groups that must stay in one fold.
+        unusable: how many chips of the source cannot be used and were left out.
     """
 
     paths: list[ChipPath]
@@ -72,6 +73,7 @@ class TrainingData:
     unlabelled: list[ChipPath]
     note: str = ""
     groups: NDArray[np.str_] | None = None
+    unusable: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ class MatchedChips:
     truth: Tags
     unknown: Tags
     unnamed: int
+
+    def take(self, rows: Rows) -> "MatchedChips":
+        """Return the chips of these rows."""
+        ids, paths = [self.ids[row] for row in rows], [self.paths[row] for row in rows]
+        return replace(self, ids=ids, paths=paths, truth=self.truth[rows], unknown=self.unknown[rows])
 
 
 def match_chips(
@@ -132,8 +139,12 @@ def match_chips(
     return MatchedChips(ids, paths, label_table.truth[rows], label_table.unknown[rows], len(places) - len(ids))
 
 
-def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
+def read_training_data(
+    source: TrainingSource, jobs: int, *, find_usable: Callable[[Sequence[ChipPath]], Rows] | None = None
+) -> TrainingData:
     """Read the labelled and unlabelled chips of a source, with `jobs` threads.
+
+    `find_usable` returns the rows of those chips that can be used; the others are left out. Without it all are kept.
 
     Raises:
         ValueError: chips are missing or too few, or none has a tag.
@@ -151,6 +162,14 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
     _refuse_too_few(source, chips)
 
     candidates = [path for folder in source.unlabelled for path in list_chips([folder])]  # names may repeat
+    unusable = 0
+    if find_usable is not None:
+        usable = find_usable([*chips.paths, *candidates])
+        unusable = len(chips.paths) + len(candidates) - len(usable)
+        candidates = [candidates[row - len(chips.paths)] for row in usable if row >= len(chips.paths)]
+        chips = chips.take(usable[usable < len(chips.paths)])
+        _refuse_too_few(source, chips)
+
     digests = hash_chips([*chips.paths, *candidates], jobs=jobs)
     hashes = [digests[path] for path in chips.paths]
     unlabelled = _without_labelled(candidates, digests, set(hashes))
@@ -160,7 +179,7 @@ def read_training_data(source: TrainingSource, jobs: int) -> TrainingData:
     )
     groups = label_tables.read_groups(source.groups, chips.ids) if source.groups else None
     return TrainingData(
-        chips.paths, hashes, chips.truth, chips.unknown, space, fingerprint, unlabelled, source.note, groups
+        chips.paths, hashes, chips.truth, chips.unknown, space, fingerprint, unlabelled, source.note, groups, unusable
     )
 
 

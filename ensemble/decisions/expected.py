@@ -6,7 +6,8 @@ The expected F-beta of k predicted labels is a sum over these labels i of
     delta(i, k) = (1 + beta^2) sum_s P(i is true, and s labels are true in all) / (beta^2 s + k),
 
 so the best k labels are those of highest delta, and the best tags are the best over k (Dembczynski et al. 2011,
-algorithm 1; Waegeman et al. 2014, section 4). Two models of the labels give the joint probabilities:
+algorithm 1; Waegeman et al. 2014, section 4). No tags at all are worth the probability that no label is true, since F
+of an empty answer to an empty truth is 1 (see `metrics.score`). Two models of the labels give the joint probabilities:
 
 independent   every label is independent; the number of other true labels has a Poisson-binomial distribution
 ruled         exactly one label of each group is true, and a label of `alone` excludes all others; the independent model
@@ -37,7 +38,7 @@ def decode(
 ) -> tuple[Tags, Floats]:
     """Return the best tags (chips, labels) and their expected F-beta (chips,).
 
-    Of equally good sets of tags the smallest is chosen, so a chip whose scores are all 0 gets no tag.
+    Of equally good sets of tags the smallest is chosen. A chip whose scores are all 0 gets no tag.
 
     Args:
         scores: (chips, labels) probabilities.
@@ -47,11 +48,11 @@ def decode(
     """
     tags = np.zeros(scores.shape, np.bool_)
     expected = np.zeros(len(scores))
-    for block, deltas in _deltas(scores, beta, rules, mix):
+    for block, deltas, nothing in _deltas(scores, beta, rules, mix):
         sizes = np.arange(deltas.shape[1])
         falling = -np.sort(-deltas, axis=2)
         totals = np.cumsum(falling, axis=2)[:, sizes, sizes]  # (chips, predicted): the best tags of each number
-        totals = np.concatenate([np.zeros((len(totals), 1)), totals], axis=1)  # no tag has an expected F of 0
+        totals = np.concatenate([nothing[:, None], totals], axis=1)
         best = np.argmax(totals, axis=1)
         expected[block] = np.take_along_axis(totals, best[:, None], axis=1)[:, 0]
 
@@ -68,36 +69,39 @@ def expected_f_beta(
 ) -> Floats:
     """Return the expected F-beta (chips,) of any tags, by the same models as `decode`."""
     expected = np.zeros(len(scores))
-    for block, deltas in _deltas(scores, beta, rules, mix):
+    for block, deltas, nothing in _deltas(scores, beta, rules, mix):
         predicted = tags[block].sum(axis=1)
         gains = deltas[np.arange(len(predicted)), np.maximum(predicted, 1) - 1]
-        expected[block] = (gains * tags[block]).sum(axis=1)
+        expected[block] = np.where(predicted == 0, nothing, (gains * tags[block]).sum(axis=1))
     return expected
 
 
-def _deltas(scores: Scores, beta: float, rules: Rules | None, mix: float) -> Iterator[tuple[slice, Floats]]:
-    """Yield blocks of chips with their deltas (chips, predicted, labels)."""
+def _deltas(scores: Scores, beta: float, rules: Rules | None, mix: float) -> Iterator[tuple[slice, Floats, Floats]]:
+    """Yield blocks of chips with their deltas (chips, predicted, labels) and P(no label is true) (chips,)."""
     sizes = np.arange(1, scores.shape[1] + 1)
     weights = (1 + beta**2) / (beta**2 * sizes[None, :] + sizes[:, None])  # (predicted, true)
     for first in range(0, len(scores), CHIPS_PER_BLOCK):
         block = slice(first, first + CHIPS_PER_BLOCK)
         marginals = np.ascontiguousarray(scores[block].T, np.float64)
-        joint = _independent(marginals)
+        joint, nothing = _independent(marginals)
         if rules is not None:
-            joint = mix * joint + (1 - mix) * _ruled(marginals, rules)
+            ruled, ruled_nothing = _ruled(marginals, rules)
+            joint, nothing = mix * joint + (1 - mix) * ruled, mix * nothing + (1 - mix) * ruled_nothing
         flat = weights @ joint.reshape(len(sizes), -1)
-        yield block, np.ascontiguousarray(flat.reshape(joint.shape).transpose(2, 0, 1))
+        yield block, np.ascontiguousarray(flat.reshape(joint.shape).transpose(2, 0, 1)), nothing
 
 
-def _independent(marginals: Floats) -> Floats:
-    """Return (true, labels, chips): the probability that label i is true and s + 1 labels are true in all, at [s, i].
+def _independent(marginals: Floats) -> tuple[Floats, Floats]:
+    """Return the joint probabilities of independent labels, whose `marginals` are (labels, chips).
 
-    `marginals` are (labels, chips).
+    Returns:
+        The probability that label i is true and s + 1 labels are true in all, at [s, i] of (true, labels, chips); and
+        the probability (chips,) that no label is true.
     """
-    return _others(marginals) * marginals
+    return _others(marginals) * marginals, (1 - marginals).prod(axis=0)
 
 
-def _ruled(marginals: Floats, rules: Rules) -> Floats:
+def _ruled(marginals: Floats, rules: Rules) -> tuple[Floats, Floats]:
     """Return the same under the rules, where each label keeps its probability as far as the rules allow.
 
     A group's probabilities are divided by their sum. Labels outside of the groups are independent where no label of
@@ -123,7 +127,8 @@ def _ruled(marginals: Floats, rules: Rules) -> Floats:
         joint[count - 1 : count + len(free), grouped] = _poisson_binomial(conditional)[:, None] * shares[grouped]
     if free:
         joint[count : count + len(free), free] = _others(conditional) * (conditional * none_alone)
-    return joint
+    nothing = np.zeros(chips) if rules.groups else none_alone * (1 - conditional).prod(axis=0)
+    return joint, nothing
 
 
 def _over_sum(parts: Floats) -> Floats:

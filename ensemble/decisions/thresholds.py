@@ -34,6 +34,9 @@ def fit_thresholds(
 
     One label after another gets its best threshold, given the others', until none gains. A threshold lies midway
     between two observed scores. The gain on the chips that it was fitted on is too optimistic: see `nested_thresholds`.
+
+    F of an empty answer to an empty truth is 1, so of several false tags on a chip without true ones, only taking away
+    the last gains. Where there are such chips, a second ascent therefore begins without tags; the better result counts.
     """
     if scores.shape != truth.shape or not scores.size:
         raise ValueError(f"scores has shape {scores.shape} but truth has {truth.shape}; both must be (chips, labels).")
@@ -43,8 +46,17 @@ def fit_thresholds(
         )
 
     scores = scores.astype(np.float32)
+    first, mean_f = _ascend(scores, truth, beta, np.broadcast_to(np.asarray(start, np.float32), scores.shape[1:]))
+    if truth.any(axis=1).all():
+        return first
+    second, mean_f_from_no_tags = _ascend(scores, truth, beta, np.nextafter(np.maximum(scores.max(axis=0), 1), np.inf))
+    return second if mean_f_from_no_tags > mean_f + MIN_GAIN else first
+
+
+def _ascend(scores: Scores, truth: Tags, beta: float, start: Thresholds) -> tuple[Thresholds, float]:
+    """Return the thresholds (labels,) that coordinate ascent reaches from `start`, and their mean F-beta."""
     tags = apply_thresholds(scores, start)
-    thresholds = np.broadcast_to(np.asarray(start, np.float32), scores.shape[1:]).copy()
+    thresholds = start.copy()
     orders = [np.argsort(-column, kind="stable") for column in scores.T]
     weighted_true = beta**2 * truth.sum(axis=1)  # F-beta = (1 + beta^2) hits / (weighted_true + predicted)
     hits = (truth & tags).sum(axis=1).astype(np.float64)
@@ -56,7 +68,7 @@ def fit_thresholds(
         for label, order in enumerate(orders):
             true, tagged, column = truth[:, label], tags[:, label], scores[:, label]
             other_hits, other_predicted = hits - (true & tagged), predicted - tagged
-            without = other_hits / np.maximum(weighted_true + other_predicted, 1e-9)  # 0 / 0 is 0
+            without = _over(other_hits, weighted_true + other_predicted, beta)
             gains = (other_hits + true) / (weighted_true + other_predicted + 1) - without
             count = _best_count(gains[order], column[order])
             chosen = np.zeros(len(column), np.bool_)
@@ -67,7 +79,13 @@ def fit_thresholds(
             thresholds[label] = _threshold_after(column[order], count)
             tags[:, label], moved = chosen, True
             hits, predicted = other_hits + (true & chosen), other_predicted + chosen
-    return thresholds
+    return thresholds, float((1 + beta**2) * _over(hits, weighted_true + predicted, beta).mean())
+
+
+def _over(hits: Floats, whole: Floats, beta: float) -> Floats:
+    """Return F-beta / (1 + beta^2) of chips (chips,): hits over the whole; F is 1 where the whole is 0."""
+    parts: Floats = np.divide(hits, whole, out=np.full(len(whole), 1 / (1 + beta**2)), where=whole > 0)
+    return parts
 
 
 def nested_thresholds(scores: Scores, truth: Tags, fold: Fold) -> Tags:

@@ -20,6 +20,7 @@ from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
 from ensemble.metrics import folds, score
 
 FOLDS = 5  # outer folds; `INNER_FOLDS` are those within a training part
+DIVISIONS = (FOLDS, INNER_FOLDS, INNER_FOLDS)  # the choice within folds, and the calibration within its folds
 BOOTSTRAP_DRAWS = 40  # samples of the chips, for the intervals of thresholds
 BASELINE = "flat"  # the candidate that the others must beat
 CONSTANT = "constant"  # the best answer that is the same for all chips, which they must beat too

@@ -1,6 +1,6 @@
 """Stratified folds, and the cross-validation loop that every fit and every choice uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from ensemble.arrays import Counts, Fold, Rows, Scores, Tags
 
 Value = TypeVar("Value", bound=np.generic)
+
+MAX_TESTED_CHIPS = 1000  # of more single chips, every rest has enough for further folds
 
 
 def stratify(truth: Tags, *, folds: int = 5, seed: int = 0, groups: NDArray[np.generic] | None = None) -> Fold:
@@ -149,3 +151,44 @@ def _check_scores(scores: Scores, held_out: Rows, labels: int) -> None:
             f"{len(outside)} scores are outside [0, 1] "
             f"(first: {scores[row, label]} for chip {held_out[row]}, label {label}); fit must return probabilities."
         )
+
+
+def can_divide(
+    truth: Tags, divisions: Sequence[int], *, seed: int = 0, groups: NDArray[np.generic] | None = None
+) -> bool:
+    """Return whether chips can be divided into folds, and the rest of each fold again, as a choice within folds does.
+
+    The chips are divided to find out: groups of unequal sizes may leave few groups outside of a fold.
+
+    Args:
+        truth: (chips, labels).
+        divisions: the number of folds of the chips, of each rest, of each rest of these, and so on.
+        seed: of the folds.
+        groups: (chips,) as in `stratify`.
+    """
+    units = len(truth) if groups is None else len(np.unique(groups))
+    if units < divisions[0]:
+        return False
+    if len(divisions) == 1 or (groups is None and units > MAX_TESTED_CHIPS):
+        return True
+    fold = stratify(truth, folds=divisions[0], seed=seed, groups=groups)
+    rests = [fold != number for number in np.unique(fold)]
+    return all(
+        can_divide(truth[rest], divisions[1:], seed=seed, groups=None if groups is None else groups[rest])
+        for rest in rests
+    )
+
+
+def least_units(divisions: Sequence[int]) -> int:
+    """Return the least number of chips or groups for which `can_divide` holds where folds are equally large.
+
+    Example:
+        >>> least_units([5]), least_units([5, 3, 3])
+        (5, 7)
+    """
+    units = 0
+    for number in reversed(divisions):
+        needed, units = units, number
+        while units - -(-units // number) < needed:  # outside of the largest fold
+            units += 1
+    return units

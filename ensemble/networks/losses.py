@@ -51,7 +51,9 @@ def cross_entropy(targets: Any, probabilities: Any, *, groups: Groups = (), posi
 def soft_fbeta(targets: Any, probabilities: Any, *, beta: float = 2.0) -> Any:
     """Return 1 - F-beta of each chip, with probabilities as tags: F = (1 + beta^2) hits / (beta^2 true + predicted).
 
-    It is computed per chip, like the metric; per batch, one chip's labels would make up for another's.
+    It is computed per chip, like the metric; per batch, one chip's labels would make up for another's. A chip without
+    true labels has a loss of 1 whatever its probabilities are, so it teaches nothing: where many chips are empty, use
+    another loss.
     """
     targets, mask = mask_unknown(targets)
     predicted = mask * probabilities

@@ -1,11 +1,13 @@
 """The settings of an ensemble's members: plain values, so that reading a recipe imports no network library.
 
 The tuples name every choice. The tables that implement them have the same keys, which tests check: `inputs.INPUTS` and
-`backbones.POOLS` of `features.networks`, and `losses.LOSSES` and `build.softmax_groups` of this package.
+`backbones.POOLS` of `features.networks`, `heads.table.HEADS`, and `losses.LOSSES` and `build.softmax_groups` of this
+package.
 """
 
 from dataclasses import dataclass
 
+HEADS = ("logistic", "ridge", "svm", "neighbours", "forest", "boosted")
 SEES = ("bands", "dehazed", "streams")
 POOLS = ("average", "max", "both")
 OUTPUTS = ("sigmoid", "grouped", "softmax")

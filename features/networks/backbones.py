@@ -18,6 +18,7 @@ from keras import applications, layers, ops
 
 from features.images.spec import ChipSpec
 from features.networks import batch_norm, inputs
+from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.weights import copy_to_more_channels, explain_download_error, load_file
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
@@ -80,95 +81,33 @@ class Backbone:
 
 
 _no_scaling = {"include_preprocessing": False}  # `build` puts the scaling in front
+_NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTensor], keras.KerasTensor]]] = {
+    "mobilenet_v2": (partial(applications.MobileNetV2, alpha=1.0), _symmetric),
+    "mobilenet_v2_035": (partial(applications.MobileNetV2, alpha=0.35), _symmetric),
+    "mobilenet_v3_small": (partial(applications.MobileNetV3Small, **_no_scaling), _symmetric),
+    "mobilenet_v3_large": (partial(applications.MobileNetV3Large, **_no_scaling), _symmetric),
+    "efficientnet_v2_b0": (partial(applications.EfficientNetV2B0, **_no_scaling), _standard),
+    "efficientnet_v2_b1": (partial(applications.EfficientNetV2B1, **_no_scaling), _standard),
+    "efficientnet_v2_b2": (partial(applications.EfficientNetV2B2, **_no_scaling), _standard),
+    "efficientnet_v2_b3": (partial(applications.EfficientNetV2B3, **_no_scaling), _standard),
+    "efficientnet_v2_s": (partial(applications.EfficientNetV2S, **_no_scaling), _efficient),
+    "convnext_tiny": (partial(applications.ConvNeXtTiny, **_no_scaling), _standard),
+    "convnext_small": (partial(applications.ConvNeXtSmall, **_no_scaling), _standard),
+    "convnext_base": (partial(applications.ConvNeXtBase, **_no_scaling), _standard),
+    "densenet121": (applications.DenseNet121, _standard),
+    "densenet169": (applications.DenseNet169, _standard),
+    "resnet50": (applications.ResNet50, _caffe),
+    "resnet101": (applications.ResNet101, _caffe),
+    "resnet50_v2": (applications.ResNet50V2, _symmetric),
+    "resnet101_v2": (applications.ResNet101V2, _symmetric),
+    "vgg16": (applications.VGG16, _caffe),
+    "inception_v3": (applications.InceptionV3, _symmetric),
+    "xception": (applications.Xception, _symmetric),
+    "toy": (_toy, _symmetric),
+}
 BACKBONES = {
-    "mobilenet_v2": Backbone(
-        partial(applications.MobileNetV2, alpha=1.0),
-        224,
-        _symmetric,
-        1280,
-        {"block_6_expand_relu": 192, "block_13_expand_relu": 576},
-    ),
-    "mobilenet_v2_035": Backbone(
-        partial(applications.MobileNetV2, alpha=0.35),
-        224,
-        _symmetric,
-        1280,
-        {"block_6_expand_relu": 96, "block_13_expand_relu": 192},
-    ),
-    "mobilenet_v3_small": Backbone(
-        partial(applications.MobileNetV3Small, **_no_scaling),
-        224,
-        _symmetric,
-        576,
-        {"expanded_conv_3_expand_bn": 96, "expanded_conv_8_expand_bn": 288},
-    ),
-    "mobilenet_v3_large": Backbone(
-        partial(applications.MobileNetV3Large, **_no_scaling),
-        224,
-        _symmetric,
-        960,
-        {"expanded_conv_6_expand_bn": 240, "expanded_conv_12_expand_bn": 672},
-    ),
-    "efficientnet_v2_b0": Backbone(
-        partial(applications.EfficientNetV2B0, **_no_scaling), 224, _standard, 1280, {"block6a_expand_activation": 672}
-    ),
-    "efficientnet_v2_b1": Backbone(
-        partial(applications.EfficientNetV2B1, **_no_scaling), 240, _standard, 1280, {"block6a_expand_activation": 672}
-    ),
-    "efficientnet_v2_b2": Backbone(
-        partial(applications.EfficientNetV2B2, **_no_scaling), 260, _standard, 1408, {"block6a_expand_activation": 720}
-    ),
-    "efficientnet_v2_b3": Backbone(
-        partial(applications.EfficientNetV2B3, **_no_scaling), 300, _standard, 1536, {"block6a_expand_activation": 816}
-    ),
-    "efficientnet_v2_s": Backbone(
-        partial(applications.EfficientNetV2S, **_no_scaling), 384, _efficient, 1280, {"block6a_expand_activation": 960}
-    ),
-    "convnext_tiny": Backbone(
-        partial(applications.ConvNeXtTiny, **_no_scaling),
-        224,
-        _standard,
-        768,
-        {"convnext_tiny_stage_2_block_8_identity": 384},
-    ),
-    "convnext_small": Backbone(
-        partial(applications.ConvNeXtSmall, **_no_scaling),
-        224,
-        _standard,
-        768,
-        {"convnext_small_stage_2_block_26_identity": 384},
-    ),
-    "convnext_base": Backbone(
-        partial(applications.ConvNeXtBase, **_no_scaling),
-        224,
-        _standard,
-        1024,
-        {"convnext_base_stage_2_block_26_identity": 512},
-    ),
-    "densenet121": Backbone(applications.DenseNet121, 224, _standard, 1024, {"pool3_relu": 512, "pool4_relu": 1024}),
-    "densenet169": Backbone(applications.DenseNet169, 224, _standard, 1664, {"pool3_relu": 512, "pool4_relu": 1280}),
-    "resnet50": Backbone(applications.ResNet50, 224, _caffe, 2048, {"conv3_block4_out": 512, "conv4_block6_out": 1024}),
-    "resnet101": Backbone(
-        applications.ResNet101, 224, _caffe, 2048, {"conv3_block4_out": 512, "conv4_block23_out": 1024}
-    ),
-    "resnet50_v2": Backbone(  # truncated after a norm and a ReLU: between blocks there are raw sums
-        applications.ResNet50V2,
-        224,
-        _symmetric,
-        2048,
-        {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024},
-    ),
-    "resnet101_v2": Backbone(
-        applications.ResNet101V2,
-        224,
-        _symmetric,
-        2048,
-        {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024},
-    ),
-    "vgg16": Backbone(applications.VGG16, 224, _caffe, 512, {"block3_pool": 256, "block4_pool": 512}),
-    "inception_v3": Backbone(applications.InceptionV3, 299, _symmetric, 2048, {"mixed2": 288, "mixed7": 768}),
-    "xception": Backbone(applications.Xception, 299, _symmetric, 2048, {"block13_sepconv2_bn": 1024}),
-    "toy": Backbone(_toy, 64, _symmetric, 16, {"edges": 8}),
+    name: Backbone(_NETWORKS[name][0], shape.side, _NETWORKS[name][1], shape.dim, shape.truncations)
+    for name, shape in BACKBONE_SHAPES.items()
 }
 
 

@@ -8,6 +8,7 @@ from keras import layers, ops
 from features.images import haze, sensor_colours
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
+from features.networks.backbone_shapes import NEEDED_BANDS
 
 # Grey levels per 1000 sensor levels, and at 0: in 50 real TIFs a hundredth of the values lies below 2 or above 160.
 NIR_GAIN, NIR_OFFSET = 15.0, -20.0
@@ -55,7 +56,6 @@ INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
     "dehazed": _dehazed,
     "streams": _streams,
 }
-NEEDED_BANDS = {"bands": (), "dehazed": RGB, "streams": sensor_colours.BANDS}  # that a chip must have
 
 
 def network_inputs(name: str, pixels: Any, spec: ChipSpec, *, shrink: int = 1) -> list[Any]:

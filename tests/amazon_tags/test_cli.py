@@ -486,7 +486,32 @@ def test_a_full_disk_is_reported_in_one_line(few, model, run):
     with Path("/dev/full").open("w") as full:
         done = run("predict", few, "--model", model, capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 74
-    assert done.stderr.strip() == "Error: [Errno 28] No space left on device"
+    assert (
+        done.stderr.strip() == "Error: stdout cannot be written: no space left on device; make room and start it again."
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("evaluate", "TABLE", "TABLE"), "stdout"),
+        (("check", "TABLE"), "stdout"),
+        (("decide", "SCORES", "--decision", "DECISION"), "stdout"),
+        (("decide", "SCORES", "--decision", "DECISION", "-o", "/dev/full"), "/dev/full"),
+        (("check", "TABLE", "--repair", "/dev/full"), "/dev/full"),
+    ],
+)
+def test_a_full_disk_names_the_file_or_stdout(world, model, run, words, name, buffered):
+    paths = {"TABLE": world.labels, "SCORES": model.with_name("model.scores.csv"), "DECISION": model / "decision.json"}
+    with Path("/dev/full").open("w") as full:
+        words = [paths.get(word, word) for word in words]
+        environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+        done = run(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE, env=environment)
+    assert done.returncode == 74
+    advice = "no space left on device; make room and start it again."
+    assert done.stderr.splitlines()[-1] == f"Error: {name} cannot be written: {advice}"
 
 
 @pytest.mark.slow

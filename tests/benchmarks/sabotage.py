@@ -26,7 +26,8 @@ from amazon_tags.retraining.checks import Check
 from amazon_tags.retraining.job import Job, read_job
 from amazon_tags.retraining.job_data import JobData
 from amazon_tags.tables import labels
-from amazon_tags.training.train import TrainOptions, train_on
+from amazon_tags.training.preparation import TrainOptions
+from amazon_tags.training.train import train_on
 from amazon_tags.training.training_data import TrainingData, data_fingerprint
 from ensemble.arrays import Tags
 from ensemble.decisions.decision import fit_decision, flat_decision

@@ -31,7 +31,7 @@ def test_scores_are_those_of_sklearn(pair):
     order = np.random.default_rng(1).permutation(60)
     predicted = table(folder / "predicted.csv", [ids[place] for place in order], tags[order])
     evaluation = evaluate_tables(predicted, table(folder / "true.csv", ids, truth))
-    assert evaluation.f2 == pytest.approx(fbeta_score(truth, tags, beta=2, average="samples", zero_division=0))
+    assert evaluation.f2 == pytest.approx(fbeta_score(truth, tags, beta=2, average="samples", zero_division=1))
     assert evaluation.micro_f1 == pytest.approx(f1_score(truth, tags, average="micro"))
     low, high = evaluation.interval
     assert low < evaluation.f2 < high
@@ -56,6 +56,28 @@ def test_perfect_tags_have_an_f2_of_one(pair):
     truth, _, folder = pair
     path = table(folder / "true.csv", [f"chip_{number}" for number in range(60)], truth | np.eye(17, dtype=bool)[0])
     assert evaluate_tables(path, path).f2 == 1
+
+
+def test_right_empty_answers_count_one(tmp_path):
+    path = tmp_path / "true.csv"
+    path.write_text("image_name,tags\na,\nb,\nc,water\n")
+    assert evaluate_tables(path, path, space="table").f2 == 1
+
+
+def test_a_table_against_itself_has_a_macro_f1_of_one_and_dashes_for_absent_labels():
+    truth = np.array([[True, False], [True, False]])
+    evaluation = measure_tags(truth, truth, LabelSpace("sky", ("sun", "haze")))
+    assert (evaluation.micro_f1, evaluation.macro_f1) == (1, 1)
+    assert evaluation_text(evaluation).splitlines()[-1].split() == ["haze", "0", "-", "-", "-", "-"]
+    absent = {"precision": None, "recall": None, "f2": None, "interval": None, "support": 0}
+    assert evaluation.to_json()["labels"]["haze"] == absent
+
+
+def test_a_label_on_no_chip_but_in_an_answer_counts_as_zero():
+    truth = np.array([[True, False], [True, False]])
+    evaluation = measure_tags(truth, truth | np.array([False, True]), LabelSpace("sky", ("sun", "haze")))
+    assert evaluation.macro_f1 == 0.5
+    assert evaluation.labels["haze"].precision == 0
 
 
 def test_the_json_of_an_evaluation_has_these_values():

@@ -124,7 +124,7 @@ def test_dev_null_is_written_and_stays_a_device():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_device_is_reported():
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="/dev/full cannot be written: no space left"):
         atomic.write_bytes(Path("/dev/full"), b"x")
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from amazon_tags.files import atomic
+from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256, sha256_bytes
 from amazon_tags.model import bundle, engine, manifest
 from amazon_tags.model.bundle import BundleError
@@ -93,6 +93,29 @@ def test_a_file_that_the_manifest_does_not_name_is_refused_when_verified(copy):
     (copy / "members" / "00-net" / "more.bin").symlink_to("/dev/null")
     with pytest.raises(BundleError, match="manifest does not name"):
         bundle.verify(copy)
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "thumbs.db", "Desktop.ini", "._card.md"])
+def test_files_that_file_managers_leave_are_ignored(model, copy, name):
+    for folder in (copy, copy / "members", copy / "members" / "00-net"):
+        (folder / name).write_bytes(b"icons")
+    assert bundle.check_files(copy) == bundle.check_files(model)
+    folders.copy_folder(copy, copy.with_name("again"))
+    assert not list(copy.with_name("again").rglob(name))
+
+
+@pytest.mark.parametrize("name", [".DS_Store.py", "x._y", ".hidden", "Thumbs.db/network.bin"])
+def test_other_files_are_still_refused(copy, name):
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_bytes(b"")
+    with pytest.raises(BundleError, match=r"holds 1 files that its manifest does not name"):
+        bundle.check_files(copy)
+
+
+def test_a_link_with_the_name_of_litter_is_refused(copy, tmp_path):
+    (copy / ".DS_Store").symlink_to(tmp_path)
+    with pytest.raises(BundleError, match=r"first: \.DS_Store"):
+        bundle.check_files(copy)
 
 
 def test_another_format_names_the_version_that_reads_it(copy):

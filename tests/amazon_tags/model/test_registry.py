@@ -52,6 +52,12 @@ def test_a_bundle_that_was_just_verified_is_copied_by_its_hashes_alone(model, tm
     assert registry.model_names(tmp_path / "others") == []
 
 
+def test_a_folder_with_nothing_but_litter_becomes_a_registry(model, tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / ".DS_Store").write_bytes(b"icons")
+    assert registry.add(tmp_path / "models", model, verified=True) == registry.model_name(model)
+
+
 def test_pointers_move_together_and_are_logged(two):
     home, first, second = two
     registry.promote(home, first, why="the first")

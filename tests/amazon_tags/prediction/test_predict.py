@@ -1,13 +1,16 @@
+import json
+
 import numpy as np
 import pytest
 
-from amazon_tags.model import bundle
+from amazon_tags.model import bundle, training_record
+from amazon_tags.prediction.fill import fill_scores
 from amazon_tags.prediction.predict import find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, write_submission
 from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
 from amazon_tags.tables import labels, score_tables, truth_tables
 from amazon_tags.tables.check import check_table
-from ensemble.decisions.decision import expected_f
+from ensemble.decisions.decision import decide_tags, expected_f, flat_decision
 from features.images import chips, views
 from features.images.chips import ChipError
 from tests import world as worlds
@@ -85,19 +88,20 @@ def test_writing_gives_scores_that_read_back_and_counts_failures(world, opened, 
     places = OutputPaths(tmp_path / "tags.csv", tmp_path / "scores.parquet", tmp_path / "errors.jsonl")
     places.refuse()
     tagged = predict_chips(paths, opened, tolerant=True)
-    assert write_submission(tagged, opened.space, places, fill=True, total=len(paths)) == 1
+    fill = fill_scores(opened)
+    assert write_submission(tagged, opened.space, places, fill=fill, total=len(paths)) == 1
     ids, scores, names = score_tables.read_scores(tmp_path / "scores.parquet", opened.space)
     assert ids == [path.stem for path in paths]
     assert names == opened.space.names
-    assert scores[-1].max() == 0
+    np.testing.assert_array_equal(scores[-1], fill)
     table = truth_tables.read_truth(tmp_path / "tags.csv", opened.space)
     np.testing.assert_array_equal(table.truth[:-1], opened.decide(scores[:-1]))
     np.testing.assert_array_equal(table.truth[-1], opened.common)
     assert "bad.jpg" in (tmp_path / "errors.jsonl").read_text()
     output = capsys.readouterr()
     assert output.out == ""
-    mean = expected_f(opened.decision, scores[:-1], table.truth[:-1]).sum() / len(ids)
-    assert f"11 chips; expected F {mean:.3f}" in output.err
+    mean = expected_f(opened.decision, scores[:-1], table.truth[:-1]).mean()
+    assert f"11 chips; expected F {mean:.3f} over the 10 that could be used, without the 1 filled" in output.err
 
 
 def test_a_sample_submission_gives_its_rows_in_its_order_and_spelling(world, opened, tmp_path):
@@ -142,13 +146,62 @@ def test_skip_and_fill_write_the_same_rows_of_the_usable_chips(world, opened, tm
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     good = list(find_chips([world.test_jpg]))
     tables = []
-    for fill in (False, True):
+    for fill in (None, fill_scores(opened)):
         parts = predict_chips([*good[:3], tmp_path / "bad.jpg", *good[3:]], opened, tolerant=True)
         assert write_submission(parts, opened.space, OutputPaths(tmp_path / "tags.csv"), fill=fill) == 1
         tables.append((tmp_path / "tags.csv").read_text().splitlines())
     filled = tables[1].pop(4)
     assert tables[0] == tables[1]
     assert filled == f"bad,{' '.join(labels.decode(opened.space, opened.common))}"
+
+
+def test_filled_scores_are_the_rates_of_the_training_chips_which_decide_to_common_tags(world, opened):
+    truth = truth_tables.read_truth(world.labels, opened.space).truth
+    fill = fill_scores(opened)
+    np.testing.assert_allclose(fill, truth.mean(axis=0), rtol=1e-6)
+    flat = flat_decision(len(fill), rules=opened.decision.rules)
+    np.testing.assert_array_equal(decide_tags(flat, fill[np.newaxis])[0], opened.common)
+
+
+def test_a_bundle_without_a_record_of_its_chips_fills_with_its_common_tags(opened, monkeypatch):
+    monkeypatch.setattr(training_record, "read", lambda folder: None)
+    np.testing.assert_array_equal(fill_scores(opened), opened.common)
+
+
+def test_filling_alone_gives_no_expected_f(opened, tmp_path, capsys):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    tagged = predict_chips([tmp_path / "bad.jpg"], opened, tolerant=True)
+    write_submission(tagged, opened.space, OutputPaths(tmp_path / "tags.csv"), fill=fill_scores(opened))
+    assert "1 chips, of which none could be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("checkpoint", [None, "checkpoint"])
+def test_chips_that_only_the_sample_names_are_filled_in_its_order(world, opened, tmp_path, checkpoint):
+    names = ["first", "test_3", "test_1", "between", "test_9", "last", "very_last"]
+    like, rows = tmp_path / "sample.csv", OutputPaths(tmp_path / "tags.csv", tmp_path / "s.csv", tmp_path / "e.jsonl")
+    like.write_text("image_name,tags\n" + "".join(f"{name},\n" for name in names))
+    options = TagOptions(like, precision="f32", on_error="fill", checkpoint=checkpoint and tmp_path / checkpoint)
+    summary = tag_chips([world.test_jpg], rows, model=opened.folder, options=options)
+    assert (summary.chips, summary.unusable) == (7, 4)
+    errors = [json.loads(line) for line in rows.errors.read_text().splitlines()]
+    assert [entry["file"] for entry in errors] == ["first", "between", "last", "very_last"]
+    assert {entry["error"] for entry in errors} == {f"is named in {like} but is not among the chips"}
+
+    table, (ids, scores, _) = truth_tables.read_truth(rows.tags, opened.space), score_tables.read_scores(rows.scores)
+    assert table.ids == ids == names
+    there = [1, 2, 4]
+    alone = predict_chips([world.test_jpg / f"{names[row]}.jpg" for row in there], opened)
+    np.testing.assert_array_equal(scores[there], whole(alone)[1])
+    np.testing.assert_array_equal(scores[[0, 3, 5, 6]], np.tile(fill_scores(opened), (4, 1)))
+    np.testing.assert_array_equal(table.truth[[0, 3, 5, 6]], np.tile(opened.common, (4, 1)))
+
+
+def test_a_sample_that_names_no_chip_at_all_is_refused(world, opened, tmp_path):
+    like = tmp_path / "sample.csv"
+    like.write_text("image_name,tags\nother,\n")
+    options = TagOptions(like, on_error="fill")
+    with pytest.raises(ValueError, match="1 of 1 chips are missing"):
+        tag_chips([world.test_jpg], OutputPaths(tmp_path / "tags.csv"), model=opened.folder, options=options)
 
 
 def test_a_failure_leaves_no_table(opened, tmp_path):

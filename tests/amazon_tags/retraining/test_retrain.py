@@ -13,11 +13,10 @@ from amazon_tags.model.bundle import BundleError
 from amazon_tags.model.manifest import digest
 from amazon_tags.model.registry import RegistryError
 from amazon_tags.retraining import job_data, ledger
-from amazon_tags.retraining import retrain as retraining
 from amazon_tags.retraining.job import read_job
 from amazon_tags.retraining.result import RunRecord
 from amazon_tags.retraining.retrain import retrain
-from amazon_tags.training.train import train_on
+from amazon_tags.training import train as training
 from tests.amazon_tags.retraining.jobs import render
 
 
@@ -207,14 +206,14 @@ def test_a_damaged_champion_is_reported_with_the_way_back(promoted):
 
 @pytest.mark.slow
 def test_chips_that_change_during_a_run_make_no_model(home, monkeypatch):
-    true, chip = train_on, home / "chips" / "chip_3.jpg"
+    true, chip = training.train_on, home / "chips" / "chip_3.jpg"
     before = chip.read_bytes()
 
     def fit(*arguments, **options):
         chip.write_bytes((home / "chips" / "chip_4.jpg").read_bytes())
         return true(*arguments, **options)
 
-    monkeypatch.setattr(retraining, "train_on", fit)
+    monkeypatch.setattr(training, "train_on", fit)
     with pytest.raises(ValueError, match=r"1 of \d+ chips were changed during the run .*chip_3\.jpg"):
         retrain(home / "job.toml")
     assert not (home / "runs" / "bank").exists()

@@ -95,7 +95,21 @@ def test_scores_of_other_labels_are_refused(tmp_path, suffix, names, reason):
         score_tables.read_scores(path, SKY)
 
 
-@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, -0.1, 1.001, 3.5])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_scores_within_rounding_of_0_and_1_are_clipped(tmp_path, suffix):
+    path = tmp_path / f"s.{suffix}"
+    score_tables.write_scores(path, ["a"], np.array([[-1e-6, 1 + 1e-6, 0.5]], np.float32), SKY)
+    assert score_tables.read_scores(path, SKY)[1].tolist() == [[0, 1, 0.5]]
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import parquet as pq  # noqa: PLC0415
+
+    (tmp_path / "s.csv").write_text("image_name,sun,rain,road\na,-0.0000001,1.0000001,0.5\n")
+    columns = {"image_name": ["a"], "sun": [-1e-7], "rain": [1 + 1e-7], "road": [0.5]}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    assert score_tables.read_scores(path, SKY)[1].tolist() == [[0, 1, 0.5]]
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, -0.1, -2e-6, 1 + 2e-6, 1.001, 3.5])
 def test_scores_outside_0_to_1_are_neither_written_nor_read(tmp_path, score):
     scores = np.array([[0.5, 0.5, 0.5], [0.5, score, score]], np.float32)
     with pytest.raises(ValueError, match=r"2 scores are not in \[0, 1\] \(first: .* for rain of 'b'\)"):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from amazon_tags.model.manifest import (
     SecondLevelReport,
     SecondLevelTrial,
 )
+from amazon_tags.model.measured_scores import LabelReport
 from amazon_tags.model.recipe import Recipe, recipe_to_json
 from amazon_tags.tables import labels
 from amazon_tags.training.card import card_text, measure_bundle
@@ -79,6 +81,14 @@ def test_the_card_shows_thresholds_and_labels(manifest, measured):
     assert f"| thresholds, one view | {entry.f2:.4f} | {low:.4f} to {high:.4f} |" in text
     assert f"| water | {report.support} | {report.precision:.3f} | {report.recall:.3f} | {report.f2:.3f} |" in text
     assert " cut" not in text
+
+
+def test_a_label_on_no_chip_and_in_no_answer_has_dashes_on_the_card_and_null_in_the_manifest(manifest, measured):
+    absent = LabelReport(None, None, None, None, support=0)
+    scores = replace(measured[3], labels={**measured[3].labels, "water": absent})
+    changed = replace(manifest, scores=scores)
+    assert "| water | 0 | - | - | - | - |" in card_text(changed)
+    assert Manifest.from_json(json.loads(json.dumps(changed.to_json()))).scores == scores
 
 
 def test_a_card_without_measurements_is_refused(manifest):

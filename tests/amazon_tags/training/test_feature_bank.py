@@ -23,7 +23,7 @@ def folder(world, tmp_path):
 
 
 def test_a_bank_holds_each_chips_vector_in_natural_order(folder, tmp_path):
-    assert embed([folder], tmp_path / "bank", TRUNK) == "10 vectors of width 16"
+    assert embed([folder], tmp_path / "bank", TRUNK).text == "10 vectors of width 16"
     held = read_bank(tmp_path / "bank")
     assert held.ids == [f"test_{number}" for number in range(10)]
     keras.utils.set_random_seed(0)
@@ -45,7 +45,7 @@ def test_a_second_embed_of_the_same_chips_does_nothing_and_says_so(folder, tmp_p
     embed([folder], tmp_path / "bank", TRUNK)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "bank").iterdir()}
     monkeypatch.setattr(backbones, "build", None)  # it would be called for any work
-    assert embed([folder], tmp_path / "bank", TRUNK) == "holds these 10 chips already, nothing to do"
+    assert embed([folder], tmp_path / "bank", TRUNK).text == "holds these 10 chips already, nothing to do"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "bank").iterdir()} == before
 
 

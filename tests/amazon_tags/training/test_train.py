@@ -18,7 +18,8 @@ from amazon_tags.model.recipe import Recipe, read_recipe
 from amazon_tags.tables import score_tables, truth_tables
 from amazon_tags.tables.labels import PLANET
 from amazon_tags.training.combination import fit_recipe_decision
-from amazon_tags.training.train import TrainOptions, train
+from amazon_tags.training.preparation import TrainOptions
+from amazon_tags.training.train import train
 from amazon_tags.training.training_data import TrainingSource, read_training_data
 from ensemble.decisions import tuning
 from ensemble.decisions.decision import flat_decision

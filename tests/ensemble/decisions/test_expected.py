@@ -49,11 +49,11 @@ def distribution(marginals, rules):
 
 
 def worth_of_all(answers, chances, beta):
-    """The expected F-beta of every answer, by summing over every truth."""
+    """The expected F-beta of every answer, by summing over every truth; F of nothing against nothing is 1."""
     hits = answers.astype(float) @ answers.T
     sizes = answers.sum(axis=1)
     below = beta**2 * sizes[:, None] + sizes
-    return chances @ np.divide((1 + beta**2) * hits, below, out=np.zeros_like(hits), where=below > 0)
+    return chances @ np.divide((1 + beta**2) * hits, below, out=np.ones_like(hits), where=below > 0)
 
 
 @pytest.mark.slow
@@ -64,6 +64,7 @@ def test_no_answer_is_better_and_the_expectation_is_exact(labels, rules, beta):
     rng = np.random.default_rng(labels)
     scores = rng.random((7, labels), dtype=np.float32)
     scores[0], scores[1], scores[2], scores[3] = 0, 1, np.round(scores[2]), 0.5
+    scores[4] /= 10  # most likely nothing is true
     tags, worth = expected.decode(scores, beta=beta, rules=RULES[rules], mix=MIX)
     again = expected.expected_f_beta(scores, tags, beta=beta, rules=RULES[rules], mix=MIX)
     for chip in range(len(scores)):
@@ -86,7 +87,7 @@ def test_few_labels_are_no_special_case(labels):
     assert tags.any()
 
 
-@pytest.mark.parametrize("rules", ["none", "a group with a label alone"])
+@pytest.mark.parametrize("rules", RULES)
 def test_the_expected_f_of_any_tags_is_exact(rules):
     rng = np.random.default_rng(1)
     scores = rng.random((30, 6), dtype=np.float32)
@@ -99,10 +100,30 @@ def test_the_expected_f_of_any_tags_is_exact(rules):
         assert worth[chip] == pytest.approx(value, abs=1e-12)
 
 
-def test_a_chip_without_hope_gets_no_tags():
+def test_a_chip_of_which_nothing_is_true_gets_no_tags_and_is_right():
     tags, worth = expected.decode(np.zeros((3, 4), np.float32))
     assert not tags.any()
-    assert not worth.any()
+    assert worth.tolist() == [1, 1, 1]
+
+
+def test_no_tags_are_worth_the_probability_that_nothing_is_true():
+    scores = np.float32([[0.25, 0.5]])
+    assert expected.expected_f_beta(scores, np.zeros((1, 2), bool)).tolist() == [0.375]
+    tags, worth = expected.decode(np.float32([[0.25, 0.25]]))
+    assert not tags.any()
+    assert worth.tolist() == [0.5625]
+
+
+def test_of_a_tag_and_no_tag_that_are_worth_the_same_none_is_chosen():
+    tags, worth = expected.decode(np.float32([[0.5]]))
+    assert not tags.any()
+    assert worth.tolist() == [0.5]
+
+
+def test_rules_with_a_group_leave_no_probability_for_an_empty_chip():
+    scores, rules = np.float32([[0.25, 0.75]]), Rules(((0, 1),))
+    assert expected.expected_f_beta(scores, np.zeros((1, 2), bool), rules=rules, mix=0.0).tolist() == [0]
+    assert expected.decode(scores, rules=rules, mix=0.0)[0].tolist() == [[True, True]]
 
 
 @pytest.mark.parametrize("seed", range(3))

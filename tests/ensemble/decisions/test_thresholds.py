@@ -72,6 +72,20 @@ def test_thresholds_never_lose_to_the_start(seed, density):
         assert after >= before - 1e-12
 
 
+def test_thresholds_keep_false_tags_off_chips_without_true_ones():
+    """Three labels score 0.3 on empty chips; only raising all thresholds together gains."""
+    truth = np.repeat([[True, True, True], [False, False, False]], [1, 9], axis=0)
+    scores = np.where(truth, np.float32(0.4), np.float32(0.3))
+    assert score.f2(truth, apply_thresholds(scores, FLAT_THRESHOLD)) == 0.1
+    assert score.f2(truth, apply_thresholds(scores, fit_thresholds(scores, truth))) == 1
+
+
+def test_where_most_chips_are_empty_the_best_constant_answer_is_empty():
+    truth = np.arange(10)[:, np.newaxis] < [3, 3]
+    scores = np.broadcast_to(np.float32(0.3), truth.shape)
+    assert not apply_thresholds(scores, fit_thresholds(scores, truth)).any()
+
+
 def test_two_labels_come_close_to_the_best_pair():
     scores, truth = rendered(3, chips=40, labels=2)
     pairs = itertools.product(every_threshold(scores[:, 0]), every_threshold(scores[:, 1]))

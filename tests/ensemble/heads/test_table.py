@@ -4,9 +4,14 @@ import pytest
 from ensemble.heads import fitted
 from ensemble.heads.table import HEADS
 from ensemble.metrics import score
+from ensemble.networks import settings
 from tests.ensemble.heads.labelled_vectors import ALL, ALL_BUT_ONE, NONE, ONE, rendered
 
 NAMES = list(HEADS)
+
+
+def test_recipes_accept_exactly_the_heads_of_the_table():
+    assert list(settings.HEADS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -89,6 +89,24 @@ def test_an_impossible_number_of_folds_is_refused(chips, number):
         folds.stratify(np.zeros((chips, 2), bool), folds=number)
 
 
+@pytest.mark.parametrize("chips", range(3, 16))
+def test_chips_that_can_be_divided_within_folds_are_divided_without_an_error(chips):
+    truth = np.random.default_rng(chips).random((chips, 4)) < 0.4
+    divides = folds.can_divide(truth, (5, 3, 3))
+    assert divides or chips < 10
+    assert not divides or chips >= folds.least_units((5, 3, 3))
+    for number in range(5) if divides else ():
+        rest = truth[folds.stratify(truth) != number]
+        inner = folds.stratify(rest, folds=3)
+        assert all((inner != part).sum() >= 3 for part in range(3))
+
+
+def test_groups_of_unequal_sizes_may_leave_too_few_groups():
+    groups = np.repeat(np.arange(10), [50, 50, 50, 50, *[1] * 6])
+    assert folds.can_divide(np.ones((206, 1), bool), (5, 3, 3))
+    assert not folds.can_divide(np.ones((206, 1), bool), (5, 3, 3), groups=groups)
+
+
 def test_groups_for_other_chips_are_refused():
     with pytest.raises(ValueError, match=r"groups has shape \(3,\) but there are 400"):
         folds.stratify(rendered(0), groups=np.arange(3))

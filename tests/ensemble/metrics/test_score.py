@@ -17,7 +17,7 @@ def two(seed, density, chips=40, labels=17):
 @pytest.mark.parametrize("beta", [0.5, 1, 2])
 def test_f_beta_agrees_with_sklearn(seed, density, beta):
     truth, tags = two(seed, density)
-    expected = fbeta_score(truth, tags, beta=beta, average="samples", zero_division=0)
+    expected = fbeta_score(truth, tags, beta=beta, average="samples", zero_division=1)
     assert score.f_beta(truth, tags, beta=beta) == pytest.approx(expected)
     assert score.per_chip(truth, tags, beta=beta).mean() == pytest.approx(expected)
     if beta == 2:
@@ -33,13 +33,16 @@ def test_per_label_numbers_agree_with_sklearn(density):
     np.testing.assert_allclose(found.recall, recall_score(truth, tags, **kept))
     np.testing.assert_allclose(found.f2, fbeta_score(truth, tags, beta=2, **kept))
     np.testing.assert_array_equal(found.support, truth.sum(axis=0))
+    np.testing.assert_array_equal(found.predicted, tags.sum(axis=0))
 
 
 @pytest.mark.parametrize("average", ["micro", "macro"])
 @pytest.mark.parametrize("density", [0.02, 0.2, 0.9])
 def test_f1_agrees_with_sklearn(average, density):
     truth, tags = two(2, density)
-    assert score.f1(truth, tags, average) == pytest.approx(f1_score(truth, tags, average=average, zero_division=0))
+    # zero_division=np.nan leaves out labels of no chip and no answer.
+    expected = f1_score(truth, tags, average=average, zero_division=np.nan)
+    assert score.f1(truth, tags, average) == pytest.approx(expected)
 
 
 def test_an_unknown_average_is_refused():
@@ -47,11 +50,25 @@ def test_an_unknown_average_is_refused():
         score.f1(*two(0, 0.2), "samples")
 
 
-def test_nothing_against_nothing_counts_zero():
+def test_nothing_against_nothing_is_right():
     empty = np.zeros((3, 2), bool)
-    assert score.f2(empty, empty) == 0
+    assert score.per_chip(empty, empty).tolist() == [1, 1, 1]
+    assert score.f1(empty, empty, "micro") == score.f1(empty, empty, "macro") == 1
     assert score.per_label(empty, empty).f2.tolist() == [0, 0]
     assert score.mean_average_precision(empty, empty.astype(np.float32)) == 0
+
+
+def test_a_false_tag_on_an_empty_chip_and_no_tag_on_another_count_zero():
+    truth = np.array([[False, False], [True, False], [False, False]])
+    tags = np.array([[False, True], [False, False], [False, False]])
+    assert score.per_chip(truth, tags).tolist() == [0, 0, 1]
+
+
+def test_macro_f1_leaves_out_labels_on_no_chip_and_in_no_answer():
+    truth = np.array([[True, False, False], [True, False, False]])
+    assert score.f1(truth, truth, "macro") == 1
+    false_tag = truth | np.array([[False, False, True], [False, False, False]])
+    assert score.f1(truth, false_tag, "macro") == 0.5  # a label in a wrong answer counts 0
 
 
 def test_average_precision_is_over_the_labels_that_occur_and_equals_its_definition():

@@ -7,7 +7,7 @@ from keras import ops
 from ensemble.networks.settings import POOLS, SEES
 from features.images import sensor_colours
 from features.images.spec import ChipSpec
-from features.networks import backbones, inputs
+from features.networks import backbone_shapes, backbones, inputs
 
 FOUR = ChipSpec(sensor_colours.BANDS, "uint16", 4)
 
@@ -51,7 +51,7 @@ def test_an_8_bit_chip_is_not_changed():
 
 
 @pytest.mark.parametrize(
-    ("names", "table"), [(SEES, inputs.INPUTS), (SEES, inputs.NEEDED_BANDS), (POOLS, backbones.POOLS)]
+    ("names", "table"), [(SEES, inputs.INPUTS), (SEES, backbone_shapes.NEEDED_BANDS), (POOLS, backbones.POOLS)]
 )
 def test_recipes_accept_exactly_the_keys_of_the_tables(names, table):
     assert list(names) == list(table)

@@ -1,0 +1,164 @@
+"""All that is refused before a training starts: outputs, recipe, weight files, tables, chips, and too few of them.
+
+Importing this loads no network library, so that the first word comes at once; `train` then fits.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from amazon_tags import progress
+from amazon_tags.datasets.usable_chips import usable_rows
+from amazon_tags.files import preflight
+from amazon_tags.model.recipe import MemberSettings, Recipe
+from amazon_tags.tables.suggest import did_you_mean
+from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
+from ensemble.choice import INNER_FOLDS
+from ensemble.decisions import tuning
+from ensemble.metrics import folds, score
+from ensemble.networks.settings import HEADS, FrozenMember, TunedMember
+from features.images.spec import ChipSpec
+from features.networks import weight_files
+from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS
+
+CHOSEN_SECOND = (INNER_FOLDS, 2)  # folds of each fold's rest: of the choice, and of the ridge regressions within
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of a training, beside its recipe.
+
+    Attributes:
+        weights: files to start a backbone from, by its name, instead of the recipe's weights.
+        views: the number of dihedral views to report held-out scores of, beside a single one.
+        jobs: threads.
+        bank: a folder that keeps vectors of frozen members for other runs.
+        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
+    """
+
+    weights: dict[str, Path] = field(default_factory=dict)
+    views: int = 1
+    jobs: int = 2
+    bank: Path | None = None
+    unusable: Path | None = None
+
+
+def prepare(source: TrainingSource, output: Path, *, recipe: Recipe, options: TrainOptions) -> TrainingData:
+    """Refuse what cannot be trained, and read the training data.
+
+    Raises:
+        FileExistsError: `output` exists.
+        OSError: an output cannot be written, or a chip cannot be read.
+        ValueError: the recipe, the chips or their table cannot be used, or there are too few chips.
+    """
+    check_outputs(output)
+    check_recipe(recipe, options.weights, unlabelled=bool(source.unlabelled))
+    source.note.encode()  # raises for text that the card cannot hold, before the work
+    find_usable = None
+    if options.unusable:
+        preflight.refuse_outputs([options.unusable], [source.table])
+        find_usable = partial(usable_rows, spec=chip_spec(recipe), listed=options.unusable, jobs=options.jobs)
+    data = read_training_data(source, options.jobs, find_usable=find_usable)
+    refuse_few_chips(data, recipe)
+    if remark := score.remark_on_few(len(data.paths)):
+        progress.say(remark)
+    return data
+
+
+def chip_spec(recipe: Recipe) -> ChipSpec:
+    """Return the chips that the networks of a recipe take."""
+    return ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side, recipe.layout())
+
+
+def check_outputs(output: Path) -> list[Path]:
+    """Refuse outputs that cannot be written; return the paths of the score tables."""
+    preflight.refuse_existing(output)
+    tables = [output.with_name(f"{output.name}.scores{suffix}") for suffix in (".csv", ".parquet")]
+    for path in tables:
+        preflight.refuse_unwritable(path)
+    return tables
+
+
+def refuse_few_chips(data: TrainingData, recipe: Recipe) -> None:
+    """Raise ValueError if there are too few chips, or groups of them, for all folds that the recipe needs."""
+    count, unit = len(data.paths), "chips"
+    if data.groups is not None:
+        count, unit = len(set(data.groups.tolist())), "groups"
+    found = f"{len(data.paths)} chips" + (f" in {count} groups" if unit == "groups" else "")
+
+    if not folds.can_divide(data.truth, (recipe.folds,), groups=data.groups):
+        raise ValueError(
+            f"{found} cannot make {recipe.folds} folds; give at least {recipe.folds} {unit}, or write fewer folds into "
+            "the recipe."
+        )
+    fold = folds.stratify(data.truth, folds=recipe.folds, seed=recipe.seed, groups=data.groups)
+    rests = [data.truth[fold != number] for number in range(recipe.folds)]
+    needed = {"chosen": CHOSEN_SECOND, "ridge": CHOSEN_SECOND[1:]}.get(recipe.second, ())
+    is_joining = len(recipe.ship or recipe.members) > 1
+    if is_joining and needed and not all(folds.can_divide(rest, needed, seed=recipe.seed) for rest in rests):
+        least = max(folds.least_units((recipe.folds, *needed)), count + 1)
+        raise ValueError(
+            f'{found} are too few for second = "{recipe.second}", which divides what is outside of each of '
+            f'{recipe.folds} folds again; give at least {least} {unit}, or write second = "mean" into the recipe.'
+        )
+    if recipe.decision == "chosen" and not folds.can_divide(
+        data.truth, tuning.DIVISIONS, seed=recipe.seed, groups=data.groups
+    ):
+        least = max(folds.least_units(tuning.DIVISIONS), count + 1)
+        raise ValueError(
+            f'{found} are too few for decision = "chosen", which is measured in {tuning.FOLDS} folds and chosen in '
+            f'folds within these; give at least {least} {unit}, or write decision = "flat" into the recipe.'
+        )
+
+
+def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool = False) -> None:
+    """Refuse, before any work, a recipe that cannot be trained.
+
+    Args:
+        recipe: the recipe.
+        weights: weight files by the name of a backbone.
+        unlabelled: whether there are chips without labels, which only members with teachers can use.
+
+    Raises:
+        ValueError: a name is unknown, the side or the bands do not fit a member, no member has teachers, or a weight
+            file is none.
+    """
+    if unlabelled and not any(settings.teachers for settings in recipe.members if isinstance(settings, TunedMember)):
+        raise ValueError(
+            "chips without labels were given, but no member of the recipe has teachers to label them; "
+            "give a member of the recipe teachers."
+        )
+    for settings in recipe.members:
+        _check_member(settings, recipe)
+    for name, path in weights.items():
+        _check_name("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
+        weight_files.refuse_other_files(path)
+
+
+def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
+    _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
+    layers = ["top", *BACKBONE_SHAPES[settings.backbone].truncations]
+    _check_name(f"layer of {settings.backbone}", settings.layer, layers)
+    if isinstance(settings, FrozenMember):
+        _check_name("head", settings.head, HEADS)
+
+    missing = [band for band in NEEDED_BANDS[settings.sees] if band not in recipe.bands]
+    if missing:
+        raise ValueError(
+            f"{settings.name} sees {settings.sees}, but the recipe's chips have the bands {', '.join(recipe.bands)}; "
+            f"add the missing bands: {', '.join(missing)}."
+        )
+    divisor = settings.shrink * (2 if isinstance(settings, TunedMember) and settings.progressive else 1)
+    if recipe.side % divisor:
+        raise ValueError(
+            f"side {recipe.side} cannot be divided by {divisor}, by which {settings.name} shrinks its chips; "
+            f"choose a multiple of {divisor}."
+        )
+
+
+def _check_name(what: str, name: str, names: Iterable[str]) -> None:
+    choices = list(dict.fromkeys(names))
+    if name not in choices:
+        near = did_you_mean(name, choices)
+        raise ValueError(f"there is no {what} named {name}{near}; choose from {', '.join(choices)}.")

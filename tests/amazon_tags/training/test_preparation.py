@@ -1,0 +1,130 @@
+"""What is refused before a training starts, and before Keras is imported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from amazon_tags.model.recipe import read_recipe
+from amazon_tags.training.preparation import TrainOptions, prepare, refuse_few_chips
+from amazon_tags.training.training_data import TrainingSource
+
+IMPORTED = """
+import sys
+from amazon_tags import cli
+try:
+    cli.main()
+finally:
+    print("imported:", *{"keras", "tensorflow", "jax", "torch"} & set(sys.modules))
+"""
+
+
+@pytest.fixture
+def few(world, tmp_path):
+    """Five chips and their labels."""
+    (tmp_path / "five").mkdir()
+    lines = world.labels.read_text().splitlines()[:6]
+    for line in lines[1:]:
+        shutil.copy(world.train_jpg / f"{line.split(',')[0]}.jpg", tmp_path / "five")
+    (tmp_path / "five.csv").write_text("\n".join(lines) + "\n")
+    return TrainingSource(tmp_path / "five", tmp_path / "five.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"folds": 6}, r"^5 chips cannot make 6 folds; give at least 6 chips, or write fewer folds"),
+        ({"decision": "chosen"}, r"^5 chips are too few for decision = .chosen.* at least 7 chips, or .*= .flat."),
+        ({"second": "chosen"}, r"^5 chips are too few for second = .chosen.* at least 6 chips, or .*= .mean."),
+    ],
+)
+def test_too_few_chips_for_the_folds_of_a_recipe_are_refused(few, recipe_file, tmp_path, change, message):
+    recipe = replace(read_recipe(recipe_file), **change)
+    with pytest.raises(ValueError, match=message):
+        prepare(few, tmp_path / "model", recipe=recipe, options=TrainOptions())
+
+
+def test_too_few_groups_are_refused_in_chips_and_groups(few, recipe_file, tmp_path):
+    groups = tmp_path / "groups.csv"
+    names = [line.split(",")[0] for line in few.table.read_text().splitlines()[1:]]
+    groups.write_text("image_name,group\n" + "".join(f"{name},one\n" for name in names))
+    with pytest.raises(ValueError, match=r"^5 chips in 1 groups cannot make 2 folds; give at least 2 groups"):
+        source = replace(few, groups=groups)
+        prepare(source, tmp_path / "model", recipe=read_recipe(recipe_file), options=TrainOptions())
+
+
+@pytest.mark.parametrize(
+    "change", [{"decision": "cuts"}, {"decision": "flat"}, {"second": "geometric"}, {"second": "ridge"}]
+)
+def test_five_chips_are_enough_where_nothing_is_chosen(few, recipe_file, tmp_path, change, capsys):
+    recipe = replace(read_recipe(recipe_file), **change)
+    assert len(prepare(few, tmp_path / "model", recipe=recipe, options=TrainOptions()).paths) == 5
+    assert "5 chips measure little: expect F2 to be uncertain by about 0.18" in capsys.readouterr().err
+
+
+def test_one_member_needs_no_folds_for_a_second_level(few, recipe_file, tmp_path):
+    recipe = replace(read_recipe(recipe_file), second="chosen", ship=("net",))
+    data = prepare(few, tmp_path / "model", recipe=recipe, options=TrainOptions())
+    refuse_few_chips(data, recipe)
+
+
+def test_unusable_chips_are_left_out_and_listed(few, recipe_file, tmp_path):
+    damaged = sorted(few.chips.iterdir())[1]
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    whole = prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=TrainOptions())
+    options = TrainOptions(unusable=tmp_path / "errors.jsonl")
+    data = prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=options)
+    (entry,) = map(json.loads, options.unusable.read_text().splitlines())
+    assert (data.unusable, entry["file"]) == (1, str(damaged))
+    assert data.paths == [path for path in whole.paths if path != damaged]
+    assert data.truth.shape == (4, 17)
+    assert data.fingerprint != whole.fingerprint
+
+
+def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tmp_path):
+    for path in few.chips.iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"none of the 5 chips can be used \(first: .*five"):
+        options = TrainOptions(unusable=tmp_path / "errors.jsonl")
+        prepare(few, tmp_path / "model", recipe=read_recipe(recipe_file), options=options)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "CHIPS", "BAD", "-o", "OUT"), "images are repeated"),
+        (("train", "CHIPS", "OTHER", "-o", "OUT"), "are missing from"),
+        (("train", "CHIPS", "TABLE", "-o", "OUT", "--recipe", "BAD"), "bad.csv"),
+        (("train", "CHIPS", "TABLE", "-o", "OUT", "--recipe", "frozen", "--weights", "mobilenet_v3_small=BAD"), "HDF5"),
+        (("train", "CHIPS", "TABLE", "-o", "CHIPS"), "is never overwritten"),
+        (("train", "CHIPS", "TABLE", "-o", "OUT", "--labels", "SPACE"), "is not a label space"),
+        (("train", "CHIPS", "TABLE", "-o", "OUT", "--recipe", "ensemble"), "too few"),
+        (("embed", "CHIPS", "-o", "OUT", "--backbone", "mobilenetv2"), "did you mean mobilenet_v2?"),
+        (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--layer", "edge"), "did you mean edges?"),
+        (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--weights", "BAD"), "is not a readable HDF5 file"),
+        (("embed", "CHIPS", "-o", "CHIPS", "--backbone", "toy"), "is no feature bank"),
+        (("retrain", "JOB"), "images are repeated"),
+        (("retrain", "BAD"), "bad.csv"),
+    ],
+)
+def test_errors_come_before_keras(few, tmp_path, words, message):
+    header, *rows = few.table.read_text().splitlines()
+    texts = {
+        "bad.csv": [header, rows[0], rows[0]],
+        "other.csv": [header, "elsewhere,road"],
+        "space.toml": ["labels = 3"],
+        "job.toml": ["[[data]]", 'chips = "five"', 'table = "bad.csv"'],
+    }
+    for name, lines in texts.items():
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    paths = {"CHIPS": few.chips, "TABLE": few.table, "OUT": tmp_path / "model", "JOB": tmp_path / "job.toml"}
+    paths |= {"BAD": tmp_path / "bad.csv", "OTHER": tmp_path / "other.csv", "SPACE": tmp_path / "space.toml"}
+    parts = [word.split("=") for word in words]
+    arguments = ["=".join(str(paths.get(part, part)) for part in word) for word in parts]
+    done = subprocess.run([sys.executable, "-c", IMPORTED, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "imported:"), done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "model").exists()
