@@ -106,7 +106,7 @@ def gather(job: Job) -> JobData:
     data = take_chips(labelled, first)
     withheld = _draw_withheld(job, data)
 
-    rules_broken = label_tables.breaches(job.space, data.truth).values()
+    rules_broken = label_tables.breaches(job.space, data.truth, data.unknown).values()
     summary = JobDataSummary(
         tables=tuple(
             TableSummary(source.table.name, len(table.ids)) for source, table in zip(job.data, tables, strict=True)

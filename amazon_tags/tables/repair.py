@@ -159,6 +159,7 @@ def _note_breaches(rows: Sequence[CopyRow], space: LabelSpace) -> list[CopyRow]:
     noted = list(rows)
     for rule, broken in label_tables.breaches(space, *matrices).items():
         for number in broken:
-            if times[rows[number].chip] == 1:
+            is_unread = rule == "no tags" and rows[number].cell.words  # its words are unknown tags
+            if times[rows[number].chip] == 1 and not is_unread:
                 noted[number] = noted[number].noted(Note(rule, rows[number].chip, "left as it is", left=True))
     return noted

@@ -185,6 +185,11 @@ def test_a_row_without_tags_is_a_problem_only_where_one_of_a_group_must_hold(rep
     assert not repair("a,", space=LabelSpace("free", ("water",)))[0].findings
 
 
+def test_a_row_of_unknown_tags_is_not_called_empty(repair):
+    assert [finding.problem for finding in repair("a,sunny;wet")[0].findings] == ["an unknown tag"]
+    assert not repair("a,clear?")[0].findings
+
+
 def test_a_name_becomes_the_plain_one(repair):
     report, rows = repair("sample_0 ,clear", "train-jpg/b.jpg,clear", "c:\\chips\\c.tif,clear", "Sa\u0303o,clear")
     assert rows == ["sample_0,clear", "b,clear", "c,clear", "S\u00e3o,clear"]

@@ -179,3 +179,12 @@ def test_a_chip_without_a_group_is_named_with_the_likely_difference(tmp_path):
     path.write_text("image_name,group\n7,x\n8,y\n")
     with pytest.raises(ValueError, match=r"2 of 2 chips have no group .*first: 0007.; '7' is there, .*leading zeros"):
         label_tables.read_groups(path, ["0007", "0008"])
+
+
+def test_an_empty_row_breaks_a_rule_only_where_one_of_a_group_must_hold():
+    empty = np.zeros((1, 3), bool)
+    assert label_tables.breaches(SKY, empty) == {}
+    ruled = LabelSpace("ruled", SKY.names, (("sun", "rain"),))
+    assert label_tables.breaches(ruled, empty)["no tags"] == [0]
+    unknown = np.array([[True, False, False]])
+    assert not any(label_tables.breaches(ruled, empty, unknown).values())
