@@ -17,7 +17,7 @@ from ensemble.arrays import Counts, Floats, Scores, Tags
 MIN_PROBABILITY = 1e-6  # the log loss clips scores to it and to 1 - it, so that one wrong certainty is not infinite
 CALIBRATION_BINS = 15  # of the calibration error, as in Guo et al. 2017
 MAX_RESAMPLING_WEIGHTS = 1 << 22  # in memory at a time: 32 MB of float64
-FEW_CHIPS = 100  # with fewer, the 95 % interval of a mean F2 is wider than 0.08, and differs more than candidates do
+FEW_CHIPS = 100  # with fewer, the 95 % interval of a mean F2 is wider than 0.08: more than recipes differ by
 F_DEVIATION = 0.2  # usual standard deviation of F2 over chips, for an estimate before anything is measured
 
 
