@@ -161,7 +161,7 @@ VRT = b'<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byt
 DAMAGE = {  # name of the chip -> what is done to a good JPG, and what is said
     "text.jpg": (lambda _good: b"not an image", "is not an image"),
     "truncated.jpg": (lambda good: good[: len(good) // 2], "is a damaged JPG"),
-    "vrt.tif": (lambda _good: VRT, "is not an image"),
+    "vrt.tif": (lambda _good: VRT, "is of the format XML or HTML"),
     "huge.jpg": (huge, "is 65500 x 65500 pixels"),
     "empty.png": (lambda _good: b"", "is empty"),
 }
