@@ -109,7 +109,8 @@ def find_leaks(
             remarks.add([listing.name(paths[row])], [features.remarks])
             advance(1)
 
-    remarks.say()
+    if not unusable:  # or they have been reported with the chips that are left out
+        remarks.say()
 
     copy_of = _copies(hashes, thumbnails)
     originals = np.flatnonzero(copy_of < 0)

@@ -91,6 +91,8 @@ def embed(
             f"{output} is a feature bank of other chips, weights, layer, layout or views; name another folder."
         )
     preflight.refuse_unwritable(output)
+    if not unusable:
+        usable_rows(paths, spec, None, jobs=jobs)  # a chip that cannot be used is an error before Keras is loaded
     network = _network(extractor, spec, jobs)
     with progress.bar("embedding", len(paths)) as advance:
         write_bank(output, hashes, network, key, jobs=jobs, advance=advance)

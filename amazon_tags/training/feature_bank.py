@@ -16,7 +16,6 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from amazon_tags import records
-from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.files import atomic, folders
 from amazon_tags.model.damage import refusing_damage
 from amazon_tags.records import json_keys
@@ -97,15 +96,12 @@ def write_bank(
     """
     paths = list(hashes)
     spec = ChipSpec(side=key.side, layout=key.layout)
-    remarks = RemarkCounts()
     with folders.atomic_folder(folder) as part:
         vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
         for outputs in extract.stream_outputs(paths, [network], spec, turns=key.views, jobs=jobs):
             vectors[outputs.rows] = outputs.values[0].mean(axis=0)
-            remarks.add(map(listing.name, paths[outputs.rows]), outputs.remarks)
             advance(len(outputs.errors))
         vectors.flush()
-        remarks.say()
         refuse_changed_chips(hashes, jobs=jobs)
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")

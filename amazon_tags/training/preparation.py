@@ -55,10 +55,9 @@ def prepare(source: TrainingSource, output: Path, *, recipe: Recipe, options: Tr
     check_outputs(output)
     check_recipe(recipe, options.weights, unlabelled=bool(source.unlabelled))
     source.note.encode()  # raises for text that the card cannot hold, before the work
-    find_usable = None
     if options.unusable:
         preflight.refuse_outputs([options.unusable], [source.table])
-        find_usable = partial(usable_rows, spec=chip_spec(recipe), listed=options.unusable, jobs=options.jobs)
+    find_usable = partial(usable_rows, spec=chip_spec(recipe), listed=options.unusable, jobs=options.jobs)
     data = read_training_data(source, options.jobs, find_usable=find_usable)
     refuse_few_chips(data, recipe)
     if remark := score.remark_on_few(len(data.paths)):
