@@ -91,7 +91,7 @@ def _read_tables(scores: Path, truth: Path, space: str, *, join_rows: bool) -> t
     """Read both tables, and keep the chips that are in both; report the others."""
     required_space = None if space == "table" else labels.choose(space, truth)
     ids, matrix, names = score_tables.read_scores(scores, required_space)
-    label_space = required_space or LabelSpace(scores.stem, tuple(sorted(names)))
+    label_space = required_space or LabelSpace("table", tuple(sorted(names)))
     matrix = matrix[:, select(names, label_space.names)]
     table = truth_tables.read_truth(truth, label_space, join_rows=join_rows)
     table.report(truth)

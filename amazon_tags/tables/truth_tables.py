@@ -4,6 +4,7 @@ This is the one reader of the ground truth, for `train`, `tune`, `evaluate` and 
 it is written, it counts in remarks.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from ensemble.arrays import Tags
 JOIN_ADVICE = (
     "the table seems to have a row for each tag: pass --join-rows to join them (join_rows = true in a retraining job)"
 )
+
+OPPOSITE = re.compile(r"^(no|not|non|un|without)[-_]?|less$", re.IGNORECASE)  # no label is suggested for its opposite
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,9 @@ def _refuse_tags(rows: TagRows, space: LabelSpace, not_labels: Sequence[tuple[in
         advice = "Separate tags by spaces."
     else:
         advice = "For other labels pass --labels table, or a TOML file."
+    near = "" if OPPOSITE.search(word) else did_you_mean(word, space.names)
     raise ValueError(
-        f"{rows.path} {rows.place(row)}: {word!r} is not a label of {space.name!r}{did_you_mean(word, space.names)}; "
+        f"{rows.path} {rows.place(row)}: {word!r} is not a label of {space.name!r}{near}; "
         f"{len({row for row, _ in not_labels})} of {len(rows.cells)} rows have such tags. {advice}"
     )
 

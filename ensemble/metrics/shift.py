@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ensemble.arrays import Floats, Tags
 
 PERMUTATIONS = 200  # of the two-sample test: the least p-value is 1 / 201
 MIN_SPREAD_SHARE = 1e-6  # of the largest variance; directions that vary less would make every chip far
+MAX_NEIGHBOURS = 2000  # members that distances are measured to; all pairs of them take 0.1 s
 MAX_TESTED_CHIPS = 1000  # chips of one sample in the two-sample test, which compares all pairs
 
 
@@ -52,8 +52,7 @@ def discrepancy(first: Floats, second: Floats, *, seed: int = 0) -> tuple[float,
     spread = both.std(axis=0)
     both = (both - both.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
-    squares = (both**2).sum(axis=1)
-    distances = np.maximum(squares[:, np.newaxis] + squares - 2 * both @ both.T, 0)
+    distances = _squared_distances(both, both)
     width = np.median(distances[np.triu_indices(len(both), 1)])
     kernel = np.exp(-distances / (width if width > 0 else 1))
 
@@ -72,32 +71,42 @@ class Neighbourhood:
     Attributes:
         mean: (dim,) of the sample.
         scaling: (dim, dim) maps differences from the mean to scaled vectors.
-        tree: the scaled vectors of the sample.
-        limit: the largest distance of a member to its nearest other member.
+        scaled: (chips, dim) members of the sample, at most `MAX_NEIGHBOURS`.
+        limit: the largest squared distance of a member to its nearest other member.
     """
 
     mean: Floats
     scaling: Floats
-    tree: KDTree
+    scaled: Floats
     limit: float
 
     def far(self, vectors: Floats) -> NDArray[np.bool_]:
         """Return which vectors (chips, dim) are farther from the sample than any of its members is from the others."""
-        distances, _ = self.tree.query((vectors - self.mean) @ self.scaling)
-        result: NDArray[np.bool_] = distances > self.limit
-        return result
+        scaled = (vectors - self.mean) @ self.scaling
+        far: NDArray[np.bool_] = _squared_distances(scaled, self.scaled).min(axis=1) > self.limit
+        return far
 
 
 def neighbourhood(sample: Floats) -> Neighbourhood:
     """Return the neighbourhood of at least two vectors (chips, dim).
 
-    Distances are Mahalanobis distances to the nearest neighbour; the largest one inside the sample is the limit, so a
-    chip like those of the sample is beyond it with a probability of one in the number of chips.
+    Distances are Mahalanobis distances to the nearest neighbour. The largest one inside the sample is the limit, so a
+    chip like those of the sample is beyond it with a probability of about one in the number of chips. Of a larger
+    sample, members at equal steps stand for all.
     """
     mean = sample.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(sample, rowvar=False))
-    scaling = directions / np.sqrt(np.maximum(variances, max(MIN_SPREAD_SHARE * variances[-1], np.finfo(float).tiny)))
-    scaled = (sample - mean) @ scaling
-    tree = KDTree(scaled)
-    distances, _ = tree.query(scaled, k=2)  # the nearest is the member itself
-    return Neighbourhood(mean, scaling, tree, float(distances[:, 1].max()))
+    floor = max(MIN_SPREAD_SHARE * variances[-1], np.finfo(float).tiny)
+    scaling = directions / np.sqrt(np.maximum(variances, floor))
+
+    scaled = ((sample - mean) @ scaling)[:: -(-len(sample) // MAX_NEIGHBOURS)]
+    distances = _squared_distances(scaled, scaled)
+    np.fill_diagonal(distances, np.inf)
+    return Neighbourhood(mean, scaling, scaled, float(distances.min(axis=1).max()))
+
+
+def _squared_distances(first: Floats, second: Floats) -> Floats:
+    """Return the squared distance of each pair of vectors, (chips of first, chips of second)."""
+    squares = (first**2).sum(axis=1)[:, np.newaxis] + (second**2).sum(axis=1)
+    distances: Floats = np.maximum(squares - 2 * first @ second.T, 0)
+    return distances

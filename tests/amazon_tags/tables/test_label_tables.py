@@ -104,6 +104,7 @@ def test_a_table_without_problems_has_no_remarks(tmp_path):
             "a,clear\nb,agricultre\nc,agricultre Clear\n",
             r"line 3: 'agricultre' .*\(did you mean agriculture\?\); 2 of 3",
         ),
+        ("a,clear no_road\n", "line 2: 'no_road' is not a label of 'planet'; 1 of 1 rows"),
         ("a,clear zebra\n", "line 2: 'zebra' is not a label of 'planet'; 1 of 1 rows.*--labels table, or a TOML"),
         ('a,"clear,forest"\n', r"'clear,forest' .*Separate tags by spaces\."),
         ("a,clear;no_road\n", r"Separate tags by spaces\."),

@@ -44,7 +44,7 @@ def test_a_vector_is_far_if_no_member_is_as_far_from_the_others():
     np.testing.assert_allclose(np.cov((sample - known.mean) @ known.scaling, rowvar=False), np.eye(2), atol=1e-12)
     scaled = (sample - known.mean) @ known.scaling
     between = np.linalg.norm(scaled[:, None] - scaled, axis=2) + np.diag([np.inf] * 5)
-    assert known.limit == pytest.approx(between.min(axis=1).max())
+    assert known.limit == pytest.approx(between.min(axis=1).max() ** 2)
     assert known.far(sample).tolist() == [False] * 5
     assert known.far(np.array([[3.9, 0], [9, 9], [0.5, 0.5]])).tolist() == [False, True, False]
 
@@ -53,3 +53,12 @@ def test_a_direction_in_which_the_sample_does_not_vary_makes_no_chip_infinitely_
     known = shift.neighbourhood(np.array([[0, 5], [1, 5], [2, 5]], float))
     assert np.isfinite(known.scaling).all()
     assert known.far(np.array([[1.5, 5], [9, 5]])).tolist() == [False, True]
+
+
+def test_of_a_large_sample_members_at_equal_steps_stand_for_all(monkeypatch):
+    sample = np.random.default_rng(0).normal(size=(30, 2))
+    whole = shift.neighbourhood(sample)
+    monkeypatch.setattr(shift, "MAX_NEIGHBOURS", 12)
+    known = shift.neighbourhood(sample)
+    np.testing.assert_array_equal(known.scaled, whole.scaled[::3])
+    assert not known.far(sample[::3]).any()
