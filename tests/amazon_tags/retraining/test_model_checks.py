@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, bundle_writer, engine, training_record
 from amazon_tags.model.bundle import Verified
+from amazon_tags.model.manifest import digest
 from amazon_tags.retraining import answers, checks, model_checks
 from amazon_tags.retraining.answers import ModelAnswers
 from amazon_tags.retraining.job import GateLimits
@@ -127,6 +129,9 @@ def test_a_larger_model_is_rejected(compare, opened, model, tmp_path):
     large = tmp_path / "large"
     shutil.copytree(model, large)
     (large / "members" / "more.bin").write_bytes(bytes(10_000_000))
+    values = json.loads((large / "manifest.json").read_text())
+    values["files"]["members/more.bin"] = {"size": 10_000_000, "sha256": sha256(large / "members" / "more.bin")}
+    (large / "manifest.json").write_text(json.dumps({**values, "sha256": digest(values)}))
     results, why = compare(answered(tags, opened), answered(tags, Verified(0, {"f32": bundle.load(large)})), truth)
     assert not results["size"].passed
     assert "its size is" in why

@@ -11,6 +11,7 @@ import pytest
 from amazon_tags.model.recipe import read_recipe
 from amazon_tags.training.preparation import TrainOptions, prepare, refuse_few_chips
 from amazon_tags.training.training_data import TrainingSource
+from features.images.chips import ChipError
 
 IMPORTED = """
 import sys
@@ -72,9 +73,11 @@ def test_one_member_needs_no_folds_for_a_second_level(few, recipe_file, tmp_path
 
 
 def test_unusable_chips_are_left_out_and_listed(few, recipe_file, tmp_path):
+    whole = prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=TrainOptions())
     damaged = sorted(few.chips.iterdir())[1]
     damaged.write_bytes(damaged.read_bytes()[:200])
-    whole = prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=TrainOptions())
+    with pytest.raises(ChipError, match=f"{damaged.name} is a damaged"):
+        prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=TrainOptions())
     options = TrainOptions(unusable=tmp_path / "errors.jsonl")
     data = prepare(few, tmp_path / "m", recipe=read_recipe(recipe_file), options=options)
     (entry,) = map(json.loads, options.unusable.read_text().splitlines())
