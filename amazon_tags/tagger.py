@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import find_chips, score_chips
@@ -18,6 +19,7 @@ from amazon_tags.tables import labels
 from ensemble.arrays import Scores
 from features.arrays import Chip
 from features.images import chips
+from features.images.layout import Layout, parse_bands
 from features.images.stored import StoredImage
 from features.images.views import VIEWS, view
 
@@ -56,6 +58,8 @@ class Tagger:
         *,
         precision: str = "auto",
         device: str = "auto",
+        bands: Sequence[str] = (),
+        levels: str = "auto",
         jobs: int | None = None,
     ) -> "Tagger":
         """Load a model and check that it reproduces its golden scores.
@@ -64,16 +68,21 @@ class Tagger:
             path: a bundle, or a registry, whose current model is loaded; None is the model inside the package.
             precision: `auto`, `f32`, `bf16` or `int8`, as in `amazon_tags predict --precision`.
             device: `auto`, `cpu` or `gpu`.
+            bands: the bands of TIFs and arrays in their order, as in `amazon_tags predict --bands`.
+            levels: what the levels of 16-bit chips are, as in `amazon_tags predict --levels`.
             jobs: threads; None is one per core.
 
         Raises:
             BundleError: the bundle is damaged, missing or of another format.
             RegistryError: the registry has no current model.
-            ValueError: the bundle was not measured in this precision, or this machine lacks the precision or device.
+            ValueError: the bundle was not measured in this precision, this machine lacks the precision or device, or
+                bands or levels cannot be.
         """
         threads = jobs or os.cpu_count() or 1
+        layout = Layout(parse_bands(" ".join(bands)) if bands else None, levels)
         with registry.hold_model(Path(path) if path else bundle.DEFAULT) as folder:
-            return cls(bundle.load(folder, jobs=threads, precision=precision, device=device), threads)
+            model = bundle.load(folder, jobs=threads, precision=precision, device=device)
+            return cls(model.reading(layout), threads)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -82,6 +91,8 @@ class Tagger:
 
     def predict(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> list[ChipTags]:
         """Return the tags and scores of every chip: files in natural order of their names, arrays in their own.
+
+        What is assumed about files is logged as messages of the logger `amazon_tags`.
 
         Args:
             inputs: a file, folder, zip or tar archive, a list of these, or an array (chips, height, width, bands) of
@@ -113,11 +124,13 @@ class Tagger:
 
     def _score_files(self, inputs: ChipFiles, views: int) -> Iterator[tuple[list[str], Scores]]:
         paths = find_chips(_paths(inputs))
-        first = 0
+        first, remarks = 0, RemarkCounts()
         for part in score_chips(paths, self.model, views=views, jobs=self.jobs):
             names = paths[first : first + len(part.scores)].names()
             first += len(names)
+            remarks.add(names, part.remarks)
             yield names, part.scores
+        remarks.say()
 
     def _score_array(self, array: ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
         _refuse_array(array)

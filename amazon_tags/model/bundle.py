@@ -39,7 +39,7 @@ from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
 from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, parse_second_level
-from features.images.layout import Layout
+from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
 from features.networks.extract import Network
@@ -65,6 +65,7 @@ class Bundle:
         folder: where it was loaded from.
         common: (labels,) the tags that a chip gets when it cannot be used.
         golden_distance: the largest difference between a golden chip's score here and at training time.
+        layout: what the user states about the files of the chips.
     """
 
     folder: Path
@@ -75,6 +76,7 @@ class Bundle:
     common: NDArray[np.bool_]
     engine: Engine
     golden_distance: float
+    layout: Layout = AS_STATED
 
     @property
     def space(self) -> LabelSpace:
@@ -83,14 +85,13 @@ class Bundle:
 
     @property
     def spec(self) -> ChipSpec:
-        """The chips that its networks take."""
-        return self.manifest.spec
+        """The chips that its networks take, and how their files are read."""
+        stored = self.manifest.spec
+        return replace(stored, layout=self.layout, training_layout=stored.layout)
 
     def reading(self, layout: Layout) -> "Bundle":
-        """Return the same model, which reads files by this layout; what it leaves open stays as in the bundle."""
-        own = self.spec.layout
-        merged = Layout(layout.bands or own.bands, own.levels if layout.levels == "auto" else layout.levels)
-        return replace(self, manifest=replace(self.manifest, spec=replace(self.spec, layout=merged)))
+        """Return the same model for files of which a user states this layout."""
+        return replace(self, layout=layout)
 
     @property
     def networks(self) -> list[Network]:

@@ -89,7 +89,7 @@ class PrecisionReport:
     costs: Mapping[str, PrecisionCost]
 
 
-json_keys(optional=("layout",))(ChipSpec)  # bundles of format 2 have none
+json_keys(optional=("layout", "training_layout"))(ChipSpec)  # bundles of format 2 have none
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 

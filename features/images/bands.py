@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.arrays import Chip
 from features.images import sensor_colours
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
@@ -26,30 +27,31 @@ MIN_EXTREME_SHARE = 0.5  # of alpha at 0 or its maximum; near infrared has less 
 def name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[Remark, ...]]:
     """Return the image with a name for each band, and a remark if the names are assumed.
 
-    Grey becomes red, green and blue, and alpha becomes `valid`.
+    Grey becomes red, green and blue, and alpha becomes `valid`. The user's order counts first, then what the file
+    states, then the order of the training chips' files.
 
     Raises:
-        ValueError: The file states other bands than the model expects, or it states none and they cannot be assumed.
+        ValueError: The bands are other ones than the model expects, they cannot be assumed, or the file contradicts the
+            order of the training chips' files.
     """
-    order, stored = spec.layout.bands, image.pixels.shape[2]
-    if order and (stored == len(order) or image.format in ("tif", "array")):
-        if stored != len(order):
-            raise ValueError(
-                f"has {stored} bands, but {len(order)} are stated ({', '.join(order)}); name each band of the file in "
-                "--bands, in its order."
-            )
-        _refuse_other_bands(order, spec)
-        return replace(image, bands=order), ()
+    if image.format in ("tif", "array"):  # others state their bands by their format
+        if spec.layout.bands:
+            return _ordered(image, spec.layout.bands, spec), ()
+        image = _without_false_alpha(image)
+        trained = spec.training_layout.bands
+        if trained and len(trained) == len(image.bands):
+            _refuse_contradiction(image.bands, trained)
+            return _ordered(image, trained, spec), ()
 
     image = _without_alpha(image)
-    count = image.pixels.shape[2]
     if image.bands == ("grey",):
         grey: NDArray[Any] = image.pixels
         image = replace(image, pixels=np.repeat(grey, len(RGB), axis=2), bands=RGB)
     if any(image.bands):
-        _refuse_other_bands(image.bands, spec)
+        _refuse_other_bands(image.bands, spec, "states the bands")
         return image, ()
 
+    count = image.pixels.shape[2]
     names = ASSUMED_BANDS.get((count, str(image.pixels.dtype)), spec.bands if count == len(spec.bands) else ())
     if not set(spec.bands) <= set(names):
         raise ValueError(
@@ -60,38 +62,84 @@ def name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[R
     return replace(image, bands=names), (Remark(f"{len(names)} bands taken as {', '.join(names)}"),)
 
 
-def _without_alpha(image: StoredImage) -> StoredImage:
-    """Return the image without the band that the file calls alpha, whose zeros become invalid pixels.
+def _ordered(image: StoredImage, order: tuple[str, ...], spec: ChipSpec) -> StoredImage:
+    """Return the image with the names that a user gave to its bands."""
+    stored = image.pixels.shape[2]
+    if stored != len(order):
+        raise ValueError(
+            f"has {stored} bands, but {len(order)} are stated ({', '.join(order)}); name each band of the file in "
+            "--bands, in its order."
+        )
+    _refuse_other_bands(order, spec, "has, as stated, the bands")
+    return _without_alpha(replace(image, bands=order))
 
-    The competition's TIFs call blue, green, red, near infrared "red, green, blue, alpha". Such a fourth band is no
-    alpha, since it is rarely 0 or at its maximum; then nothing that the file says of its bands is believed.
+
+def _refuse_contradiction(stated: tuple[str, ...], trained: tuple[str, ...]) -> None:
+    """Raise ValueError if a file names a band otherwise than the user did for the training chips."""
+    for name, other in zip(stated, trained, strict=True):
+        if name and name != other and {name, other} & {*RGB, "nir", "alpha", "grey"}:
+            raise ValueError(
+                f"states the bands {_listed(stated)}, but the model's training chips were read as {_listed(trained)}; "
+                "say by --bands which is right for these chips."
+            )
+
+
+def _without_false_alpha(image: StoredImage) -> StoredImage:
+    """Return the image without names if what it calls alpha is none.
+
+    The competition's TIFs call blue, green, red, near infrared "red, green, blue, alpha". Where the other bands hold
+    data, such a fourth band is rarely 0 or at its maximum; then nothing that the file says of its bands is believed.
 
     Raises:
-        ValueError: The band of an 8-bit file is no alpha.
+        ValueError: The band of an 8-bit file, or of other bands, is no alpha.
     """
     if image.bands.count("alpha") != 1:
         return image
-    place = image.bands.index("alpha")
-    alpha = image.pixels[..., place]
-    if np.mean((alpha == 0) | (alpha == alpha.max())) < MIN_EXTREME_SHARE:
-        if image.pixels.dtype == np.uint16 and image.bands == (*RGB, "alpha"):
-            return replace(image, bands=("",) * len(image.bands))
-        raise ValueError(
-            "states that a band is alpha, but it is neither transparent nor opaque in most pixels; name the bands by "
-            "--bands, in the file's order."
-        )
+    alpha, rest = _split_alpha(image)
+    alpha = alpha[(rest != 0).any(axis=2)]
+    if not alpha.size or np.mean((alpha == 0) | (alpha == alpha.max())) >= MIN_EXTREME_SHARE:
+        return image
+    if image.pixels.dtype == np.uint16 and image.bands == (*RGB, "alpha"):
+        return replace(image, bands=("",) * len(image.bands))
+    raise ValueError(
+        "states that a band is alpha, but it is neither transparent nor opaque in most pixels; name the bands by "
+        "--bands, in the file's order."
+    )
+
+
+def _without_alpha(image: StoredImage) -> StoredImage:
+    """Return the image without its band of alpha, whose zeros become invalid pixels."""
+    if image.bands.count("alpha") != 1:
+        return image
+    alpha, rest = _split_alpha(image)
     valid = alpha > 0 if image.valid is None else image.valid & (alpha > 0)
-    rest = [band for band in range(len(image.bands)) if band != place]
-    names = tuple(image.bands[band] for band in rest)
-    return replace(image, pixels=image.pixels[..., rest].copy(), bands=names, valid=valid)
+    names = tuple(name for name in image.bands if name != "alpha")
+    return replace(image, pixels=rest, bands=names, valid=valid, scales=_scales_without_alpha(image))
 
 
-def _refuse_other_bands(stated: tuple[str, ...], spec: ChipSpec) -> None:
+def _split_alpha(image: StoredImage) -> tuple[NDArray[Any], Chip]:
+    """Return the band of alpha (H, W), and the others (H, W, bands - 1)."""
+    place = image.bands.index("alpha")
+    rest: Chip = image.pixels[..., [band for band in range(len(image.bands)) if band != place]].copy()
+    return image.pixels[..., place], rest
+
+
+def _scales_without_alpha(image: StoredImage) -> tuple[tuple[float, float], ...]:
+    if not image.scales:
+        return ()
+    return tuple(pair for pair, name in zip(image.scales, image.bands, strict=True) if name != "alpha")
+
+
+def _refuse_other_bands(stated: tuple[str, ...], spec: ChipSpec, what: str) -> None:
     """Raise ValueError unless each band of the spec is stated once."""
     for name in spec.bands:
         if stated.count(name) != 1:
             problem = f"no {name}" if name not in stated else f"{stated.count(name)} bands named {name}"
             raise ValueError(
-                f"states the bands {', '.join(band or 'unnamed' for band in stated)}, so {problem}, but the model "
-                f"expects {', '.join(spec.bands)}; pass chips with these bands, or name the file's bands by --bands."
+                f"{what} {_listed(stated)}, so {problem}, but the model expects {', '.join(spec.bands)}; pass chips "
+                "with these bands, or name the file's bands by --bands."
             )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(name or "unnamed" for name in names)

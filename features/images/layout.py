@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from features.images.band_names import standard_name
 from features.images.stored import MAX_BANDS, RGB
 
 REFLECTANCE = 1e-4  # per level, of Planet's, Sentinel-2's and MODIS' surface reflectance
@@ -57,16 +58,17 @@ def parse_levels(text: str) -> Levels:
 
 
 def parse_bands(text: str) -> tuple[str, ...]:
-    """Return the names of bands that commas or blanks separate, in lower case.
+    """Return the names of bands that commas or blanks separate, as `band_names` reads descriptions.
 
     Raises:
         ValueError: There are none or too many, or red, green, blue or nir is there twice.
 
     Example:
-        >>> parse_bands("Blue, green,red,NIR")
+        >>> parse_bands("Blue, g,B04,NIR")
         ('blue', 'green', 'red', 'nir')
     """
-    names = tuple(text.casefold().replace(",", " ").split())
+    words = text.casefold().replace(",", " ").split()
+    names = tuple(standard_name(word) or word for word in words)
     if not 0 < len(names) <= MAX_BANDS:
         raise ValueError(f"{text!r} names {len(names)} bands; name 1 to {MAX_BANDS}, such as blue,green,red,nir.")
     repeated = [name for name in (*RGB, "nir") if names.count(name) > 1]

@@ -19,7 +19,9 @@ MAX_REFLECTANCE = 2.0  # bright clouds reach 1.3; a stated scale that gives more
 # A 16-bit picture whose levels stay below is darker than any of 2,302 real chips, whose maxima are 64 of 255 or more.
 MIN_FULL_RANGE_LEVEL = 1 << 14
 MAX_FLOOR_SHARE = 0.5  # of pixels with a colour that is black by the curve; real DN have none, by the air's own light
-MIN_GREY, CEILING_GREY = 16, 220  # the brightest pixel of a real chip has 64; the curve ends at 224
+# The brightest pixel of a real chip has 64. The curve ends at 224; of real chips even clouds have a median below 200.
+MIN_GREY, CEILING_GREY = 16, 200
+HIGH_PERCENTILE = 99.5
 SAMPLED_ROWS = 64
 # Vegetation is dark in red. Over bright red, real DN of near infrared are lower than those of red, or little higher.
 BRIGHT_RED_DN, MAX_BRIGHT_RATIO = 6000, 1.5
@@ -49,7 +51,7 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
     if levels.kind == "bits":
         if spec.dtype != "uint8":
             raise ValueError(f"holds colours of {levels.bits} bits, but the model expects the levels of a sensor.")
-        return _select(_from_bits(image.pixels, levels.bits), image.bands, spec.bands), ()
+        return _from_bits(image, levels.bits, spec), ()
 
     dn = image.pixels if levels.kind == "dn" else _to_dn(image, levels)
     remarks = _judge(dn, image, levels)
@@ -66,9 +68,12 @@ def _choose(image: StoredImage, spec: ChipSpec) -> Levels:
     if image.scales:
         return _by_scales(image)
 
-    highest = int(image.pixels.max())
-    if image.bits and highest < 1 << image.bits and "nir" not in image.bands:
+    highest = int(_high_level(image, spec.bands))
+    if image.bits and image.bits < 16 and highest < 1 << image.bits and "nir" not in image.bands:
         return Levels("bits", bits=image.bits)
+    trained = parse_levels(spec.training_layout.levels)
+    if trained.kind != "auto" and (image.format != "png" or trained.kind == "bits"):
+        return trained
     if image.format == "png":
         if highest < MIN_FULL_RANGE_LEVEL:
             raise ValueError(
@@ -90,7 +95,8 @@ def _by_scales(image: StoredImage) -> Levels:
     scales = {pair for pair, name in zip(image.scales, image.bands, strict=True) if name in sensor_colours.BANDS}
     if scales == {(RADIANCE_OF_DN, 0.0)}:
         return Levels("dn")
-    highest = max(scale * float(image.pixels.max()) + offset for scale, offset in scales)
+    level = _high_level(image, sensor_colours.BANDS)
+    highest = max((scale * level + offset for scale, offset in scales), default=0.0)
     if not 0 < highest <= MAX_REFLECTANCE:
         raise ValueError(
             f"states a scale of {image.scales[0][0]:g} and an offset of {image.scales[0][1]:g}, by which its highest "
@@ -99,12 +105,23 @@ def _by_scales(image: StoredImage) -> Levels:
     return Levels("reflectance", image.scales)
 
 
-def _from_bits(pixels: Chip, bits: int) -> Chip:
-    """Return colours from 0 to 2**bits - 1 as 0 to 255."""
+def _high_level(image: StoredImage, bands: Sequence[str]) -> float:
+    """Return a level that hardly any pixel with data exceeds in these bands; single pixels may be defects or glints."""
+    places = [place for place, name in enumerate(image.bands) if name in bands]
+    pixels = image.pixels[..., places]
+    if image.valid is not None and image.valid.any():
+        pixels = pixels[image.valid]
+    return float(np.percentile(pixels, HIGH_PERCENTILE)) if pixels.size else 0.0
+
+
+def _from_bits(image: StoredImage, bits: int, spec: ChipSpec) -> Chip:
+    """Return colours from 0 to 2**bits - 1 as 0 to 255; higher levels of a few pixels end at 255."""
     top = (1 << bits) - 1
-    if pixels.max() > top:
-        raise ValueError(f"has levels up to {pixels.max():,}, but {bits} bits end at {top:,}; pass other --levels.")
-    colours: Chip = np.rint(pixels / (top / 255)).astype(np.uint8)
+    highest = _high_level(image, spec.bands)
+    if highest > top:
+        raise ValueError(f"has levels up to {highest:,.0f}, but {bits} bits end at {top:,}; pass other --levels.")
+    pixels = _select(image.pixels, image.bands, spec.bands)
+    colours: Chip = np.rint(np.minimum(pixels, top) / (top / 255)).astype(np.uint8)
     return colours
 
 
@@ -129,8 +146,10 @@ def _judge(dn: Chip, image: StoredImage, levels: Levels) -> tuple[Remark, ...]:
         return ()
     step = max(1, min(dn.shape[:2]) // SAMPLED_ROWS)
     sample = dn[::step, ::step].reshape(-1, 1, dn.shape[2])
-    if image.valid is not None and image.valid[::step, ::step].any():
-        sample = sample[image.valid[::step, ::step].ravel()]
+    filled = (sample != 0).any(axis=(1, 2))  # black in all bands is where no data is, as `nodata` remarks
+    if image.valid is not None:
+        filled &= image.valid[::step, ::step].ravel()
+    sample = sample[filled] if filled.any() else sample
     visible = sensor_colours.colours(sample, image.bands, colours)[:, 0]
 
     found = ", ".join(
@@ -149,6 +168,8 @@ def _judge(dn: Chip, image: StoredImage, levels: Levels) -> tuple[Remark, ...]:
             )
 
     remarks = [Remark("levels taken as analytic DN")] if levels.assumed else []
+    if black > MAX_FLOOR_SHARE:
+        remarks.append(Remark("most pixels lack a colour wholly; are the levels right?", f"levels of {found}"))
     if np.mean((visible >= CEILING_GREY).all(axis=1)) > MAX_FLOOR_SHARE:
         remarks.append(Remark("most pixels are nearly white; are the levels right?", f"levels of {found}"))
     return tuple(remarks)

@@ -148,11 +148,11 @@ def _chips_in_archive(archive: Archive, left_out: list[str]) -> list[tuple[str, 
 
 
 def _is_chip(file_name: str) -> bool:
-    return file_name.lower().endswith(SUFFIXES) and not file_name.startswith(".")
+    return file_name.strip().lower().endswith(SUFFIXES) and not file_name.startswith(".")
 
 
 def _is_picture(file_name: str) -> bool:
-    return file_name.lower().endswith((*SUFFIXES, *OTHER_PICTURES)) and not file_name.startswith(".")
+    return file_name.strip().lower().endswith((*SUFFIXES, *OTHER_PICTURES)) and not file_name.startswith(".")
 
 
 def _refuse_unusable_names(listing: Listing) -> None:

@@ -6,6 +6,8 @@ import zlib
 from features.images import pillow, raster
 from features.images.stored import Header, StoredImage, check_size
 
+GREY_TYPES = (0, 4)  # colour types of the header: grey, and grey with alpha
+
 
 def read_header(content: bytes) -> Header:
     """Return the header; raise ValueError if it is damaged."""
@@ -51,6 +53,7 @@ def _significant_bits(content: bytes) -> int | None:
         if zlib.crc32(memoryview(content)[place + 4 : place + 8 + length]) != int.from_bytes(checksum, "big"):
             raise ValueError(f"is a damaged PNG (checksum of chunk {kind!r} at byte {place}); save it again.")
         if kind == b"sBIT" and length:
-            bits = max(content[place + 8 : place + 8 + min(length, 3)])  # of the colours; the fourth is alpha's
+            colours = 1 if content[25] in GREY_TYPES else 3  # alpha's number is behind
+            bits = max(content[place + 8 : place + 8 + min(length, colours)])
         place += 12 + length
     return bits

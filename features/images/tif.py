@@ -1,9 +1,11 @@
 """Decode GeoTIFF files from bytes to bands as they are stored, with what the file states about them."""
 
+import io
 from itertools import product
 from typing import Any
 
 import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from rasterio.enums import ColorInterp, MaskFlags
 
 from features.arrays import Chip
@@ -12,6 +14,7 @@ from features.images.band_names import standard_names
 from features.images.stored import RGB, Header, StoredImage, ValidPixels
 
 DRIVER = "GTiff"  # always: a VRT named .tif could read any file
+PHOTOMETRIC, LAB_COLOURS = 262, (8, 9, 10)  # the tag, and its values for L*a*b*; TIFF 6.0, section 23
 
 
 def read_header(content: bytes) -> Header:
@@ -22,26 +25,42 @@ def read_header(content: bytes) -> Header:
 
 def decode(content: bytes) -> StoredImage:
     """Return the image; raise ValueError like `read_header`, or if pixels are damaged or were never written."""
+    _refuse_other_colours(content)
     with raster.open_raster(content, DRIVER) as dataset:
         _check(dataset)
         _refuse_unwritten(dataset)
         pixels = raster.bands_last(dataset)
         valid = _valid(dataset, pixels)
         structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
-
-        if ColorInterp.palette in dataset.colorinterp:
-            return StoredImage("tif", _colours_of_palette(dataset, pixels), RGB, valid)
+        bits = int(structure.get("NBITS", 8 * pixels.itemsize))
         colours = [colour.name for colour in dataset.colorinterp]
+
+        if "palette" in colours:
+            if "alpha" in colours:
+                opaque = pixels[..., colours.index("alpha")] > 0
+                valid = opaque if valid is None else valid & opaque
+            return StoredImage("tif", _colours_of_palette(dataset, pixels), RGB, valid)
         if structure.get("MINISWHITE") == "YES":  # GDAL leaves the levels as they are, and names no colour
-            pixels, colours = np.iinfo(pixels.dtype).max - pixels, ["gray", *colours[1:]]
-        return StoredImage(
-            "tif",
-            pixels,
-            standard_names(dataset.descriptions, colours),
-            valid,
-            int(structure["NBITS"]) if "NBITS" in structure else None,
-            _scales(dataset),
-        )
+            pixels[..., 0] = (1 << bits) - 1 - pixels[..., 0]
+            colours[0] = "gray"
+        if pixels.dtype == np.uint8 and bits < 8:
+            pixels = np.rint(pixels * (255 / ((1 << bits) - 1))).astype(np.uint8)
+        names = standard_names(dataset.descriptions, colours)
+        return StoredImage("tif", pixels, names, valid, bits if 8 < bits < 16 else None, _scales(dataset))
+
+
+def _refuse_other_colours(content: bytes) -> None:
+    """Raise ValueError for L*a*b* colours, which GDAL returns as if they were red, green and blue."""
+    try:
+        directory = ImageFileDirectory_v2(content[: 16 if b"+" in content[2:4] else 8])  # a BigTIFF's start is longer
+        stream = io.BytesIO(content)
+        stream.seek(directory.next)
+        directory.load(stream)
+        photometric = directory.get(PHOTOMETRIC)
+    except Exception:  # noqa: BLE001  damage of any kind, which GDAL reports
+        return
+    if photometric in LAB_COLOURS:
+        raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
 
 
 def _check(dataset: Any) -> Header:
@@ -58,19 +77,31 @@ def _check(dataset: Any) -> Header:
 
 
 def _refuse_unwritten(dataset: Any) -> None:
-    """Raise ValueError if a strip or tile has no bytes; GDAL reads it as 0, which only a nodata value makes right."""
+    """Raise ValueError if a strip or tile has no bytes, since GDAL reads it as 0.
+
+    Only a nodata value makes that right, or a mask or alpha that is 0 in all of the strip or tile.
+    """
     if dataset.nodata is not None:
         return
     apart = dataset.interleaving is not None and dataset.interleaving.name == "band"
     height, width = dataset.block_shapes[0]
     rows, columns = -(-dataset.height // height), -(-dataset.width // width)
     blocks = list(product(range(1, dataset.count + 1) if apart else (1,), range(rows), range(columns)))
-    unwritten = sum(
-        dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", band) is None for band, row, column in blocks
-    )
+    unwritten = [
+        (band, row, column)
+        for band, row, column in blocks
+        if dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", band) is None
+    ]
+    if unwritten and MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
+        mask = dataset.dataset_mask()
+        unwritten = [
+            (band, row, column)
+            for band, row, column in unwritten
+            if mask[row * height : (row + 1) * height, column * width : (column + 1) * width].any()
+        ]
     if unwritten:
         raise ValueError(
-            f"is a damaged TIF: {unwritten} of its {len(blocks)} strips or tiles were never written; save it "
+            f"is a damaged TIF: {len(unwritten)} of its {len(blocks)} strips or tiles were never written; save it "
             "again, or declare a nodata value if they are to be empty."
         )
 

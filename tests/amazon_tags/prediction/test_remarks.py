@@ -11,13 +11,18 @@ from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.predict import predict_chips
 from amazon_tags.prediction.unusual import FAR, mark_unusual
 from features.images import listing
-from features.images.layout import Layout
+from features.images.layout import AS_STATED, Layout
 from tests.features.images.images import COLOURS, DN, encode
 
 
 @pytest.fixture(scope="module")
 def opened(model):
     return bundle.load(model)
+
+
+def with_layout(model, layout):
+    """Return the model as if it had been trained on files of a layout."""
+    return replace(model, manifest=replace(model.manifest, spec=replace(model.manifest.spec, layout=layout)))
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +100,17 @@ def test_a_checkpoint_keeps_remarks(opened, tifs, tmp_path):
         list(predict_with_checkpoint(tmp_path / "checkpoint", paths, other))
 
 
-def test_what_a_user_states_counts_before_what_the_bundle_states(opened):
-    stored = opened.reading(Layout(("red", "green", "blue", "nir"), "reflectance"))
-    assert stored.reading(Layout()).spec.layout == Layout(("red", "green", "blue", "nir"), "reflectance")
-    assert stored.reading(Layout(None, "dn")).spec.layout == Layout(("red", "green", "blue", "nir"), "dn")
-    assert stored.reading(Layout(("nir", "red"))).spec.layout == Layout(("nir", "red"), "reflectance")
+def test_a_bundle_keeps_what_the_user_states_apart_from_what_training_stored(opened):
+    stored = with_layout(opened, Layout(("red", "green", "blue", "nir"), "reflectance"))
+    assert stored.spec.layout == AS_STATED
+    spec = stored.reading(Layout(None, "dn")).spec
+    assert (spec.layout, spec.training_layout) == (Layout(None, "dn"), stored.manifest.spec.layout)
 
 
 def test_a_manifest_keeps_the_layout_and_omits_none(opened):
     values = opened.manifest.to_json()
     assert "layout" not in values["chips"]
-    stored = opened.reading(Layout(("blue", "x"), "12bit")).manifest
+    stored = with_layout(opened, Layout(("blue", "x"), "12bit")).manifest
     values = stored.to_json()
     assert values["chips"]["layout"] == {"bands": ["blue", "x"], "levels": "12bit"}
     assert Manifest.from_json(values).spec == stored.spec

@@ -1,5 +1,7 @@
 """Test which band is taken as which colour, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,60 @@ def test_the_users_order_counts_before_the_files():
         load(encode(six), Layout(BGRN))
     with pytest.raises(ChipError, match="so no blue"):
         load(encode(DN), Layout(("red", "green", "x", "nir")))
+
+
+def test_a_competition_tif_that_is_half_empty_still_has_near_infrared():
+    half = np.concatenate([np.zeros_like(DN[:12]), DN[12:]])
+    pixels, remarks = load(encode(half, photometric="RGB", alpha="PREMULTIPLIED"))
+    np.testing.assert_array_equal(pixels, sensor_colours.colours(half))
+    assert remarks[0] == "4 bands taken as blue, green, red, nir"
+
+
+def test_alpha_beside_minimum_is_white_and_beside_a_palette_counts():
+    grey = COLOURS[..., :1]
+    opaque, clear = np.full((20, 20), 255, np.uint8), np.zeros((20, 20), np.uint8)
+    pixels, _ = load(encode(np.dstack([255 - grey, opaque]), photometric="MINISWHITE", alpha="YES"))
+    np.testing.assert_array_equal(pixels, np.repeat(grey, 3, axis=2))
+    with pytest.raises(ChipError, match="holds no data"):
+        load(encode(np.dstack([grey, clear]), photometric="MINISWHITE", alpha="YES"))
+
+
+def test_fewer_than_8_bits_of_a_tif_are_scaled_as_those_of_a_png():
+    for bits in (1, 2, 4, 5):
+        levels = COLOURS >> (8 - bits)
+        expected = np.rint(levels * (255 / ((1 << bits) - 1)))
+        np.testing.assert_array_equal(load(encode(levels, nbits=bits))[0], expected)
+    white = encode(15 - (COLOURS[..., :1] >> 4), photometric="MINISWHITE", nbits=4)
+    np.testing.assert_array_equal(load(white)[0], np.repeat((COLOURS[..., :1] >> 4) * 17, 3, axis=2))
+
+
+def test_lab_colours_are_refused():
+    for big in ("NO", "YES"):
+        with pytest.raises(ValueError, match=r"is a TIF of L\*a\*b\* colours"):
+            decode.image(encode(COLOURS, photometric="CIELAB", BIGTIFF=big))
+
+
+def test_the_users_order_is_of_tifs_only_and_may_name_alpha():
+    png = encode(COLOURS, "PNG")
+    np.testing.assert_array_equal(load(png, Layout(("blue", "green", "red")))[0], COLOURS)
+    clear = encode(np.dstack([COLOURS, np.zeros((20, 20), np.uint8)]))
+    with pytest.raises(ChipError, match="holds no data"):
+        load(clear, Layout(("red", "green", "blue", "alpha")))
+
+
+def test_the_order_of_training_files_counts_after_what_a_file_states():
+    spec = ChipSpec(side=20, training_layout=Layout(("red", "green", "blue", "nir"), "dn"))
+
+    def read(content):
+        chip = fit(decode.image(content), spec, "a.tif")
+        return chip.pixels, chip.remarks
+
+    plain = encode(DN[..., [2, 1, 0, 3]])
+    np.testing.assert_array_equal(read(plain)[0], PLAIN)
+    assert read(plain)[1] == ()
+    np.testing.assert_array_equal(read(encode(DN[..., [2, 1, 0, 3]], descriptions=["red", "g", "b", "NIR"]))[0], PLAIN)
+    with pytest.raises(ChipError, match="states the bands blue, green, red, nir, but the model's training"):
+        read(encode(DN, descriptions=BGRN))
+    np.testing.assert_array_equal(read(encode(COLOURS))[0], COLOURS)
+    explicit = fit(decode.image(encode(DN, descriptions=BGRN)), replace(spec, layout=Layout(BGRN)), "a.tif")
+    np.testing.assert_array_equal(explicit.pixels, PLAIN)

@@ -171,3 +171,49 @@ def test_levels_that_say_nothing_are_refused(text):
 def test_bands_that_cannot_be_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_bands(text)
+
+
+# single pixels and other bands
+
+
+def test_defects_glints_nodata_and_other_bands_do_not_contradict_a_statement():
+    scale = {"scales": [1e-4] * 4, "descriptions": BGRN}
+    spoilt = reflectance()
+    spoilt[0, 0] = 25000
+    assert np.abs(load(encode(spoilt, **scale))[0].astype(int) - PLAIN)[1:].max() <= 1
+    spoilt[:5] = 65535
+    assert np.abs(load(encode(spoilt, nodata=65535, **scale))[0].astype(int) - PLAIN)[5:].max() <= 1
+    quality = np.dstack([reflectance(), np.full((20, 20), 21824, np.uint16)])
+    content = encode(quality, scales=[*[1e-4] * 4, 1.0], descriptions=[*BGRN, "QA_PIXEL"])
+    assert np.abs(load(content)[0].astype(int) - PLAIN).max() <= 1
+    twelve = np.rint(COLOURS / 255 * 4095).astype(np.uint16)
+    twelve[0, 0] = 65535
+    with pytest.raises(ChipError, match="pass --levels 12bit"):
+        load(encode(twelve, "PNG"))
+    assert np.abs(load(encode(twelve, "PNG"), "12bit")[0].astype(int) - COLOURS)[1:].max() <= 1
+
+
+def test_black_pixels_do_not_make_analytic_dn_too_low():
+    half = np.concatenate([np.zeros_like(DN[:12]), DN[12:]])
+    pixels, remarks = load(encode(half))
+    np.testing.assert_array_equal(pixels, sensor_colours.colours(half))
+    assert remarks[-1] == "levels taken as analytic DN"
+
+
+def test_the_bits_of_alpha_are_not_those_of_grey():
+    grey = np.dstack([COLOURS[..., 0].astype(np.uint16) * 16, np.full((20, 20), 65535)]).astype(np.uint16)
+    content = with_chunk(encode(grey, "PNG"), b"sBIT", b"\x0c\x10")
+    assert np.abs(load(content)[0][..., 0].astype(int) - COLOURS[..., 0]).max() <= 1
+
+
+def test_stated_levels_on_the_floor_or_near_white_get_a_remark():
+    sentinel = reflectance(1e-4, -0.1)
+    assert "most pixels lack a colour wholly; are the levels right?" in load(encode(sentinel), "dn")[1]
+    assert "most pixels are nearly white; are the levels right?" in load(encode(DN + 3000), "reflectance")[1]
+
+
+def test_the_levels_of_training_files_count_after_those_that_a_file_states():
+    spec = ChipSpec(side=20, training_layout=Layout(None, "reflectance"))
+    assert np.abs(load(encode(reflectance()), spec=spec)[0].astype(int) - PLAIN).max() <= 1
+    np.testing.assert_array_equal(load(encode(DN, scales=[0.01] * 4), spec=spec)[0], PLAIN)
+    np.testing.assert_array_equal(load(encode(DEEP, "PNG"), spec=spec)[0], COLOURS)

@@ -116,3 +116,15 @@ def test_strips_that_were_never_written_are_damage_unless_nodata_is_declared(opt
                 decode.image(path.read_bytes())
         else:
             assert remarks(path.read_bytes()) == [(NODATA, "67%")]
+
+
+def test_unwritten_tiles_outside_of_the_mask_are_no_damage(tmp_path):
+    path = tmp_path / "a.tif"
+    shape = {"width": 48, "height": 48, "count": 3, "dtype": "uint8", "blockysize": 16, "SPARSE_OK": True}
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", "GTiff", transform=rasterio.Affine(3, 0, 0, 0, -3, 0), **shape) as raster,
+    ):
+        raster.write(np.full((3, 16, 48), 99, np.uint8), window=Window(0, 0, 48, 16))
+        raster.write_mask(np.arange(48)[:, None].repeat(48, 1) < 16)
+    assert remarks(path.read_bytes()) == [(NODATA, "67%")]
