@@ -331,7 +331,7 @@ def test_four_bands_of_a_sensor_train_a_network_of_two_streams(world, run, tmp_p
     assert len(shown.stdout.splitlines()) == worlds.TIFS + 1
     wrong = run("predict", world.train_jpg, "--model", target)
     assert wrong.returncode == 1
-    assert "3 bands of uint8, but the model expects uint16 blue, green, red, nir" in wrong.stderr
+    assert "states the bands red, green, blue, so no nir, but the model expects blue, green, red, nir" in wrong.stderr
 
 
 @pytest.mark.slow
