@@ -8,7 +8,10 @@ from PIL import Image
 
 from amazon_tags.datasets import sample
 from amazon_tags.datasets.pairs import compare_pairs, pairs_text
+from features.images import chips
+from features.images.chips import ChipError
 from tests import world as worlds
+from tests.features.images.images import encode
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,18 @@ def test_chips_that_are_not_pairs_are_refused(folders, run, tmp_path):
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "other.jpg")
     done = run("pairs", tmp_path, folders[1])
     assert (done.returncode, "has the same name as one of" in done.stderr) == (1, True)
+
+
+def test_the_order_that_a_tif_states_is_the_expected_one(folders, tmp_path):
+    pixels = chips.read(folders[1] / "chip_d.tif")
+    path = tmp_path / "chip_d.tif"
+    path.write_bytes(encode(pixels, descriptions=["red", "green", "blue", "nir"]))
+    (pair,) = compare_pairs([folders[0]], [path])
+    assert pair.bands == pair.expected == ("red", "green", "blue", "nir")
+    assert pairs_text([pair]) == "1 pairs: 1 aligned, 0 shifted, 0 elsewhere"
+    path.write_bytes(encode(pixels, descriptions=["VV", "VH", "angle", "inc"]))
+    with pytest.raises(ChipError, match="chip_d.tif states the bands vv, vh, angle, inc, so no blue"):
+        compare_pairs([folders[0]], [path])
 
 
 @pytest.mark.real
