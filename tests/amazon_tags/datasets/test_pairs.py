@@ -59,7 +59,7 @@ def test_the_order_that_a_tif_states_is_the_expected_one(folders, tmp_path):
     assert pair.bands == pair.expected == ("red", "green", "blue", "nir")
     assert pairs_text([pair]) == "1 pairs: 1 aligned, 0 shifted, 0 elsewhere"
     path.write_bytes(encode(pixels, descriptions=["VV", "VH", "angle", "inc"]))
-    with pytest.raises(ChipError, match="chip_d.tif states the bands vv, vh, angle, inc, so no blue"):
+    with pytest.raises(ChipError, match=r"chip_d.tif states the bands vv, vh, angle, inc, so no blue"):
         compare_pairs([folders[0]], [path])
 
 
