@@ -164,6 +164,12 @@ def test_an_unknown_tag_stays_as_train_reads_it_and_is_no_problem(repair):
     ]
 
 
+@pytest.mark.parametrize("cell", ["class_-1", "class_1_1", "class_1-1", "class 1 1", "class -1", "class_1 class_-2"])
+def test_a_cell_of_another_number_or_sign_is_left(repair, cell):
+    report, rows = repair(f"a,{cell}", space=LabelSpace("classes", ("class_1", "class_11", "class_2")))
+    assert (rows, report.left) == ([f"a,{cell}"], 1)
+
+
 def test_a_cell_that_can_be_read_in_two_ways_is_left(repair):
     space = LabelSpace("two", ("a", "b", "a_b", "c"))
     report, rows = repair('x,"a b, c"', "y,a;c", space=space)

@@ -155,6 +155,12 @@ def test_labels_in_several_spellings_are_reported_with_their_counts(tmp_path, ca
     assert "'Clear' in 1 rows and 'clear' in 2 rows" in message
 
 
+def test_labels_of_other_numbers_are_no_spellings_of_one(tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,class_1_1 class_11\nb,level_1 level_-1\n")
+    labels.from_table(tmp_path / "mine.csv")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("rows", ["a,x|y\nb,x\n", "a,x;z\nb,y\n", "a,x/y\nb,x/z\n", "a,x+y\nb,y\n", "a,x&y\nb,x\n"])
 def test_tags_that_something_else_separates_are_no_labels(tmp_path, rows):
     (tmp_path / "mine.csv").write_text("image_name,tags\n" + rows)
