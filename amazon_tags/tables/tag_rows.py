@@ -22,7 +22,7 @@ class TagRows:
         names: the image name of each row, as written.
         cells: the tags of each row, separated by spaces or, in a column of tags, as written.
         lines: the line on which each row starts; None for a folder.
-        remarks: what of a folder was left out.
+        remarks: what was left out.
     """
 
     path: Path
@@ -59,12 +59,13 @@ def read(path: Path) -> TagRows:
     table = csv_rows.read(path, ("image_name",))
     names = csv_rows.column(table, "image_name")
     if "tags" in table.columns:
-        return TagRows(path, None, names, csv_rows.column(table, "tags"), table.lines)
+        return TagRows(path, None, names, csv_rows.column(table, "tags"), table.lines, table.remarks)
 
     columns = one_hot.label_columns(table)
     if not columns:
         csv_rows.refuse_header(path, table.columns, ("image_name", "tags"))
-    return TagRows(path, columns, names, [" ".join(tags) for tags in one_hot.tags_of_rows(table)], table.lines)
+    cells = [" ".join(tags) for tags in one_hot.tags_of_rows(table)]
+    return TagRows(path, columns, names, cells, table.lines, table.remarks)
 
 
 def chip_folders(path: Path) -> list[Path]:
