@@ -52,7 +52,7 @@ class RepairedCell:
 
 def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
     """Return the cell with each tag a label or `tag?`, once and in the label space's order, or as it stands."""
-    if is_empty(cell, {name: name for name in space.names}.get):
+    if is_empty(cell, lambda word: mend(word, space.names)):
         word = cell.strip()
         note = Note("a word for no tags", f"{word} of {chip}", "an empty cell")
         return RepairedCell("", (), (note,) if word else (), 0)

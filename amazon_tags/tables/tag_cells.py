@@ -10,8 +10,8 @@ EMPTY_WORDS = frozenset({"nan", "none", "null", "na", "n/a", "<na>", "#n/a"})  #
 Find = Callable[[str], str | None]  # takes a word, and returns the tag that it stands for, or None
 
 
-def is_empty(cell: str, find: Find) -> bool:
-    """Return whether a cell holds nothing, or only a word for nothing, such as nan, that is not a tag itself."""
+def is_empty(cell: str, find: Callable[[str], object]) -> bool:
+    """Return whether a cell holds nothing, or only a word for nothing, such as nan, for which `find` finds no tag."""
     word = cell.strip()
     return not word or (word.casefold() in EMPTY_WORDS and find(word) is None)
 

@@ -109,7 +109,7 @@ def _parse(rows: TagRows, space: LabelSpace, *, allow_unknown: bool) -> tuple[Ta
         return word if word in known else None
 
     for row, cell in enumerate(rows.cells):
-        if tag_cells.is_empty(cell, find):
+        if tag_cells.is_empty(cell, lambda word: mend(word, space.names)):
             if cell.strip():
                 rows_by_remark.setdefault(f"{cell.strip()} for no tags", []).append(row)
             continue

@@ -186,6 +186,13 @@ def test_a_word_for_an_empty_cell_becomes_one(repair, word):
     assert repair(f"b,{word}", space=LabelSpace("its", (word, "water")))[1] == [f"b,{word}"]
 
 
+@pytest.mark.parametrize(("label", "word"), [("none", "None"), ("na", "NA"), ("NULL", "null")])
+def test_a_label_in_another_case_is_no_word_for_an_empty_cell(repair, label, word):
+    report, rows = repair(f"a,{word}", space=LabelSpace("damage", (label, "minor", "major")))
+    assert (rows, report.left) == ([f"a,{label}"], 0)
+    assert [finding.problem for finding in report.findings] == ["a tag that differs from its label by case"]
+
+
 def test_a_row_without_tags_is_a_problem_only_where_one_of_a_group_must_hold(repair):
     assert [finding.problem for finding in repair("a,")[0].findings] == ["no tags"]
     assert not repair("a,", space=LabelSpace("free", ("water",)))[0].findings

@@ -90,6 +90,8 @@ def test_words_for_an_empty_cell_are_no_tags_and_counted(read):
     assert len(table.remarks) == 5
     assert table.remarks[0] == "1 of 6 rows: nan for no tags (first: b, line 3)"
     assert read("image_name,tags\na,none\n", LabelSpace("its", ("none",))).truth.all()
+    with pytest.raises(ValueError, match=r"'None' .*check --repair mends them"):
+        read("image_name,tags\na,None\n", LabelSpace("its", ("none",)))
 
 
 def test_names_are_plain_and_what_was_dropped_is_counted(read):
