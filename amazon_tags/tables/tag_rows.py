@@ -77,10 +77,20 @@ def chip_folders(path: Path) -> list[Path]:
     folders = listing.class_folders(path) if path.is_dir() else []
     if not folders:
         raise ValueError(
-            f"{path} has no subfolder with chips; needed a folder with a subfolder of chips for each class, or a table "
-            "image_name,tags."
+            f"{path} has no subfolder with chips{_chips_elsewhere(path)}; needed a folder with a subfolder of chips "
+            "for each class, or a table image_name,tags."
         )
     return folders
+
+
+def _chips_elsewhere(path: Path) -> str:
+    """Return a clause on chips and other pictures that are not in a subfolder itself, or an empty string."""
+    if not path.is_dir():
+        return ""
+    if filled := [folder for folder in listing.subfolders(path) if listing.class_folders(folder)]:
+        return f", but {filled[0]} has: pass that folder"
+    pictures = listing.unlisted_pictures(path)
+    return f", but {len(pictures)} pictures that are not read (first: {pictures[0]})" if pictures else ""
 
 
 def _read_folders(path: Path) -> TagRows:
@@ -89,6 +99,8 @@ def _read_folders(path: Path) -> TagRows:
     remarks = []
     if loose := listing.loose_chips(path):
         remarks.append(f"{len(loose)} chips are in no subfolder and have no class (first: {min(loose)})")
+    if unlisted := listing.unlisted_pictures(path):
+        remarks.append(_on_unlisted(unlisted, {folder.name for folder in folders}))
     return TagRows(
         path,
         tuple(folder.name for folder in folders),
@@ -97,3 +109,15 @@ def _read_folders(path: Path) -> TagRows:
         lines=None,
         remarks=tuple(remarks),
     )
+
+
+def _on_unlisted(pictures: Sequence[str], classes: set[str]) -> str:
+    """Return a remark on pictures that are not read, and on subfolders that are no classes for this reason."""
+    remark = (
+        f"{len(pictures)} pictures are not read, because they are in deeper folders or not named "
+        f"{', '.join(listing.SUFFIXES)} (first: {pictures[0]})"
+    )
+    lost = sorted({Path(picture).parts[0] for picture in pictures if len(Path(picture).parts) > 1} - classes)
+    if lost:
+        remark += f"; {len(lost)} subfolders have no other pictures and are no class (first: {lost[0]})"
+    return remark

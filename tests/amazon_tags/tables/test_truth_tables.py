@@ -153,3 +153,29 @@ def test_two_chips_of_one_name_in_two_class_folders_are_refused(tmp_path):
     home = eurosat(tmp_path, "wood/1.jpg", "road/1.jpg")
     with pytest.raises(ValueError, match="have the same name, 1"):
         truth_tables.read_truth(home, LAND)
+
+
+SUFFIXES = ".jpg, .jpeg, .png, .tif, .tiff"
+
+
+def test_pictures_that_no_class_folder_lists_are_counted_with_the_classes_that_they_cost(tmp_path):
+    home = eurosat(tmp_path, "wood/1.jpg", "road/2.jpg", "road/3.webp", "tree/4.webp", "water/2020/5.jpg", "6.gif")
+    table = truth_tables.read_truth(home, LAND)
+    assert table.ids == ["1", "2"]
+    assert table.remarks == (
+        f"4 pictures are not read, because they are in deeper folders or not named {SUFFIXES} (first: 6.gif); "
+        "2 subfolders have no other pictures and are no class (first: tree)",
+    )
+    eurosat(tmp_path / "other", "wood/1.jpg", "road/2.jpg", "road/more/3.jpg")
+    assert truth_tables.read_truth(tmp_path / "other", LAND).remarks == (
+        f"1 pictures are not read, because they are in deeper folders or not named {SUFFIXES} (first: road/more/3.jpg)",
+    )
+
+
+def test_a_folder_whose_classes_are_one_level_deeper_is_refused_with_that_folder(tmp_path):
+    home = eurosat(tmp_path / "a", "train/wood/1.jpg", "train/road/2.jpg")
+    with pytest.raises(ValueError, match=r"no subfolder with chips, but .*a/train has: pass that folder"):
+        truth_tables.read_truth(home, LAND)
+    home = eurosat(tmp_path / "b", "wood/1.webp", "road/2.webp")
+    with pytest.raises(ValueError, match=r"but 2 pictures that are not read \(first: road/2\.webp\)"):
+        labels.choose("folders", home)
