@@ -8,6 +8,7 @@ write it, are left out with a remark.
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int 
         raise ValueError(f"{path} is empty; a table with the columns {','.join(required)} is needed.")
 
     lines, cells = _split(path, text)
-    columns = tuple(cell.strip() for cell in cells[0])
+    columns = tuple(map(plain_header, cells[0]))
     ragged = [row for row in range(1, len(cells)) if len(cells[row]) != len(columns)]
     unnamed = () if ragged else _unnamed(path, columns, lines, cells)
     kept = [position for position in range(len(columns)) if position not in unnamed]
@@ -63,7 +64,7 @@ def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int 
         )
     if len(cells) <= min_rows:
         raise ValueError(f"{path} has a header and no rows; a row for each image is needed.")
-    remarks = (f"{len(unnamed)} columns without a name are left out: row numbers or blanks",) if unnamed else ()
+    remarks = (remark_on_index(len(unnamed)),) if unnamed else ()
     rows = [[row[position] for position in kept] for row in cells[1:]] if unnamed else cells[1:]
     return CsvRows(path, columns, lines[1:], rows, remarks)
 
@@ -73,8 +74,7 @@ def _unnamed(path: Path, columns: tuple[str, ...], lines: list[int], cells: list
     unnamed = [position for position, name in enumerate(columns) if UNNAMED.fullmatch(name)]
     for place, position in enumerate(unnamed):
         values = [row[position].strip() for row in cells[1:]]
-        in_front = position == place or FIRST_UNNAMED.fullmatch(columns[position])  # behind others they may be tags
-        if any(values) and not (in_front and are_row_numbers(values)):
+        if not is_index(columns[position], values, in_front=position == place):
             odd = [row for row, value in enumerate(values) if value and not ROW_NUMBER.fullmatch(value)]
             row = odd[0] if odd else next(filter(values.__getitem__, range(len(values))))
             raise ValueError(
@@ -84,9 +84,25 @@ def _unnamed(path: Path, columns: tuple[str, ...], lines: list[int], cells: list
     return unnamed
 
 
-def are_row_numbers(values: Sequence[str]) -> bool:
-    """Return whether the cells of a column may be row numbers: whole numbers, all different."""
-    return all(map(ROW_NUMBER.fullmatch, values)) and len(set(map(float, values))) == len(values)
+def is_index(header: str, values: Sequence[str], *, in_front: bool) -> bool:
+    """Return whether a column without a name is blank or numbers the rows: whole numbers, all different.
+
+    Behind other columns, numbers may be tags or scores.
+    """
+    if not any(values):
+        return True
+    may_number = in_front or FIRST_UNNAMED.fullmatch(header)
+    return bool(may_number) and all(map(ROW_NUMBER.fullmatch, values)) and len(set(map(float, values))) == len(values)
+
+
+def remark_on_index(count: int) -> str:
+    """Return the remark on columns without a name that are left out."""
+    return f"{count} columns without a name are left out: row numbers or blanks"
+
+
+def plain_header(name: str) -> str:
+    """Return the name of a column without blanks around it, in Unicode's NFC."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def column(rows: CsvRows, name: str) -> list[str]:
