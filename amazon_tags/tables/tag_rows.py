@@ -4,6 +4,7 @@ The forms are a CSV of `image_name,tags`, a one-hot CSV with a column for each l
 chips for each class.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +49,7 @@ class TagRows:
 
 
 def read(path: Path) -> TagRows:
-    """Read a table of tags; a column `tags` counts, and only without one are the columns labels.
+    """Read a table of tags; a column `tags` counts, and only without one are the columns labels. Tags are in NFC.
 
     Raises:
         ValueError: a one-hot cell is no answer, a folder has no subfolder with chips or two chips of one name, or
@@ -59,13 +60,19 @@ def read(path: Path) -> TagRows:
     table = csv_rows.read(path, ("image_name",))
     names = csv_rows.column(table, "image_name")
     if "tags" in table.columns:
-        return TagRows(path, None, names, csv_rows.column(table, "tags"), table.lines, table.remarks)
+        cells = list(map(_composed, csv_rows.column(table, "tags")))
+        return TagRows(path, None, names, cells, table.lines, table.remarks)
 
     columns = one_hot.label_columns(table)
     if not columns:
         csv_rows.refuse_header(path, table.columns, ("image_name", "tags"))
     cells = [" ".join(tags) for tags in one_hot.tags_of_rows(table)]
     return TagRows(path, columns, names, cells, table.lines, table.remarks)
+
+
+def _composed(tag: str) -> str:
+    """Return a tag in Unicode's NFC; folders that were unzipped on macOS are not in it."""
+    return unicodedata.normalize("NFC", tag)
 
 
 def chip_folders(path: Path) -> list[Path]:
@@ -103,9 +110,9 @@ def _read_folders(path: Path) -> TagRows:
         remarks.append(_on_unlisted(unlisted, {folder.name for folder in folders}))
     return TagRows(
         path,
-        tuple(folder.name for folder in folders),
+        tuple(_composed(folder.name) for folder in folders),
         names=[chip.name for chip in chips],
-        cells=[chip.parent.name for chip in chips],
+        cells=[_composed(chip.parent.name) for chip in chips],
         lines=None,
         remarks=tuple(remarks),
     )

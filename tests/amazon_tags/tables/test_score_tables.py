@@ -178,6 +178,16 @@ def test_a_parquet_file_of_another_program_is_read_and_checked(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_in_another_form_of_unicode_is_its_label(tmp_path, suffix):
+    pd = pytest.importorskip("pandas")
+    path = tmp_path / f"s.{suffix}"
+    frame = pd.DataFrame({"image_name": ["a"], "fore\u0302t": [1.0]})
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    assert score_tables.read_scores(path, LabelSpace("nfc", ("forêt",)))[2] == ("forêt",)
+    assert score_tables.read_scores(path)[2] == ("forêt",)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_an_index_and_headers_with_blanks_are_read_from_both_formats(tmp_path, suffix, capsys):
     pd = pytest.importorskip("pandas")
     path = tmp_path / f"s.{suffix}"

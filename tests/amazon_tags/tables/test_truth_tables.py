@@ -1,5 +1,7 @@
 """The one reader of the ground truth: tag lists, one-hot, a row for each tag, a folder for each class."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -153,6 +155,24 @@ def test_two_chips_of_one_name_in_two_class_folders_are_refused(tmp_path):
     home = eurosat(tmp_path, "wood/1.jpg", "road/1.jpg")
     with pytest.raises(ValueError, match="have the same name, 1"):
         truth_tables.read_truth(home, LAND)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_labels_are_compared_in_one_form_of_unicode(read, tmp_path, form):
+    label = unicodedata.normalize(form, "forêt")
+    (tmp_path / "u.toml").write_text(f'labels = ["{label}", "eau"]\n', encoding="utf-8")
+    spaces = [labels.choose(str(tmp_path / "u.toml")), LabelSpace("u", (label, "eau"))]
+    home = eurosat(tmp_path / "folders", f"{label}/1.jpg", "eau/2.jpg")
+    spaces.append(labels.choose("folders", home))
+    for space in spaces:
+        assert sorted(space.names) == ["eau", "forêt"]
+        for other in ("NFC", "NFD"):
+            tag = unicodedata.normalize(other, "forêt")
+            table = read(f"image_name,tags\na,{tag};eau\n", space)
+            assert table.truth.all()
+            assert read(f"image_name,{tag},eau\na,1,1\n", space).truth.all()
+            assert labels.encode(space, [tag]).sum() == 1
+        assert truth_tables.read_truth(home, space).truth.sum(axis=0).tolist() == [1, 1]
 
 
 SUFFIXES = ".jpg, .jpeg, .png, .tif, .tiff"
