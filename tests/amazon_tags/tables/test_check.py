@@ -102,6 +102,11 @@ def test_a_copy_of_a_copy_is_itself(table, tmp_path):
         "clear/primary/road",
         "clear, primary, road",
         "clear+primary & road",
+        "clear#primary#road",
+        "clear>primary>road",
+        "Clear~primary road",
+        "clear*primary*Road",
+        "clear-primary-road",
         "clear,primary;road",
         "clear\tprimary\troad",
         "['clear', 'primary', 'road']",
@@ -175,6 +180,26 @@ def test_a_cell_that_can_be_read_in_two_ways_is_left(repair):
     report, rows = repair('x,"a b, c"', "y,a;c", space=space)
     assert rows == ['x,"a b, c"', "y,a c"]
     assert [finding.problem for finding in report.findings if finding.left] == ["tags that can be read in two ways"]
+
+
+@pytest.mark.parametrize(
+    ("names", "cell", "tags"),
+    [(("oil/gas", "oil", "ground"), "ground;oil/gas", "oil/gas ground"), (("1", "2", "1.5"), "2,1.5", "2 1.5")],
+)
+def test_a_cell_that_the_reader_of_tables_splits_is_read_alike(repair, names, cell, tags):
+    report, rows = repair(f'x,"{cell}"', space=LabelSpace("wells", names))
+    assert (rows, report.left) == ([f"x,{tags}"], 0)
+
+
+@pytest.mark.parametrize("cell", ["1-2", "1.2", "1 -2", "clear # 1"])
+def test_a_mark_within_a_number_or_a_label_separates_nothing(repair, cell):
+    report, rows = repair(f"a,{cell}", space=LabelSpace("odd", ("1", "2", "clear", "slash", "burn", "slash_burn")))
+    assert (rows, report.left) == ([f"a,{cell}"], 1)
+
+
+def test_a_hyphen_of_a_label_separates_nothing(repair):
+    report, rows = repair("a,clear slash-burn", space=LabelSpace("odd", ("clear", "slash", "burn", "slash_burn")))
+    assert (rows, report.left) == (["a,clear slash_burn"], 0)
 
 
 @pytest.mark.parametrize("word", ["nan", "None", "NULL", "n/a", "<NA>"])

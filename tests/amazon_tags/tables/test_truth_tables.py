@@ -28,7 +28,7 @@ def assert_read(table):
     np.testing.assert_array_equal(table.truth, TRUTH)
 
 
-@pytest.mark.parametrize("separator", [*",;|/+&:", "\t", ", ", " | "])
+@pytest.mark.parametrize("separator", [*",;|/+&:#>~*-$→", "\t", ", ", " | "])
 def test_any_separator_between_labels_gives_the_same_tags_and_a_remark(read, separator):
     table = read(f'image_name,tags\na,"road{separator}wood"\nb,water\nc,\n')
     assert_read(table)
@@ -40,6 +40,23 @@ def test_a_separator_within_a_label_separates_nothing(read):
     space = LabelSpace("wells", ("oil/gas", "road"))
     table = read("image_name,tags\na,oil/gas;road\nb,oil/gas\n", space)
     assert table.truth.tolist() == [[True, True], [True, False]]
+    space = LabelSpace("burnt", ("slash-burn", "road", "slash", "burn"))
+    assert read("image_name,tags\na,slash-burn;road\n", space).truth.tolist() == [[True, True, False, False]]
+
+
+@pytest.mark.parametrize(
+    "cell", ["~road", "-road", "#road", "road--wood", "road!wood", "1-2", "1.2", "1~2", "slash-burn"]
+)
+def test_a_mark_that_may_negate_count_or_belong_to_a_label_separates_nothing(read, cell):
+    space = LabelSpace("odd", ("road", "wood", "1", "2", "slash", "burn", "slash_burn"))
+    with pytest.raises(ValueError, match="is not a label of 'odd'"):
+        read(f"image_name,tags\na,{cell}\n", space)
+
+
+def test_the_name_of_a_folder_is_one_label(tmp_path):
+    home = eurosat(tmp_path, "road-wood/1.jpg")
+    with pytest.raises(ValueError, match="in road-wood: 'road-wood' is not a label"):
+        truth_tables.read_truth(home, LAND)
 
 
 @pytest.mark.parametrize(
