@@ -1,6 +1,6 @@
 """Repair one cell of tags: read it in the one way in which all that it holds are labels, or leave it as it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from amazon_tags.tables.labels import LabelSpace
@@ -49,6 +49,17 @@ class RepairedCell:
     notes: tuple[Note, ...]
     tags_before: int
 
+    @property
+    def is_left(self) -> bool:
+        """Return whether the cell could not be read, and stands as it was."""
+        return any(note.left for note in self.notes)
+
+
+def ordered(tags: Iterable[str], space: LabelSpace) -> list[str]:
+    """Return tags, once each, in the label space's order."""
+    order = {name: place for place, name in enumerate(space.names)}
+    return sorted(set(tags), key=lambda tag: (order[tag.removesuffix("?")], tag))
+
 
 def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
     """Return the cell with each tag a label or `tag?`, once and in the label space's order, or as it stands."""
@@ -65,8 +76,7 @@ def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
     notes: tuple[Note, ...] = reading.notes
     if len(set(reading.tags)) < len(reading.tags):
         notes = (*notes, Note("a repeated tag", chip, "written once"))
-    order = {name: place for place, name in enumerate(space.names)}
-    tags = sorted(set(reading.tags), key=lambda tag: (order[tag.removesuffix("?")], tag))
+    tags = ordered(reading.tags, space)
     return RepairedCell(" ".join(tags), tuple(tags), notes, len(reading.tags))
 
 

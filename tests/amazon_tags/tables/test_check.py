@@ -253,6 +253,17 @@ def test_a_row_for_each_tag_is_joined_on_request_only(repair):
     assert (report.findings, report.remarks) == ((), ("6 rows are joined to 3, one for each image",))
 
 
+def test_words_of_two_joined_rows_are_no_tag_together(repair):
+    for rows in (["x,slash", "x,burn", "x,clear"], ["x,clear", "x,burn", "x,slash"]):
+        report, copy = repair(*rows, join_rows=True)
+        assert (copy, report.left) == (["x,clear burn slash"], 1)
+    for rows in (["x,bare", "x,ground"], ["x,ground", "x,bare"]):  # together they would be read as bare_ground
+        report, copy = repair(*rows, join_rows=True)
+        assert (copy, report.left) == (rows, 2)
+    report, copy = repair("x,Road", "x,volcano;no_road", "x,haze road", join_rows=True)
+    assert (copy, report.left) == (["x,haze road volcano;no_road"], 1)
+
+
 @pytest.fixture
 def like(tmp_path):
     """Writes a sample submission of these names."""
