@@ -88,7 +88,8 @@ def check_table(
     left = sum(any(note.left for note in notes) for notes in cells)
     remarks = rows.remarks
     if join_rows and len(found) < len(rows.names):
-        remarks = (*remarks, f"{len(rows.names)} rows are joined to {len(found)}, one for each image")
+        each = ", one for each image" if len({row.chip for row in found}) == len(found) else ""
+        remarks = (*remarks, f"{len(rows.names)} rows are joined to {len(found)}{each}")
     return CheckReport(
         findings=_count([note for notes in cells for note in notes]),
         mended=len(cells) - left,

@@ -8,6 +8,7 @@ Other columns, such as who corrected and when, are ignored. If two rows correct 
 counts. Chips with the same content are one chip: a correction of one of them applies to all.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,13 +41,14 @@ def read(path: Path, space: LabelSpace) -> list[Correction]:
     columns = (csv_rows.column(table, name) for name in ("image_name", "tag", "holds"))
 
     corrections = []
-    for line, (chip, tag, answer) in zip(table.lines, zip(*columns, strict=True), strict=True):
-        if tag.strip() not in space.names:
-            near = did_you_mean(tag.strip(), space.names)
-            raise ValueError(f"{path} line {line}: {tag!r} is not a label of {space.name!r}{near}.")
+    for line, (chip, cell, answer) in zip(table.lines, zip(*columns, strict=True), strict=True):
+        tag = unicodedata.normalize("NFC", cell.strip())
+        if tag not in space.names:
+            near = did_you_mean(tag, space.names)
+            raise ValueError(f"{path} line {line}: {cell!r} is not a label of {space.name!r}{near}.")
         if answer.strip().lower() not in ANSWERS:
             raise ValueError(f"{path} line {line}: holds is {answer!r}, but must be yes or no.")
-        corrections.append(Correction(naming.name(chip), tag.strip(), ANSWERS[answer.strip().lower()]))
+        corrections.append(Correction(naming.name(chip), tag, ANSWERS[answer.strip().lower()]))
     return corrections
 
 

@@ -1,29 +1,36 @@
 """Read the rows of a CSV file and check their form; every table is read through here.
 
 A file is UTF-8 with or without a byte order mark, with any line ends, quoted fields, and columns in any order,
-separated by commas. A column without a name that numbers the rows, as pandas and R write it, is left out.
+separated by commas. A blank column without a name, and one in front that numbers the rows, as pandas and R
+write it, are left out with a remark.
 """
 
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-UNNAMED = re.compile(r"(Unnamed: \d+)?")  # the header of an index column, as pandas writes and as it reads it
-ROW_NUMBER = re.compile(r"(\d+(\.0+)?)?")
+UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)?)?")  # the header of an index column, as pandas writes and as it reads it
+FIRST_UNNAMED = re.compile(r"Unnamed: 0(\.\d+)?")  # which was in front when it was read
+ROW_NUMBER = re.compile(r"\d+(\.0+)?")
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # often written instead of commas
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """The cells of one file, row by row; row i starts on line `lines[i]`, and the header on line 1."""
+    """The cells of one file, row by row; row i starts on line `lines[i]`, and the header on line 1.
+
+    `remarks` say what was left out.
+    """
 
     path: Path
     columns: tuple[str, ...]
     lines: list[int]
     cells: list[list[str]]
+    remarks: tuple[str, ...] = ()
 
 
 def read(path: Path, required: Sequence[str], *, min_rows: int = 1) -> CsvRows:
@@ -42,41 +49,60 @@ def parse(path: Path, content: bytes, required: Sequence[str], *, min_rows: int 
         raise ValueError(f"{path} is empty; a table with the columns {','.join(required)} is needed.")
 
     lines, cells = _split(path, text)
-    columns = tuple(cell.strip() for cell in cells[0])
+    columns = tuple(map(plain_header, cells[0]))
     ragged = [row for row in range(1, len(cells)) if len(cells[row]) != len(columns)]
-    if not ragged:
-        columns, cells = _without_index(path, columns, lines, cells)
+    unnamed = () if ragged else _unnamed(path, columns, lines, cells)
+    kept = [position for position in range(len(columns)) if position not in unnamed]
+    columns = tuple(columns[position] for position in kept)
     refuse_header(path, columns, required)
 
     if ragged:
         first = ragged[0]
         raise ValueError(
-            f"{path} line {lines[first]}: got {len(cells[first])} fields, needed {len(columns)} as in the header "
+            f"{path} line {lines[first]}: got {len(cells[first])} fields, needed {len(cells[0])} as in the header "
             f"({len(ragged)} such rows); commas separate columns, spaces separate tags."
         )
     if len(cells) <= min_rows:
         raise ValueError(f"{path} has a header and no rows; a row for each image is needed.")
-    return CsvRows(path, columns, lines[1:], cells[1:])
+    remarks = (remark_on_index(len(unnamed)),) if unnamed else ()
+    rows = [[row[position] for position in kept] for row in cells[1:]] if unnamed else cells[1:]
+    return CsvRows(path, columns, lines[1:], rows, remarks)
 
 
-def _without_index(
-    path: Path, columns: tuple[str, ...], lines: list[int], cells: list[list[str]]
-) -> tuple[tuple[str, ...], list[list[str]]]:
-    """Return columns and cells without unnamed columns; refuse one that holds something else than row numbers."""
+def _unnamed(path: Path, columns: tuple[str, ...], lines: list[int], cells: list[list[str]]) -> list[int]:
+    """Return the positions of unnamed columns; refuse one that may hold something else than row numbers."""
     unnamed = [position for position, name in enumerate(columns) if UNNAMED.fullmatch(name)]
-    for position in unnamed:
+    for place, position in enumerate(unnamed):
         values = [row[position].strip() for row in cells[1:]]
-        is_label = set(values) == {"0", "1"} and len(values) > 2  # 0 and 1 number two rows at most
-        wrong = next((row for row, value in enumerate(values) if is_label or not ROW_NUMBER.fullmatch(value)), None)
-        if wrong is not None:
+        if not is_index(columns[position], values, in_front=position == place):
+            odd = [row for row, value in enumerate(values) if value and not ROW_NUMBER.fullmatch(value)]
+            row = odd[0] if odd else next(filter(values.__getitem__, range(len(values))))
             raise ValueError(
-                f"{path} line {lines[wrong + 1]}: a column without a name holds {values[wrong]!r}; name the column in "
+                f"{path} line {lines[row + 1]}: a column without a name holds {values[row]!r}; name the column in "
                 "the first line or remove it, and separate tags by spaces."
             )
-    if not unnamed:
-        return columns, cells
-    kept = [position for position in range(len(columns)) if position not in unnamed]
-    return tuple(columns[position] for position in kept), [[row[position] for position in kept] for row in cells]
+    return unnamed
+
+
+def is_index(header: str, values: Sequence[str], *, in_front: bool) -> bool:
+    """Return whether a column without a name is blank or numbers the rows: whole numbers, all different.
+
+    Behind other columns, numbers may be tags or scores.
+    """
+    if not any(values):
+        return True
+    may_number = in_front or FIRST_UNNAMED.fullmatch(header)
+    return bool(may_number) and all(map(ROW_NUMBER.fullmatch, values)) and len(set(map(float, values))) == len(values)
+
+
+def remark_on_index(count: int) -> str:
+    """Return the remark on columns without a name that are left out."""
+    return f"{count} columns without a name are left out: row numbers or blanks"
+
+
+def plain_header(name: str) -> str:
+    """Return the name of a column without blanks around it, in Unicode's NFC."""
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def column(rows: CsvRows, name: str) -> list[str]:

@@ -37,7 +37,7 @@ def image_names(table: CsvRows) -> list[str]:
     cells = csv_rows.column(table, "image_name")
     ids = plain_names(table.path, cells, table.lines)
     refuse_repeats(str(table.path), ids, table.lines)
-    for remark in name_remarks(cells):
+    for remark in [*table.remarks, *name_remarks(cells)]:
         progress.say(f"{table.path}: {remark}")
     return ids
 

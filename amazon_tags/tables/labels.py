@@ -1,6 +1,7 @@
 """Label spaces: the tags that a chip may have, their order, and the rules between them."""
 
 import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,11 +35,14 @@ class LabelSpace:
     alone: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse labels that a table cannot hold, and rules that no chip can satisfy.
+        """Write the labels in Unicode's NFC; refuse those that a table cannot hold, and rules that no chip can satisfy.
 
         Raises:
             ValueError: with the label and the reason.
         """
+        for field in ("names", "alone"):
+            object.__setattr__(self, field, tuple(map(_composed, getattr(self, field))))
+        object.__setattr__(self, "groups", tuple(tuple(map(_composed, group)) for group in self.groups))
         where = f"label space {self.name!r}"
         if not self.names:
             raise ValueError(f"{where} has no labels; name at least one.")
@@ -67,6 +71,10 @@ class LabelSpace:
                     f"{where}: {outside[0]!r} is in alone, but one of {', '.join(group)} must always hold; "
                     "put it into that group."
                 )
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 PLANET = LabelSpace(
@@ -108,7 +116,7 @@ def encode(space: LabelSpace, tags: Iterable[str]) -> Row:
         [False, True]
     """
     row = np.zeros(len(space.names), dtype=np.bool_)
-    for tag in tags:
+    for tag in map(_composed, tags):
         if tag not in space.names:
             raise ValueError(f"{tag!r} is not a label of {space.name!r}{did_you_mean(tag, space.names)}.")
         row[space.names.index(tag)] = True

@@ -13,6 +13,7 @@ from functools import lru_cache
 STRAY = "\"'`´‘’“”«»[]{}"  # noqa: RUF001  around a word; not parentheses, which may mark doubt
 STRAY_BEHIND = STRAY + ".,;:"
 BETWEEN_PARTS = re.compile(r"[-_\s‐‑–]+")  # noqa: RUF001  hyphens and dashes
+NUMBER = re.compile(r"(?:(?<![^-_\s‐‑–])[-‐‑–])?\d+")  # noqa: RUF001  with the minus that stands after another mark
 MIN_LETTERS_OF_LABEL = 7  # of a label whose typing errors are mended: shorter words are too near to others
 MIN_LETTERS_OF_PART = 4  # of the part of a label that has the error: no_, un_, non_ and in_ change the meaning
 MAX_EDITS_TO_OTHERS = 2  # by which no other label may be near
@@ -29,11 +30,15 @@ class Mend:
 def spelling(word: str) -> str:
     """Return a form in which spellings agree that differ only by case, hyphens, underscores, blanks and Unicode form.
 
+    Numbers and their signs count: `class_1_1` is not `class_11`, nor is `class_-1` another spelling of `class_1`.
+
     Example:
         >>> spelling("Slash-Burn") == spelling("slash_burn")
         True
+        >>> spelling("class_-1") == spelling("class_1")
+        False
     """
-    return BETWEEN_PARTS.sub("", _folded(word))
+    return " ".join([BETWEEN_PARTS.sub("", _folded(word)), *NUMBER.findall(word)])
 
 
 @lru_cache(maxsize=1 << 16)
@@ -79,7 +84,11 @@ def _mistyped(tag: str, names: Sequence[str]) -> str | None:
     """Return the only long label that one harmless edit turns into the tag, if no other label is near."""
     word = _joined(tag)
     forms = {name: _joined(name) for name in names}
-    mistyped = [name for name, form in forms.items() if _is_clear_error(form, word)]
+    mistyped = [
+        name
+        for name, form in forms.items()
+        if _is_clear_error(form, word) and NUMBER.findall(name) == NUMBER.findall(tag)
+    ]
     if len(mistyped) != 1:
         return None
     others = [form for name, form in forms.items() if name != mistyped[0]]

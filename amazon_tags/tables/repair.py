@@ -10,7 +10,7 @@ import numpy as np
 from amazon_tags.tables import label_tables
 from amazon_tags.tables.image_names import dropped, likely_difference, plain_names
 from amazon_tags.tables.labels import LabelSpace
-from amazon_tags.tables.repair_cells import Note, RepairedCell, repair_cell
+from amazon_tags.tables.repair_cells import Note, RepairedCell, ordered, repair_cell
 from amazon_tags.tables.tag_rows import TagRows
 from ensemble.arrays import Tags
 
@@ -101,22 +101,31 @@ def _merge(rows: Sequence[CopyRow], *, row_per_tag: bool) -> Repair:
 
 
 def _join(rows: Sequence[CopyRow], space: LabelSpace) -> Repair:
-    """Join the tags of all rows of an image into its first row."""
+    """Join the tags of all rows of an image into its first row, in no order of rows."""
     rows_of_chip: dict[str, list[CopyRow]] = defaultdict(list)
     for row in rows:
         rows_of_chip[row.chip].append(row)
-    return Repair([_join_chip(rows_of_one, space) for rows_of_one in rows_of_chip.values()], [])
+    return Repair([row for rows_of_one in rows_of_chip.values() for row in _join_chip(rows_of_one, space)], [])
 
 
-def _join_chip(rows: Sequence[CopyRow], space: LabelSpace) -> CopyRow:
-    if len(rows) == 1:
-        return rows[0]
-    joined = repair_cell(" ".join(row.cell.text for row in rows), rows[0].chip, space)
-    notes = [note for row in rows for note in row.cell.notes]
-    notes += [note for note in joined.notes if note.left and note not in notes]
-    before = sum(row.cell.tags_before for row in rows)
-    name_notes = tuple(note for row in rows for note in row.name_notes)
-    return replace(rows[0], name_notes=name_notes, cell=replace(joined, notes=tuple(notes), tags_before=before))
+def _join_chip(rows: Sequence[CopyRow], space: LabelSpace) -> list[CopyRow]:
+    """Return one row with all tags, and behind them the cells that are left; or the rows as they are.
+
+    Words of two rows are no tag together, such as slash and burn: if the joined cell reads so, it is not joined.
+    """
+    left = {row.cell.text for row in rows if row.cell.is_left}
+    tags = {tag for row in rows if not row.cell.is_left for tag in row.cell.words}
+    text = " ".join([*ordered(tags, space), *sorted(left)])
+    if len(rows) == 1 or (left and not repair_cell(text, rows[0].chip, space).is_left):
+        return list(rows)
+
+    cell = RepairedCell(
+        text,
+        tuple(text.split()),
+        notes=tuple(note for row in rows for note in row.cell.notes),
+        tags_before=sum(row.cell.tags_before for row in rows),
+    )
+    return [replace(rows[0], name_notes=tuple(note for row in rows for note in row.name_notes), cell=cell)]
 
 
 def _compare(repair: Repair, like: Path, spellings: Mapping[str, str]) -> Repair:

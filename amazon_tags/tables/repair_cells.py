@@ -1,11 +1,11 @@
 """Repair one cell of tags: read it in the one way in which all that it holds are labels, or leave it as it stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.tables.mend import mend
-from amazon_tags.tables.tag_cells import SEPARATORS, is_empty, split_word, words_of
+from amazon_tags.tables.tag_cells import is_empty, separators_in, split_word, words_of
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,21 @@ class RepairedCell:
     notes: tuple[Note, ...]
     tags_before: int
 
+    @property
+    def is_left(self) -> bool:
+        """Return whether the cell could not be read, and stands as it was."""
+        return any(note.left for note in self.notes)
+
+
+def ordered(tags: Iterable[str], space: LabelSpace) -> list[str]:
+    """Return tags, once each, in the label space's order."""
+    order = {name: place for place, name in enumerate(space.names)}
+    return sorted(set(tags), key=lambda tag: (order[tag.removesuffix("?")], tag))
+
 
 def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
     """Return the cell with each tag a label or `tag?`, once and in the label space's order, or as it stands."""
-    if is_empty(cell, {name: name for name in space.names}.get):
+    if is_empty(cell, lambda word: mend(word, space.names)):
         word = cell.strip()
         note = Note("a word for no tags", f"{word} of {chip}", "an empty cell")
         return RepairedCell("", (), (note,) if word else (), 0)
@@ -65,8 +76,7 @@ def repair_cell(cell: str, chip: str, space: LabelSpace) -> RepairedCell:
     notes: tuple[Note, ...] = reading.notes
     if len(set(reading.tags)) < len(reading.tags):
         notes = (*notes, Note("a repeated tag", chip, "written once"))
-    order = {name: place for place, name in enumerate(space.names)}
-    tags = sorted(set(reading.tags), key=lambda tag: (order[tag.removesuffix("?")], tag))
+    tags = ordered(reading.tags, space)
     return RepairedCell(" ".join(tags), tuple(tags), notes, len(reading.tags))
 
 
@@ -75,9 +85,9 @@ def read_cell(cell: str, chip: str, space: LabelSpace) -> Reading | None:
 
     A word that is a label as it stands must stay one: `partly cloudy` may mean partly_cloudy, or cloudy in part.
     """
-    names = {*space.names, *(f"{name}?" for name in space.names)}
+    exact = {name: name for label in space.names for name in (label, f"{label}?")}
     words = cell.split()
-    if names.issuperset(words):
+    if exact.keys() >= set(words):
         return Reading(tuple(words))
 
     def find(part: str) -> str | None:
@@ -85,9 +95,12 @@ def read_cell(cell: str, chip: str, space: LabelSpace) -> Reading | None:
         return None if found is None else found.tag
 
     readings = [_by_words(words, chip, space, find)]
-    separators = [None, *(separator for separator in SEPARATORS if separator in cell)]
+    separators = [None, *separators_in(cell)]
     readings += [_by_separator(cell, separator, chip, find) for separator in separators]  # such as: clear, bare ground
-    certain = names.intersection(words_of(cell))
+    splits = [(None, [word]) if word in exact else split_word(word, exact.get, space.names) for word in words]
+    certain = exact.keys() & words_of(cell)
+    if None not in splits:  # as `truth_tables` reads the cell
+        certain = {tag for split in splits if split for tag in split[1]}
     found = [reading for reading in readings if reading is not None]
     if any(not certain.issubset(reading.tags) for reading in found):
         return None
@@ -102,13 +115,13 @@ def _by_words(words: list[str], chip: str, space: LabelSpace, find: Callable[[st
     for word in words:
         if word in exact:
             tags.append(word)
-        elif split := split_word(word, exact.get):
+        elif split := split_word(word, exact.get, space.names):
             tags += split[1]
             notes.append(_separated(split[0], word, chip))
         elif found := mend(word, space.names):
             tags.append(found.tag)
             notes.append(_misspelt(found.difference, word, chip, found.tag))
-        elif split := split_word(word, find):
+        elif split := split_word(word, find, space.names):
             tags += split[1]
             notes.append(_separated(split[0], word, chip))
         else:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.tables import tag_rows
-from amazon_tags.tables.mend import spelling
-from amazon_tags.tables.tag_cells import SEPARATORS, is_empty
+from amazon_tags.tables.mend import BETWEEN_PARTS, spelling
+from amazon_tags.tables.tag_cells import SEPARATORS, is_empty, other_marks, separators_in
 from amazon_tags.tables.tag_rows import TagRows
 
 NEVER_IN_LABELS = (",", ";", "|")  # the other separators may be part of a label, as in oil/gas
@@ -39,18 +39,23 @@ def _tags_of_rows(rows: TagRows) -> list[set[str]]:
 
 
 def _refuse_separated(rows: TagRows, words: Counter[str]) -> None:
-    """Refuse tags that are separated by something else than blanks: by a part that several words have in common."""
-    for separator in SEPARATORS:
-        separated = {word for word in words if separator in word}
+    """Refuse tags that are separated by something else than blanks: by a part that several words have in common.
+
+    Labels with hyphens have parts in common, such as `urban-dense` and `urban-open`: all parts must be words.
+    """
+    marks = {word: [*separators_in(word), *other_marks(word)] for word in words}
+    for separator in dict.fromkeys([*SEPARATORS, *(mark for found in marks.values() for mark in found)]):
+        separated = {word for word, found in marks.items() if separator in found}
         parts = Counter(part for word in words for part in set(word.split(separator)) if part)
         shared = any(parts[part] > 1 for word in separated for part in word.split(separator))
+        if BETWEEN_PARTS.fullmatch(separator):
+            shared = any(all(part in words for part in word.split(separator)) for word in separated)
         if separated and (shared or separator in NEVER_IN_LABELS):
-            row = next(row for row, cell in enumerate(rows.cells) if separator in cell)
-            count = sum(separator in cell for cell in rows.cells)
+            found = [row for row, cell in enumerate(rows.cells) if separated & {w.rstrip("?") for w in cell.split()}]
             raise ValueError(
-                f"{rows.path} {rows.place(row)}: {rows.cells[row]!r} looks like tags that {separator!r} separates "
-                f"({count} of {len(rows.cells)} rows). Spaces separate tags: write them so, or name the labels in a "
-                "TOML file for --labels, by which such tags are told apart."
+                f"{rows.path} {rows.place(found[0])}: {rows.cells[found[0]]!r} looks like tags that {separator!r} "
+                f"separates ({len(found)} of {len(rows.cells)} rows). Spaces separate tags: write them so, or name the "
+                "labels in a TOML file for --labels, by which such tags are told apart."
             )
 
 

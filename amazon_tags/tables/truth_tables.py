@@ -105,17 +105,19 @@ def _parse(rows: TagRows, space: LabelSpace, *, allow_unknown: bool) -> tuple[Ta
     rows_by_remark: dict[str, list[int]] = {"a tag repeated": []}
     not_labels: list[tuple[int, str]] = []
 
-    def find(word: str) -> str | None:
-        return word if word in known else None
+    def split(word: str) -> tuple[str, list[str]] | None:
+        if rows.columns is not None:  # the name of a column or folder is one label
+            return None
+        return tag_cells.split_word(word, lambda part: part if part in known else None, space.names)
 
     for row, cell in enumerate(rows.cells):
-        if tag_cells.is_empty(cell, find):
+        if tag_cells.is_empty(cell, lambda word: mend(word, space.names)):
             if cell.strip():
                 rows_by_remark.setdefault(f"{cell.strip()} for no tags", []).append(row)
             continue
         tags: list[str] = []
         for word in cell.split():
-            separator, words = (None, [word]) if word in known else tag_cells.split_word(word, find) or (None, [])
+            separator, words = (None, [word]) if word in known else split(word) or (None, [])
             if separator:
                 rows_by_remark.setdefault(f"tags separated by {separator!r}", []).append(row)
             elif not words:
@@ -138,7 +140,7 @@ def _refuse_tags(rows: TagRows, space: LabelSpace, not_labels: Sequence[tuple[in
         advice = "A question mark, for a tag of which it is not known whether it holds, is taken by train only."
     elif all(mend(word, space.names) for _, word in not_labels):
         advice = "amazon_tags check --repair mends them."
-    elif any(mark in word for mark in tag_cells.SEPARATORS):
+    elif tag_cells.separators_in(word) or tag_cells.other_marks(word):
         advice = "Separate tags by spaces."
     else:
         advice = "For other labels pass --labels table, or a TOML file."

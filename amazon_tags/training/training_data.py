@@ -121,7 +121,8 @@ def match_chips(
     label_table.report(table)
 
     folders = listing.class_folders(chips) if table.is_dir() and chips.is_dir() else []
-    places = {listing.name(path): path for path in list_chips(folders or [chips])}
+    find_chips = listing.chips if folders and chips == table else list_chips  # the table's remarks name other pictures
+    places = {listing.name(path): path for path in find_chips(folders or [chips])}
     missing = [name for name in label_table.ids if name not in places]
     if missing:
         problem = (

@@ -110,13 +110,32 @@ def chips(paths: Sequence[Path]) -> Listing:
 
 def class_folders(folder: Path) -> list[Path]:
     """Return the subfolders of a folder that hold chips, in the order of their names, as where each is a class."""
-    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path for path in subfolders if _chips_in_folder(path)]
+    return [path for path in subfolders(folder) if _chips_in_folder(path)]
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the subfolders of a folder in the order of their names, but for hidden ones."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def loose_chips(folder: Path) -> list[str]:
     """Return the file names of the chips in a folder itself, in no order."""
     return _chips_in_folder(folder)
+
+
+def unlisted_pictures(folder: Path) -> list[str]:
+    """Return the paths, within a folder of class folders, of pictures that are not read, in their order.
+
+    They have other suffixes than chips, or are in deeper folders than the class folders.
+    """
+    with os.scandir(folder) as entries:
+        found = [entry.name for entry in entries if _is_other_picture(entry.name) and not entry.is_dir()]
+    for subfolder in subfolders(folder):
+        for place, names, files in os.walk(subfolder):
+            names[:] = [name for name in names if not name.startswith(".")]
+            is_unlisted = _is_other_picture if place == str(subfolder) else _is_picture
+            found += [str(Path(place, name).relative_to(folder)) for name in files if is_unlisted(name)]
+    return sorted(found)
 
 
 def _refuse_empty(path: Path) -> None:
@@ -136,14 +155,14 @@ def _chips_in_folder(folder: Path, left_out: list[str] | None = None) -> list[st
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _is_picture(entry.name) and not entry.is_dir()]
     if left_out is not None:
-        left_out += [name for name in names if not _is_chip(name)]
+        left_out += filter(_is_other_picture, names)
     return [name for name in names if _is_chip(name)]
 
 
 def _chips_in_archive(archive: Archive, left_out: list[str]) -> list[tuple[str, int]]:
     """Return file name and position of each chip, and add other pictures to `left_out`."""
     names = [(naming.last_part(path), position) for position, path in enumerate(archive.names)]
-    left_out += [name for name, _ in names if _is_picture(name) and not _is_chip(name)]
+    left_out += [name for name, _ in names if _is_other_picture(name)]
     return [entry for entry in names if _is_chip(entry[0])]
 
 
@@ -153,6 +172,10 @@ def _is_chip(file_name: str) -> bool:
 
 def _is_picture(file_name: str) -> bool:
     return file_name.strip().lower().endswith((*SUFFIXES, *OTHER_PICTURES)) and not file_name.startswith(".")
+
+
+def _is_other_picture(file_name: str) -> bool:
+    return _is_picture(file_name) and not _is_chip(file_name)
 
 
 def _refuse_unusable_names(listing: Listing) -> None:

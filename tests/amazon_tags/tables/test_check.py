@@ -102,6 +102,11 @@ def test_a_copy_of_a_copy_is_itself(table, tmp_path):
         "clear/primary/road",
         "clear, primary, road",
         "clear+primary & road",
+        "clear#primary#road",
+        "clear>primary>road",
+        "Clear~primary road",
+        "clear*primary*Road",
+        "clear-primary-road",
         "clear,primary;road",
         "clear\tprimary\troad",
         "['clear', 'primary', 'road']",
@@ -164,11 +169,37 @@ def test_an_unknown_tag_stays_as_train_reads_it_and_is_no_problem(repair):
     ]
 
 
+@pytest.mark.parametrize("cell", ["class_-1", "class_1_1", "class_1-1", "class 1 1", "class -1", "class_1 class_-2"])
+def test_a_cell_of_another_number_or_sign_is_left(repair, cell):
+    report, rows = repair(f"a,{cell}", space=LabelSpace("classes", ("class_1", "class_11", "class_2")))
+    assert (rows, report.left) == ([f"a,{cell}"], 1)
+
+
 def test_a_cell_that_can_be_read_in_two_ways_is_left(repair):
     space = LabelSpace("two", ("a", "b", "a_b", "c"))
     report, rows = repair('x,"a b, c"', "y,a;c", space=space)
     assert rows == ['x,"a b, c"', "y,a c"]
     assert [finding.problem for finding in report.findings if finding.left] == ["tags that can be read in two ways"]
+
+
+@pytest.mark.parametrize(
+    ("names", "cell", "tags"),
+    [(("oil/gas", "oil", "ground"), "ground;oil/gas", "oil/gas ground"), (("1", "2", "1.5"), "2,1.5", "2 1.5")],
+)
+def test_a_cell_that_the_reader_of_tables_splits_is_read_alike(repair, names, cell, tags):
+    report, rows = repair(f'x,"{cell}"', space=LabelSpace("wells", names))
+    assert (rows, report.left) == ([f"x,{tags}"], 0)
+
+
+@pytest.mark.parametrize("cell", ["1-2", "1.2", "1 -2", "clear # 1"])
+def test_a_mark_within_a_number_or_a_label_separates_nothing(repair, cell):
+    report, rows = repair(f"a,{cell}", space=LabelSpace("odd", ("1", "2", "clear", "slash", "burn", "slash_burn")))
+    assert (rows, report.left) == ([f"a,{cell}"], 1)
+
+
+def test_a_hyphen_of_a_label_separates_nothing(repair):
+    report, rows = repair("a,clear slash-burn", space=LabelSpace("odd", ("clear", "slash", "burn", "slash_burn")))
+    assert (rows, report.left) == (["a,clear slash_burn"], 0)
 
 
 @pytest.mark.parametrize("word", ["nan", "None", "NULL", "n/a", "<NA>"])
@@ -178,6 +209,13 @@ def test_a_word_for_an_empty_cell_becomes_one(repair, word):
     assert rows == ["a,water", "b,"]
     assert [finding.problem for finding in report.findings] == ["a word for no tags"]
     assert repair(f"b,{word}", space=LabelSpace("its", (word, "water")))[1] == [f"b,{word}"]
+
+
+@pytest.mark.parametrize(("label", "word"), [("none", "None"), ("na", "NA"), ("NULL", "null")])
+def test_a_label_in_another_case_is_no_word_for_an_empty_cell(repair, label, word):
+    report, rows = repair(f"a,{word}", space=LabelSpace("damage", (label, "minor", "major")))
+    assert (rows, report.left) == ([f"a,{label}"], 0)
+    assert [finding.problem for finding in report.findings] == ["a tag that differs from its label by case"]
 
 
 def test_a_row_without_tags_is_a_problem_only_where_one_of_a_group_must_hold(repair):
@@ -213,6 +251,17 @@ def test_a_row_for_each_tag_is_joined_on_request_only(repair):
     report, rows = repair(*LONG, join_rows=True)
     assert rows == ["a,clear primary", "b,haze water", "c,cloudy"]
     assert (report.findings, report.remarks) == ((), ("6 rows are joined to 3, one for each image",))
+
+
+def test_words_of_two_joined_rows_are_no_tag_together(repair):
+    for rows in (["x,slash", "x,burn", "x,clear"], ["x,clear", "x,burn", "x,slash"]):
+        report, copy = repair(*rows, join_rows=True)
+        assert (copy, report.left) == (["x,clear burn slash"], 1)
+    for rows in (["x,bare", "x,ground"], ["x,ground", "x,bare"]):  # together they would be read as bare_ground
+        report, copy = repair(*rows, join_rows=True)
+        assert (copy, report.left) == (rows, 2)
+    report, copy = repair("x,Road", "x,volcano;no_road", "x,haze road", join_rows=True)
+    assert (copy, report.left) == (["x,haze road volcano;no_road"], 1)
 
 
 @pytest.fixture

@@ -78,16 +78,31 @@ def test_a_file_is_read_as_its_bytes_are_parsed(tmp_path):
     assert csv_rows.read(tmp_path / "t.csv", NEEDED).cells == parse(content).cells
 
 
-@pytest.mark.parametrize("numbers", ["0 1 2", "0.0 1.0 2.0", "7 7 8", "  "])
+@pytest.mark.parametrize("numbers", ["0 1 2", "0.0 1.0 2.0", "7 9 8", "  "])
 @pytest.mark.parametrize("header", ["", "Unnamed: 0"])
 def test_a_column_of_row_numbers_without_a_name_is_left_out(numbers, header):
     rows = [f"{number},{name},x" for number, name in zip(numbers.split(" "), "abc", strict=True)]
     table = parse("\n".join([f"{header},image_name,tags", *rows]).encode())
     assert (table.columns, table.cells) == (NEEDED, [["a", "x"], ["b", "x"], ["c", "x"]])
+    assert table.remarks == ("1 columns without a name are left out: row numbers or blanks",)
 
 
-@pytest.mark.parametrize("cells", ["x y z", "0.5 1 2", "0 1 1"])
+def test_index_columns_that_pandas_wrote_again_are_left_out():
+    table = parse(b"Unnamed: 0.1,Unnamed: 0,image_name,tags,\n0,5,a,x,\n1,7,b,y, \n")
+    assert (table.columns, table.cells) == (NEEDED, [["a", "x"], ["b", "y"]])
+    assert parse(b"image_name,tags,Unnamed: 0\na,x,0\nb,y,1\n").columns == NEEDED
+
+
+@pytest.mark.parametrize("cells", ["x y z", "0.5 1 2", "0 1 1", "2 1 3", "0.0 1.0 1", "2"])
 def test_a_column_without_a_name_that_holds_something_else_is_refused(cells):
-    rows = [f"{name},x,{cell}" for cell, name in zip(cells.split(), "abc", strict=True)]
+    rows = [f"{name},x,{cell}" for cell, name in zip(cells.split(), "abc", strict=False)]
+    for header in ("image_name,tags,", "image_name,clear,", "image_name,tags,Unnamed: 2"):
+        with pytest.raises(ValueError, match="line 2: a column without a name holds"):
+            parse("\n".join([header, *rows]).encode(), ("image_name",))
+
+
+@pytest.mark.parametrize("cells", ["7 7 8", "0 1 0", "0.0 1 0.00", "1  2"])
+def test_numbers_in_front_that_repeat_or_miss_number_no_rows(cells):
+    rows = [f"{cell},{name},x" for cell, name in zip(cells.split(" "), "abc", strict=True)]
     with pytest.raises(ValueError, match="line 2: a column without a name holds"):
-        parse("\n".join(["image_name,tags,", *rows]).encode())
+        parse("\n".join([",image_name,tags", *rows]).encode())

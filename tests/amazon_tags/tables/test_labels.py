@@ -155,7 +155,27 @@ def test_labels_in_several_spellings_are_reported_with_their_counts(tmp_path, ca
     assert "'Clear' in 1 rows and 'clear' in 2 rows" in message
 
 
-@pytest.mark.parametrize("rows", ["a,x|y\nb,x\n", "a,x;z\nb,y\n", "a,x/y\nb,x/z\n", "a,x+y\nb,y\n", "a,x&y\nb,x\n"])
+def test_labels_of_other_numbers_are_no_spellings_of_one(tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,class_1_1 class_11\nb,level_1 level_-1\n")
+    labels.from_table(tmp_path / "mine.csv")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a,x|y\nb,x\n",
+        "a,x;z\nb,y\n",
+        "a,x/y\nb,x/z\n",
+        "a,x+y\nb,y\n",
+        "a,x&y\nb,x\n",
+        "a,x#y\nb,x#z\n",
+        "a,x>y\nb,y\n",
+        "a,x~y\nb,x\n",
+        "a,x*y\nb,x*z\n",
+        "a,x-y\nb,x\nc,y\n",
+    ],
+)
 def test_tags_that_something_else_separates_are_no_labels(tmp_path, rows):
     (tmp_path / "mine.csv").write_text("image_name,tags\n" + rows)
     with pytest.raises(ValueError, match=r"line 2: 'x..' looks like tags that '.' separates"):
@@ -165,6 +185,9 @@ def test_tags_that_something_else_separates_are_no_labels(tmp_path, rows):
 def test_a_separator_that_joins_no_common_parts_belongs_to_the_label(tmp_path):
     (tmp_path / "mine.csv").write_text("image_name,tags\na,oil/gas road\nb,oil/gas\n")
     assert labels.from_table(tmp_path / "mine.csv").names == ("oil/gas", "road")
+    (tmp_path / "mine.csv").write_text("image_name,tags\na,urban-dense non-forest\nb,urban-open forest 1.5 2.5\n")
+    names = ("1.5", "2.5", "forest", "non-forest", "urban-dense", "urban-open")
+    assert labels.from_table(tmp_path / "mine.csv").names == names
 
 
 @pytest.mark.parametrize(("cell", "reason"), [('"x,y"', "Spaces separate tags"), ("", "has no tags in any row")])

@@ -73,6 +73,46 @@ def test_a_word_that_is_near_two_labels_is_not_mended():
     assert mend("bareground", ("bare_ground", "bare-ground")) is None
 
 
+CLASSES = ("class_1", "class_11", "class_2", "lc_12", "level_1", "primary_1", "level_-3")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "class_-1",
+        "class--1",
+        "class_1_1",
+        "class_1-1",
+        "lc_1-2",
+        "level_-1",
+        "level_\u20131",
+        "primray_-1",
+        "level_3",
+        "-1",
+        "level_2-",
+        "class 1 1",
+        "Level -1",
+    ],
+)
+def test_numbers_and_their_signs_are_never_changed(word):
+    assert mend(word, CLASSES) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "tag"),
+    [
+        ("class-1", "class_1"),
+        ("class1", "class_1"),
+        ("Class 11", "class_11"),
+        ("level--3", "level_-3"),
+        ("primray-1", "primary_1"),
+        ("LC12", "lc_12"),
+    ],
+)
+def test_hyphens_and_blanks_before_a_number_are_mended(word, tag):
+    assert mend(word, CLASSES).tag == tag
+
+
 def test_a_short_or_numbered_part_of_a_label_is_not_mended():
     assert mend("no_foret", ("no_forest",)).tag == "no_forest"
     assert mend("on_forest", ("no_forest",)) is None

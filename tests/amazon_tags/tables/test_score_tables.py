@@ -160,7 +160,11 @@ def test_a_parquet_file_of_another_program_is_read_and_checked(tmp_path):
         ({"image_name": ["a", None]}, "image_name has rows that are empty"),
         ({"image_name": ["a", "a.png"]}, "1 images are repeated"),
         ({"image_name": [1, 2]}, "image_name has rows that are empty or not text"),
-        ({"__index_level_0__": [0, 1]}, "1 label columns are unknown"),
+        ({"image_name": ["a", ".jpg"]}, "image_name is empty .1 such rows"),
+        ({"image_name": ["\u200b", "a"]}, "image_name is empty .1 such rows"),
+        ({"Unnamed: 0": [1, 1]}, "column 5 has no name and is no index"),
+        ({"": [0.0, 1.0]}, "column 5 has no name and is no index"),
+        ({"sun ": [0, 1]}, "needed image_name and each label once"),
     ]:
         parquet.write_table(pa.table({**good, **change}), path)
         with pytest.raises(ValueError, match=reason):
@@ -171,6 +175,30 @@ def test_a_parquet_file_of_another_program_is_read_and_checked(tmp_path):
     parquet.write_table(pa.table(good).slice(0, 0), path)
     with pytest.raises(ValueError, match="has no rows"):
         score_tables.read_scores(path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_in_another_form_of_unicode_is_its_label(tmp_path, suffix):
+    pd = pytest.importorskip("pandas")
+    path = tmp_path / f"s.{suffix}"
+    frame = pd.DataFrame({"image_name": ["a"], "fore\u0302t": [1.0]})
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    assert score_tables.read_scores(path, LabelSpace("nfc", ("forêt",)))[2] == ("forêt",)
+    assert score_tables.read_scores(path)[2] == ("forêt",)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_index_and_headers_with_blanks_are_read_from_both_formats(tmp_path, suffix, capsys):
+    pd = pytest.importorskip("pandas")
+    path = tmp_path / f"s.{suffix}"
+    frame = pd.DataFrame({" image_name": ["a", "b"], "sun ": [0.5, 1.0], "rain": [0.0, 1.0], "road": [1.0, 0.25]})
+    frame.insert(0, "Unnamed: 0", [3, 9])
+    frame.index = [7, 5]
+    frame.to_csv(path) if suffix == "csv" else frame.to_parquet(path)
+    ids, scores, _ = score_tables.read_scores(path, SKY)
+    assert ids == ["a", "b"]
+    np.testing.assert_array_equal(scores, np.array([[0.5, 0, 1], [1, 1, 0.25]], np.float32))
+    assert "2 columns without a name are left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("keep", [4, 40, -1])

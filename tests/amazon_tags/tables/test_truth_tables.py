@@ -1,5 +1,7 @@
 """The one reader of the ground truth: tag lists, one-hot, a row for each tag, a folder for each class."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def assert_read(table):
     np.testing.assert_array_equal(table.truth, TRUTH)
 
 
-@pytest.mark.parametrize("separator", [*",;|/+&:", "\t", ", ", " | "])
+@pytest.mark.parametrize("separator", [*",;|/+&:#>~*-$→", "\t", ", ", " | "])
 def test_any_separator_between_labels_gives_the_same_tags_and_a_remark(read, separator):
     table = read(f'image_name,tags\na,"road{separator}wood"\nb,water\nc,\n')
     assert_read(table)
@@ -38,6 +40,23 @@ def test_a_separator_within_a_label_separates_nothing(read):
     space = LabelSpace("wells", ("oil/gas", "road"))
     table = read("image_name,tags\na,oil/gas;road\nb,oil/gas\n", space)
     assert table.truth.tolist() == [[True, True], [True, False]]
+    space = LabelSpace("burnt", ("slash-burn", "road", "slash", "burn"))
+    assert read("image_name,tags\na,slash-burn;road\n", space).truth.tolist() == [[True, True, False, False]]
+
+
+@pytest.mark.parametrize(
+    "cell", ["~road", "-road", "#road", "road--wood", "road!wood", "1-2", "1.2", "1~2", "slash-burn"]
+)
+def test_a_mark_that_may_negate_count_or_belong_to_a_label_separates_nothing(read, cell):
+    space = LabelSpace("odd", ("road", "wood", "1", "2", "slash", "burn", "slash_burn"))
+    with pytest.raises(ValueError, match="is not a label of 'odd'"):
+        read(f"image_name,tags\na,{cell}\n", space)
+
+
+def test_the_name_of_a_folder_is_one_label(tmp_path):
+    home = eurosat(tmp_path, "road-wood/1.jpg")
+    with pytest.raises(ValueError, match="in road-wood: 'road-wood' is not a label"):
+        truth_tables.read_truth(home, LAND)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +109,8 @@ def test_words_for_an_empty_cell_are_no_tags_and_counted(read):
     assert len(table.remarks) == 5
     assert table.remarks[0] == "1 of 6 rows: nan for no tags (first: b, line 3)"
     assert read("image_name,tags\na,none\n", LabelSpace("its", ("none",))).truth.all()
+    with pytest.raises(ValueError, match=r"'None' .*check --repair mends them"):
+        read("image_name,tags\na,None\n", LabelSpace("its", ("none",)))
 
 
 def test_names_are_plain_and_what_was_dropped_is_counted(read):
@@ -151,3 +172,47 @@ def test_two_chips_of_one_name_in_two_class_folders_are_refused(tmp_path):
     home = eurosat(tmp_path, "wood/1.jpg", "road/1.jpg")
     with pytest.raises(ValueError, match="have the same name, 1"):
         truth_tables.read_truth(home, LAND)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_labels_are_compared_in_one_form_of_unicode(read, tmp_path, form):
+    label = unicodedata.normalize(form, "forêt")
+    (tmp_path / "u.toml").write_text(f'labels = ["{label}", "eau"]\n', encoding="utf-8")
+    spaces = [labels.choose(str(tmp_path / "u.toml")), LabelSpace("u", (label, "eau"))]
+    home = eurosat(tmp_path / "folders", f"{label}/1.jpg", "eau/2.jpg")
+    spaces.append(labels.choose("folders", home))
+    for space in spaces:
+        assert sorted(space.names) == ["eau", "forêt"]
+        for other in ("NFC", "NFD"):
+            tag = unicodedata.normalize(other, "forêt")
+            table = read(f"image_name,tags\na,{tag};eau\n", space)
+            assert table.truth.all()
+            assert read(f"image_name,{tag},eau\na,1,1\n", space).truth.all()
+            assert labels.encode(space, [tag]).sum() == 1
+        assert truth_tables.read_truth(home, space).truth.sum(axis=0).tolist() == [1, 1]
+
+
+SUFFIXES = ".jpg, .jpeg, .png, .tif, .tiff"
+
+
+def test_pictures_that_no_class_folder_lists_are_counted_with_the_classes_that_they_cost(tmp_path):
+    home = eurosat(tmp_path, "wood/1.jpg", "road/2.jpg", "road/3.webp", "tree/4.webp", "water/2020/5.jpg", "6.gif")
+    table = truth_tables.read_truth(home, LAND)
+    assert table.ids == ["1", "2"]
+    assert table.remarks == (
+        f"4 pictures are not read, because they are in deeper folders or not named {SUFFIXES} (first: 6.gif); "
+        "2 subfolders have no other pictures and are no class (first: tree)",
+    )
+    eurosat(tmp_path / "other", "wood/1.jpg", "road/2.jpg", "road/more/3.jpg")
+    assert truth_tables.read_truth(tmp_path / "other", LAND).remarks == (
+        f"1 pictures are not read, because they are in deeper folders or not named {SUFFIXES} (first: road/more/3.jpg)",
+    )
+
+
+def test_a_folder_whose_classes_are_one_level_deeper_is_refused_with_that_folder(tmp_path):
+    home = eurosat(tmp_path / "a", "train/wood/1.jpg", "train/road/2.jpg")
+    with pytest.raises(ValueError, match=r"no subfolder with chips, but .*a/train has: pass that folder"):
+        truth_tables.read_truth(home, LAND)
+    home = eurosat(tmp_path / "b", "wood/1.webp", "road/2.webp")
+    with pytest.raises(ValueError, match=r"but 2 pictures that are not read \(first: road/2\.webp\)"):
+        labels.choose("folders", home)

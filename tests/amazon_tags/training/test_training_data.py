@@ -54,6 +54,12 @@ def classes(world, tmp_path):
     return tmp_path / "classes"
 
 
+def test_pictures_that_are_no_chips_of_a_class_are_reported_once(classes, capsys):
+    (classes / "River" / "a.webp").touch()
+    read_training_data(TrainingSource(classes, classes, space="folders"), 1)
+    assert capsys.readouterr().err.count("River/a.webp") == 1
+
+
 def test_a_folder_for_each_class_is_trained_on_without_a_table(classes):
     data = read_training_data(TrainingSource(classes, classes, space="folders"), 1)
     assert data.space.names == ("Forest", "River")
