@@ -5,9 +5,11 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TextIO
 
 import click
 
@@ -96,13 +98,14 @@ def _run(root: click.Command, name: str, arguments: list[str]) -> int:
                 sys.stdout.flush()
     except (click.exceptions.Exit, click.ClickException) as end:
         if isinstance(end, click.ClickException):
-            end.show()
+            with _ignoring_full_stderr():
+                end.show()
         return end.exit_code
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would interrupt the exit
         return _report("Stopped.", 128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, such as `head`, has ended
-        _discard_stdout()
+        _discard(sys.stdout)
         return IO_ERROR
     except FAILURES as error:
         if received_signals:  # a library has turned the signal into an error of its own
@@ -117,19 +120,36 @@ def _run(root: click.Command, name: str, arguments: list[str]) -> int:
 def _flush_stdout(error: Exception) -> Exception:
     """Flush stdout before the report of an error; return the flush's own error where that explains a nameless one."""
     try:
-        if sys.stdout:
-            with naming_stdout():
+        with naming_stdout():
+            if _is_of_echo(error):
+                raise error
+            if sys.stdout:
                 sys.stdout.flush()
     except OSError as full:
-        _discard_stdout()
+        _discard(sys.stdout)
         return full if _is_nameless(error) else error
     return error
 
 
-def _discard_stdout() -> None:
-    """Send what is still buffered for stdout nowhere, or Python would report its last flush as failed."""
-    if sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _is_of_echo(error: Exception) -> bool:
+    """Return whether `click.echo` failed on a full disk: for help and versions, or on stderr, where nobody reads it."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return _is_nameless(error) and frame.f_code is click.echo.__code__
+
+
+@contextmanager
+def _ignoring_full_stderr() -> Iterator[None]:
+    """Give up the last line of a run if stderr cannot be written; the exit code still says how it ended."""
+    try:
+        yield
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO | None) -> None:
+    """Send what is still buffered for a stream nowhere, or Python would report its last flush as failed."""
+    if stream:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _exit_code(error: Exception) -> int:
@@ -143,5 +163,6 @@ def _exit_code(error: Exception) -> int:
 
 def _report(text: str, exit_code: int) -> int:
     """Print one line on stderr, and return the exit code."""
-    click.echo(" ".join(text.split()), err=True)
+    with _ignoring_full_stderr():
+        click.echo(" ".join(text.split()), err=True)
     return exit_code

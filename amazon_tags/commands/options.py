@@ -131,6 +131,7 @@ def exit_after(unusable: int, chips: int, result: str, errors: Path) -> None:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
+FOLDER_OR_ARCHIVE = click.Path(exists=True, path_type=Path)
 TABLE = click.Path(exists=True, path_type=Path)  # of tags: a file, or a folder with a subfolder for each class
 
 BANDS = click.option(

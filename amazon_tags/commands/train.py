@@ -12,7 +12,7 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("train")
-@click.argument("chips", type=options.FOLDER)
+@click.argument("chips", type=options.FOLDER_OR_ARCHIVE)
 @click.argument("table", metavar="[LABELS]", required=False, type=options.TABLE)
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the bundle to write.")
 @click.option(
@@ -63,7 +63,7 @@ def train_command(
     views: int,
     jobs: int,
 ) -> None:
-    """Train a model on CHIPS and their LABELS and write it as a bundle.
+    """Train a model on CHIPS (a folder or an archive) and their LABELS and write it as a bundle.
 
     LABELS is a table of image_name,tags, a table with a column of 0 and 1 for each label, or a folder with a subfolder
     of chips for each class. With --labels folders it may be left out: CHIPS has these subfolders.

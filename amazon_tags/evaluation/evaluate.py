@@ -1,5 +1,6 @@
 """Measure predicted tags against the ground truth: F2 and a table of the labels, with intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from amazon_tags import progress, records
 from amazon_tags.model.measured_scores import LabelReport, decimals
 from amazon_tags.records import Json
 from amazon_tags.tables import labels, truth_tables
-from amazon_tags.tables.image_names import select
+from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Tags
 from ensemble.metrics import score
@@ -48,12 +49,23 @@ def evaluate_tables(predicted: Path, truth: Path, *, space: str = "planet", join
     true.report(truth)
     predictions.report(predicted)
     ids = sorted(true.ids, key=naming.natural)  # the intervals draw rows, so no table's order may count
+    _refuse_missing(predicted, predictions.ids, truth, ids)
     true_tags, tags = true.truth[select(true.ids, ids)], predictions.truth[select(predictions.ids, ids)]
     surplus = len(predictions.ids) - len(true.ids)
     if surplus > 0:
         progress.say(f"{predicted}: {surplus} chips have no row in {truth} and are not counted")
 
     return measure_tags(true_tags, tags, label_space)
+
+
+def _refuse_missing(predicted: Path, ids: Sequence[str], truth: Path, wanted: Sequence[str]) -> None:
+    present = set(ids)
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(wanted)} chips of {truth} are missing from {predicted} (first: {missing[0]!r})"
+            f"{likely_difference(missing[0], ids)}; predict them, or leave them out of {truth}."
+        )
 
 
 def measure_tags(truth: Tags, tags: Tags, space: LabelSpace) -> Evaluation:

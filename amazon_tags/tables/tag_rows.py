@@ -93,7 +93,7 @@ def chip_folders(path: Path) -> list[Path]:
 def _chips_elsewhere(path: Path) -> str:
     """Return a clause on chips and other pictures that are not in a subfolder itself, or an empty string."""
     if not path.is_dir():
-        return ""
+        return ": it is a file, of which an archive must be unpacked first" if path.is_file() else ""
     if filled := [folder for folder in listing.subfolders(path) if listing.class_folders(folder)]:
         return f", but {filled[0]} has: pass that folder"
     pictures = listing.unlisted_pictures(path)

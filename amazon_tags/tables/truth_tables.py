@@ -15,8 +15,9 @@ from amazon_tags import progress
 from amazon_tags.tables import csv_rows, label_tables, tag_cells, tag_rows
 from amazon_tags.tables.columns import refuse_columns
 from amazon_tags.tables.image_names import name_remarks, plain_names, refuse_repeats
-from amazon_tags.tables.labels import LabelSpace
+from amazon_tags.tables.labels import PLANET, LabelSpace
 from amazon_tags.tables.mend import mend
+from amazon_tags.tables.repair_cells import read_cell
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.tables.tag_rows import TagRows
 from ensemble.arrays import Tags
@@ -92,7 +93,7 @@ def refuse_other_columns(rows: TagRows, space: LabelSpace) -> None:
     """Raise ValueError unless the columns of a one-hot table are the labels; any table may have a column of tags."""
     if rows.columns is None or rows.lines is None:
         return
-    if not set(rows.columns) & set(space.names):
+    if not any(mend(column, space.names) for column in rows.columns):
         csv_rows.refuse_header(rows.path, ("image_name", *rows.columns), ("image_name", "tags"))
     refuse_columns(rows.path, rows.columns, space)
 
@@ -136,15 +137,19 @@ def _parse(rows: TagRows, space: LabelSpace, *, allow_unknown: bool) -> tuple[Ta
 
 def _refuse_tags(rows: TagRows, space: LabelSpace, not_labels: Sequence[tuple[int, str]]) -> None:
     row, word = not_labels[0]
+    is_mended = {row: read_cell(rows.cells[row], "", space) is not None for row, _ in not_labels}
     if word.endswith("?") and word[:-1] in space.names:
         advice = "A question mark, for a tag of which it is not known whether it holds, is taken by train only."
-    elif all(mend(word, space.names) for _, word in not_labels):
+    elif all(is_mended.values()):
         advice = "amazon_tags check --repair mends them."
     elif tag_cells.separators_in(word) or tag_cells.other_marks(word):
         advice = "Separate tags by spaces."
-    else:
+    elif space == PLANET:
         advice = "For other labels pass --labels table, or a TOML file."
-    near = "" if OPPOSITE.search(word) else did_you_mean(word, space.names)
+    else:
+        advice = "Correct the tags, or name all labels in a TOML file for --labels."
+    is_part = is_mended[row] and mend(word, space.names) is None  # of a label that is written with a blank
+    near = "" if is_part or OPPOSITE.search(word) else did_you_mean(word, space.names)
     raise ValueError(
         f"{rows.path} {rows.place(row)}: {word!r} is not a label of {space.name!r}{near}; "
         f"{len({row for row, _ in not_labels})} of {len(rows.cells)} rows have such tags. {advice}"

@@ -53,6 +53,13 @@ def test_a_mark_that_may_negate_count_or_belong_to_a_label_separates_nothing(rea
         read(f"image_name,tags\na,{cell}\n", space)
 
 
+def test_a_label_that_is_written_with_a_blank_is_mended_by_check_only(read):
+    with pytest.raises(ValueError, match=r"'class' is not a label of 'classes'; 1 of 1 rows .*--repair mends them"):
+        read("image_name,tags\na,class 1\n", LabelSpace("classes", ("class_1", "class_2")))
+    with pytest.raises(ValueError, match=r"'sea' .*pass --labels table"):
+        read("image_name,tags\na,sea\n", labels.PLANET)
+
+
 def test_the_name_of_a_folder_is_one_label(tmp_path):
     home = eurosat(tmp_path, "road-wood/1.jpg")
     with pytest.raises(ValueError, match="in road-wood: 'road-wood' is not a label"):
@@ -94,6 +101,8 @@ def test_one_hot_tables_in_any_spelling_give_the_same_tags(read, no, yes, index)
         ("image_name,tags,\na,wood,road\n", "line 2: a column without a name holds 'road'"),
         ("image_name,tags\na,Wood\nb,water.\n", r"'Wood' .*did you mean wood.*check --repair mends them"),
         ("image_name,tags\na,wood;no_road\n", r"'wood;no_road' .*Separate tags by spaces"),
+        ("image_name,tags\na,sea\n", r"'sea' .*Correct the tags, or name all labels in a TOML file for --labels"),
+        ("image_name,Water,Road,Wood\na,1,0,1\n", "3 label columns are missing .first: 'road' .did you mean Road"),
         ("image_name,tags\na,wood?\n", "question mark.*taken by train only"),
     ],
 )

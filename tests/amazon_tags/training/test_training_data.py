@@ -1,6 +1,7 @@
 """Labelled chips, matched with tables of every form."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_a_folder_for_each_class_is_trained_on_without_a_table(classes):
     assert data.space.names == ("Forest", "River")
     assert [path.parent.name for path in data.paths] == ["Forest", "River"] * 3
     assert data.truth.tolist() == [[True, False], [False, True]] * 3
+
+
+def test_an_archive_of_chips_is_trained_on_but_not_one_of_class_folders(world, classes, tmp_path, run):
+    chips, folders = (
+        Path(shutil.make_archive(str(tmp_path / name), "zip", path))
+        for name, path in (("chips", world.train_jpg), ("folders", classes))
+    )
+    expected = read_training_data(TrainingSource(world.train_jpg, world.labels), 1)
+    assert read_training_data(TrainingSource(chips, world.labels), 1).fingerprint == expected.fingerprint
+    done = run("train", folders, "--labels", "folders", "-o", tmp_path / "model")
+    assert (done.returncode, "an archive must be unpacked first" in done.stderr) == (1, True)
+    done = run("train", chips, world.labels, "-o", tmp_path / "model", "--recipe", "none.toml")
+    assert (done.returncode, "chips.zip" in done.stderr) == (1, False)
 
 
 def test_chips_that_are_missing_are_named_with_the_likely_difference(world, tmp_path):
