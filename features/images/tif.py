@@ -1,11 +1,10 @@
 """Decode GeoTIFF files from bytes to bands as they are stored, with what the file states about them."""
 
-import io
+import struct
 from itertools import product
 from typing import Any
 
 import numpy as np
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from rasterio.enums import ColorInterp, MaskFlags
 
 from features.arrays import Chip
@@ -51,16 +50,25 @@ def decode(content: bytes) -> StoredImage:
 
 def _refuse_other_colours(content: bytes) -> None:
     """Raise ValueError for L*a*b* colours, which GDAL returns as if they were red, green and blue."""
-    try:
-        directory = ImageFileDirectory_v2(content[: 16 if b"+" in content[2:4] else 8])  # a BigTIFF's start is longer
-        stream = io.BytesIO(content)
-        stream.seek(directory.next)
-        directory.load(stream)
-        photometric = directory.get(PHOTOMETRIC)
-    except Exception:  # noqa: BLE001  damage of any kind, which GDAL reports
-        return
-    if photometric in LAB_COLOURS:
+    if _photometric(content) in LAB_COLOURS:
         raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
+
+
+def _photometric(content: bytes) -> int | None:
+    """Return the photometric interpretation of the first page; None if it is absent or the file is damaged."""
+    order, is_big = "<" if content.startswith(b"II") else ">", b"+" in content[2:4]
+    offset, count, size, value = ("Q", "Q", 20, 12) if is_big else ("I", "H", 12, 8)
+    try:
+        (start,) = struct.unpack_from(order + offset, content, 8 if is_big else 4)
+        (entries,) = struct.unpack_from(order + count, content, start)
+        first = start + struct.calcsize(count)
+        for place in range(first, first + entries * size, size):
+            (tag,) = struct.unpack_from(order + "H", content, place)
+            if tag == PHOTOMETRIC:
+                return int(struct.unpack_from(order + "H", content, place + value)[0])
+    except (OverflowError, struct.error):  # an offset beyond the end; GDAL reports such damage
+        pass
+    return None
 
 
 def _check(dataset: Any) -> Header:
