@@ -12,6 +12,7 @@ from amazon_tags.errors import need_train, run_command_line
 from amazon_tags.files import atomic
 from amazon_tags.model.recipe import Recipe, choose_recipe
 from amazon_tags.signals import catch_signals
+from features.networks import weight_files
 
 
 def write(recipe: Recipe, output: Path) -> list[str]:
@@ -19,6 +20,8 @@ def write(recipe: Recipe, output: Path) -> list[str]:
     from features.networks import backbones  # noqa: PLC0415  importing Keras takes seconds
 
     names = sorted({member.backbone for member in recipe.members if member.weights == "imagenet"})
+    for name in names:
+        weight_files.refuse_download(name, "imagenet")
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
         progress.say(name)

@@ -22,7 +22,7 @@ from amazon_tags.signals import catch_signals
     default="imagenet",
     show_default=True,
     callback=options.check_weights,
-    help="The backbone's weights: imagenet, none (random) or a .weights.h5 file.",
+    help="The backbone's weights: imagenet, none (random) or a .weights.h5 or .npz file.",
 )
 @click.option(
     "--layer",

@@ -16,7 +16,7 @@ from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import openvino_runtime, weight_files
-from features.networks.backbone_shapes import BACKBONE_SHAPES
+from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_side
 from features.networks.openvino_runtime import OpenvinoNetwork
 
 
@@ -70,7 +70,7 @@ def embed(
         unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
 
     Raises:
-        ValueError: the backbone or the layer is unknown, or the weights do not fit.
+        ValueError: the backbone or the layer is unknown, or the side or the weights do not fit.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
     _check_extractor(extractor)
@@ -110,6 +110,9 @@ def _check_extractor(extractor: FeatureExtractor) -> None:
             raise ValueError(
                 f"there is no {what} named {word}{did_you_mean(word, choices)}; choose one of {', '.join(choices)}."
             )
+    if extractor.side:
+        refuse_side(name, extractor.side)
+    weight_files.refuse_download(name, extractor.weights)
     if extractor.weights not in ("imagenet", "none"):
         weight_files.refuse_other_files(Path(extractor.weights))
 

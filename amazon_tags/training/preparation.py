@@ -20,7 +20,7 @@ from ensemble.metrics import folds, score
 from ensemble.networks.settings import HEADS, FrozenMember, TunedMember
 from features.images.spec import ChipSpec
 from features.networks import weight_files
-from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS
+from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS, refuse_pool, refuse_side
 
 CHOSEN_SECOND = (INNER_FOLDS, 2)  # folds of each fold's rest: of the choice, and of the ridge regressions within
 
@@ -120,8 +120,8 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
         unlabelled: whether there are chips without labels, which only members with teachers can use.
 
     Raises:
-        ValueError: a name is unknown, the side or the bands do not fit a member, no member has teachers, or a weight
-            file is none.
+        ValueError: a name is unknown, the side or the bands do not fit a member, no member has teachers, a weight file
+            is none, or one is missing.
     """
     if unlabelled and not any(settings.teachers for settings in recipe.members if isinstance(settings, TunedMember)):
         raise ValueError(
@@ -130,6 +130,8 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
         )
     for settings in recipe.members:
         _check_member(settings, recipe)
+        if settings.backbone not in weights:
+            weight_files.refuse_download(settings.backbone, settings.weights)
     for name, path in weights.items():
         _check_name("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
         weight_files.refuse_other_files(path)
@@ -154,6 +156,8 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
             f"side {recipe.side} cannot be divided by {divisor}, by which {settings.name} shrinks its chips; "
             f"choose a multiple of {divisor}."
         )
+    refuse_pool(settings.backbone, settings.pool)
+    refuse_side(settings.backbone, recipe.side, divisor)
 
 
 def _check_name(what: str, name: str, names: Iterable[str]) -> None:

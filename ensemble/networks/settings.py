@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 HEADS = ("logistic", "ridge", "svm", "neighbours", "forest", "boosted")
 SEES = ("bands", "dehazed", "streams")
-POOLS = ("average", "max", "both")
+POOLS = ("average", "max", "both", "class", "patches")
 OUTPUTS = ("sigmoid", "grouped", "softmax")
 LOSSES = ("cross_entropy", "soft_fbeta", "asymmetric")
 SCHEDULES = ("cosine", "hyperrule")

@@ -11,6 +11,8 @@ NEEDED_BANDS: dict[str, tuple[str, ...]] = {  # that a chip must have for an inp
     "streams": ("blue", "green", "red", "nir"),
 }
 
+CLASS_TOKEN_POOLS = ("class", "patches")  # keys of `backbones.POOLS` for backbones with a class token
+
 
 @dataclass(frozen=True)
 class BackboneShape:
@@ -20,11 +22,17 @@ class BackboneShape:
         side: Of the images that its weights were trained on, in pixels.
         dim: Columns of the vectors at the top.
         truncations: Layers at which it may be truncated, each with the columns of its vectors.
+        download: Whether Keras can download its ImageNet weights.
+        patch: The side of the images must be a multiple of it, in pixels.
+        class_token: Whether its output are tokens, a class token and the patches, in place of feature maps.
     """
 
     side: int
     dim: int
     truncations: dict[str, int]
+    download: bool = True
+    patch: int = 1
+    class_token: bool = False
 
 
 BACKBONE_SHAPES = {
@@ -39,6 +47,49 @@ BACKBONE_SHAPES = {
     "efficientnet_v2_b2": BackboneShape(260, 1408, {"block6a_expand_activation": 720}),
     "efficientnet_v2_b3": BackboneShape(300, 1536, {"block6a_expand_activation": 816}),
     "efficientnet_v2_s": BackboneShape(384, 1280, {"block6a_expand_activation": 960}),
+    # Each stage's last block; and two blocks after their expansion and its ReLU, which have the most channels.
+    "efficientnet_lite0": BackboneShape(
+        224,
+        1280,
+        {
+            "block2b_add": 24,
+            "block3b_add": 40,
+            "block4a_expand": 240,
+            "block4c_add": 80,
+            "block5c_add": 112,
+            "block6a_expand": 672,
+            "block6d_add": 192,
+        },
+        download=False,
+    ),
+    "efficientnet_lite1": BackboneShape(
+        240,
+        1280,
+        {
+            "block2c_add": 24,
+            "block3c_add": 40,
+            "block4a_expand": 240,
+            "block4d_add": 80,
+            "block5d_add": 112,
+            "block6a_expand": 672,
+            "block6e_add": 192,
+        },
+        download=False,
+    ),
+    "efficientnet_lite2": BackboneShape(
+        260,
+        1280,
+        {
+            "block2c_add": 24,
+            "block3c_add": 48,
+            "block4a_expand": 288,
+            "block4d_add": 88,
+            "block5d_add": 120,
+            "block6a_expand": 720,
+            "block6e_add": 208,
+        },
+        download=False,
+    ),
     "convnext_tiny": BackboneShape(224, 768, {"convnext_tiny_stage_2_block_8_identity": 384}),
     "convnext_small": BackboneShape(224, 768, {"convnext_small_stage_2_block_26_identity": 384}),
     "convnext_base": BackboneShape(224, 1024, {"convnext_base_stage_2_block_26_identity": 512}),
@@ -52,5 +103,26 @@ BACKBONE_SHAPES = {
     "vgg16": BackboneShape(224, 512, {"block3_pool": 256, "block4_pool": 512}),
     "inception_v3": BackboneShape(299, 2048, {"mixed2": 288, "mixed7": 768}),
     "xception": BackboneShape(299, 2048, {"block13_sepconv2_bn": 1024}),
+    # The vectors are the class token and the mean of the patches, 384 columns each.
+    "dinov2_vits14": BackboneShape(
+        224, 768, {f"block{number}": 768 for number in range(1, 13)}, download=False, patch=14, class_token=True
+    ),
     "toy": BackboneShape(64, 16, {"edges": 8}),
 }
+
+
+def refuse_pool(name: str, pool: str) -> None:
+    """Raise ValueError if a pooling needs a class token that the backbone `name` does not have."""
+    if pool in CLASS_TOKEN_POOLS and not BACKBONE_SHAPES[name].class_token:
+        raise ValueError(f"pool {pool} needs a class token, which {name} does not have; use average, max or both.")
+
+
+def refuse_side(name: str, side: int, shrink: int = 1) -> None:
+    """Raise ValueError if images of a side, divided by `shrink`, are no whole patches of the backbone `name`."""
+    divisor = BACKBONE_SHAPES[name].patch * shrink
+    if BACKBONE_SHAPES[name].patch > 1 and side % divisor:
+        lower, upper = max(1, side // divisor) * divisor, (side // divisor + 1) * divisor
+        near = f"{lower} or {upper}" if side > divisor else str(upper)
+        raise ValueError(
+            f"the side {side} is no multiple of {divisor}, of which {name} makes whole patches; use a side of {near}."
+        )

@@ -1,7 +1,7 @@
 """Backbones: networks that turn integer pixels into one vector a chip.
 
-Each entry of `BACKBONES` names an architecture of `keras.applications` (or the two-layer `toy`), the side of its input
-in pixels, the scaling that its ImageNet weights expect and the layers at which it may be truncated. The network that
+Each entry of `BACKBONES` names an architecture of `keras.applications` or of this package, the side of its input in
+pixels, the scaling that its ImageNet weights expect and the layers at which it may be truncated. The network that
 `build` returns includes the scaling, so it takes pixels as they are stored: 0..255, or 0..65535 for 16-bit chips.
 """
 
@@ -17,9 +17,16 @@ import keras
 from keras import applications, layers, ops
 
 from features.images.spec import ChipSpec
-from features.networks import batch_norm, inputs
-from features.networks.backbone_shapes import BACKBONE_SHAPES
-from features.networks.weights import copy_to_more_channels, explain_download_error, load_file
+from features.networks import batch_norm, dinov2, efficientnet_lite, inputs
+from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
+from features.networks.weight_files import refuse_download
+from features.networks.weights import (
+    VARIABLE_PATHS,
+    ArrayNames,
+    copy_to_more_channels,
+    explain_download_error,
+    load_file,
+)
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's B, G, R on 0..255
@@ -33,6 +40,11 @@ def _symmetric(pixels: keras.KerasTensor) -> keras.KerasTensor:
 def _efficient(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """Scale as EfficientNetV2-S does: to -1 and just below 1."""
     return layers.Rescaling(1 / 128.0, offset=-1.0)(pixels)
+
+
+def _lite(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Scale as EfficientNet-Lite does: (x - 127) / 128."""
+    return layers.Rescaling(1 / 128.0, offset=-127 / 128)(pixels)
 
 
 def _standard(pixels: keras.KerasTensor) -> keras.KerasTensor:
@@ -66,11 +78,12 @@ class Backbone:
     """One row of the table.
 
     Attributes:
-        make: Builds the network; takes the arguments of `keras.applications`.
+        make: Builds the network; takes the arguments of `keras.applications`. Its output are feature maps, or tokens.
         side: Of the images that its weights were trained on, in pixels.
         scale: Maps pixels 0..255 to what its ImageNet weights expect.
         dim: Columns of the vectors at the top.
         truncations: Layers at which it may be truncated, each with the columns of its vectors.
+        arrays: How the arrays of an `.npz` with its weights are named.
     """
 
     make: Callable[..., keras.Model]
@@ -78,6 +91,7 @@ class Backbone:
     scale: Callable[[keras.KerasTensor], keras.KerasTensor]
     dim: int
     truncations: dict[str, int] = field(default_factory=dict)
+    arrays: ArrayNames = VARIABLE_PATHS
 
 
 _no_scaling = {"include_preprocessing": False}  # `build` puts the scaling in front
@@ -91,6 +105,9 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTens
     "efficientnet_v2_b2": (partial(applications.EfficientNetV2B2, **_no_scaling), _standard),
     "efficientnet_v2_b3": (partial(applications.EfficientNetV2B3, **_no_scaling), _standard),
     "efficientnet_v2_s": (partial(applications.EfficientNetV2S, **_no_scaling), _efficient),
+    "efficientnet_lite0": (partial(efficientnet_lite.make, width=1.0, depth=1.0, name="efficientnet_lite0"), _lite),
+    "efficientnet_lite1": (partial(efficientnet_lite.make, width=1.0, depth=1.1, name="efficientnet_lite1"), _lite),
+    "efficientnet_lite2": (partial(efficientnet_lite.make, width=1.1, depth=1.2, name="efficientnet_lite2"), _lite),
     "convnext_tiny": (partial(applications.ConvNeXtTiny, **_no_scaling), _standard),
     "convnext_small": (partial(applications.ConvNeXtSmall, **_no_scaling), _standard),
     "convnext_base": (partial(applications.ConvNeXtBase, **_no_scaling), _standard),
@@ -103,10 +120,19 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTens
     "vgg16": (applications.VGG16, _caffe),
     "inception_v3": (applications.InceptionV3, _symmetric),
     "xception": (applications.Xception, _symmetric),
+    "dinov2_vits14": (dinov2.make, _standard),
     "toy": (_toy, _symmetric),
 }
+_ARRAYS = {"dinov2_vits14": ArrayNames(dinov2.array_name, dinov2.SPARE_ARRAYS)}
 BACKBONES = {
-    name: Backbone(_NETWORKS[name][0], shape.side, _NETWORKS[name][1], shape.dim, shape.truncations)
+    name: Backbone(
+        _NETWORKS[name][0],
+        shape.side,
+        _NETWORKS[name][1],
+        shape.dim,
+        shape.truncations,
+        _ARRAYS.get(name, VARIABLE_PATHS),
+    )
     for name, shape in BACKBONE_SHAPES.items()
 }
 
@@ -134,11 +160,11 @@ class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
         return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"])
 
     def call(self, pixels: Any) -> Any:
-        """Return feature maps (batch, height, width, channels)."""
+        """Return feature maps (batch, height, width, channels), or tokens (batch, tokens, channels)."""
         return self.network(pixels, training=False)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """Return the shape of the feature maps."""
+        """Return the shape of the feature maps or tokens."""
         return self.network.compute_output_shape(input_shape)
 
 
@@ -149,7 +175,7 @@ class BackboneOptions:
     Attributes:
         sees: The images that it takes from a chip: a key of `inputs.INPUTS`.
         shrink: The chip's side is divided by this number first.
-        pool: How feature maps become a vector: a key of `POOLS`.
+        pool: How feature maps or tokens become a vector: a key of `POOLS`.
     """
 
     sees: str = "bands"
@@ -157,10 +183,13 @@ class BackboneOptions:
     pool: str = "average"
 
 
-POOLS: dict[str, tuple[type[keras.Layer], ...]] = {
-    "average": (layers.GlobalAveragePooling2D,),
-    "max": (layers.GlobalMaxPooling2D,),
-    "both": (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D),
+# What is concatenated; `class`, the class token, is left out where the network has none. Keys as in `settings.POOLS`.
+POOLS: dict[str, tuple[str, ...]] = {
+    "average": ("class", "mean"),
+    "max": ("class", "max"),
+    "both": ("class", "mean", "max"),
+    "class": ("class",),
+    "patches": ("mean",),
 }
 DEFAULT_OPTIONS = BackboneOptions()
 
@@ -170,21 +199,23 @@ def build(
 ) -> keras.Model:
     """Build a network from integer chips (batch, side, side, bands) to vectors (batch, dim).
 
-    The feature maps of the top or another layer are pooled. Batch norms are folded into the convolutions before them.
+    The feature maps or tokens of the top or another layer are pooled. Batch norms are folded into the convolutions
+    before them.
 
     Args:
         name: A key of `BACKBONES`.
         spec: The chips' bands, type and side; the network takes no others.
         layer: `top`, or one of the backbone's `truncations`.
-        weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5` or `.h5` file for the
-            whole backbone or for its part up to the layer. They are for three bands: a further band's weights in the
-            first layer are the mean of these three.
+        weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5`, `.h5` or `.npz` file
+            for the whole backbone or for its part up to the layer. They are for three bands: a further band's weights
+            in the first layer are the mean of these three.
         options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
             their vectors are concatenated.
 
     Raises:
         KeyError: The name is not in the table.
-        ValueError: The layer is unknown, the weight file does not fit, or the chips lack a band.
+        ValueError: The layer is unknown, the weight file, the side or the pooling does not fit, there are no weights
+            to download, or the chips lack a band.
         FileNotFoundError: The weight file does not exist, or the `imagenet` weights are not in the cache and cannot be
             downloaded.
     """
@@ -192,6 +223,8 @@ def build(
     if layer != "top" and layer not in backbone.truncations:
         names = ", ".join(["top", *backbone.truncations])
         raise ValueError(f"{name} cannot be truncated at a layer named {layer}; choose one of {names}.")
+    refuse_pool(name, options.pool)
+    refuse_side(name, spec.side, options.shrink)
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
     images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
 
@@ -200,14 +233,24 @@ def build(
         side, channels = image.shape[2:]
         network = Settled(_build_folded(name, side, channels, layer, weights), number)
         maps = network(backbone.scale(image))
-        vectors += [pool(name=f"pooled_{number}_{place}")(maps) for place, pool in enumerate(POOLS[options.pool])]
+        parts = [part for part in POOLS[options.pool] if part != "class" or len(maps.shape) == 3]
+        vectors += [_pool(maps, part, f"pooled_{number}_{place}") for place, part in enumerate(parts)]
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
     return keras.Model(pixels, joined, name=name)
 
 
+def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
+    """Return one part of the vectors (batch, channels): the `mean` or `max` of the places, or the `class` token."""
+    if len(maps.shape) == 4:  # feature maps; tokens have three dimensions
+        return {"mean": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[part](name=name)(maps)
+    pool = {"max": layers.GlobalMaxPooling1D}.get(part, layers.GlobalAveragePooling1D)  # of one token, it is the token
+    place = (0, maps.shape[1] - 1) if part == "class" else (1, 0)
+    return pool(name=name)(layers.Cropping1D(place)(maps))
+
+
 def _build_folded(name: str, side: int, channels: int, layer: str, weights: str) -> keras.Model:
-    """Build a backbone up to a layer, from scaled images to feature maps, with batch norms folded."""
+    """Build a backbone up to a layer, from scaled images to its maps or tokens, with batch norms folded."""
     network = batch_norm.fold_into_convolutions(_build_part(name, (side, side, 3), layer, weights))
     if channels == 3:
         return network
@@ -221,10 +264,11 @@ def _build_folded(name: str, side: int, channels: int, layer: str, weights: str)
 def _build_part(name: str, shape: tuple[int, int, int], layer: str, weights: str) -> keras.Model:
     """Build a backbone up to a layer, as its table entry makes it, and load its weights."""
     backbone = BACKBONES[name]
+    refuse_download(name, weights)
     imagenet = "imagenet" if weights == "imagenet" else None
     with explain_download_error(name) if imagenet else nullcontext():
         whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet)
     part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
     if weights not in ("imagenet", "none"):
-        load_file(part, whole, Path(weights), tuple(backbone.truncations))
+        load_file(part, whole, Path(weights), truncations=tuple(backbone.truncations), arrays=backbone.arrays)
     return part

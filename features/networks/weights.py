@@ -2,30 +2,63 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import h5py
 import keras
 import numpy as np
 
+from features.networks import weight_files
 
-def load_file(part: keras.Model, whole: keras.Model, path: Path, truncations: Sequence[str]) -> None:
+
+@dataclass(frozen=True)
+class ArrayNames:
+    """How the arrays of an `.npz` with a backbone's weights are named.
+
+    Attributes:
+        of_path: Returns the name of the variable with this path, such as `stem_conv/kernel`.
+        spare: Arrays that a file may hold besides, and that are not read.
+    """
+
+    of_path: Callable[[str], str]
+    spare: tuple[str, ...] = ()
+
+
+VARIABLE_PATHS = ArrayNames(str)  # the variables' own paths
+
+
+def load_file(
+    part: keras.Model, whole: keras.Model, path: Path, *, truncations: Sequence[str], arrays: ArrayNames
+) -> None:
     """Load a weight file into the part of a backbone up to a layer or, if it holds more, into the whole backbone.
 
     Args:
         part: Shares its layers with `whole`.
         whole: The backbone without its classifier.
-        path: A `.weights.h5` or `.h5` file.
+        path: A `.weights.h5`, `.h5` or `.npz` file.
         truncations: The layers at which the backbone may be truncated; the message of a misfit names the one that fits.
+        arrays: The names in an `.npz`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not HDF5, does not fit, or holds values that are not finite.
+        ValueError: The file is neither HDF5 nor an `.npz`, does not fit, or holds values that are not finite.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not a file; --weights takes a .weights.h5 or .h5 file.")
+    weight_files.refuse_other_files(path)
+    if h5py.is_hdf5(path):
+        _load_hdf5(part, whole, path, truncations)
+    else:
+        _load_arrays(part, whole, path, arrays)
+    if not all(np.isfinite(value).all() for value in part.get_weights()):
+        raise ValueError(f"{path} holds weights that are not finite numbers; download or save it again.")
+
+
+def _load_hdf5(part: keras.Model, whole: keras.Model, path: Path, truncations: Sequence[str]) -> None:
+    """Load a file that Keras wrote; it is known by its number of values."""
     try:
         count = _count_values(path)
         fitting = [model for model in (part, whole) if model.count_params() == count]
@@ -34,8 +67,49 @@ def load_file(part: keras.Model, whole: keras.Model, path: Path, truncations: Se
         fitting[0].load_weights(path)
     except (KeyError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is not a readable HDF5 file ({error}); pass a .weights.h5 file.") from error
-    if not all(np.isfinite(value).all() for value in fitting[0].get_weights()):
-        raise ValueError(f"{path} holds weights that are not finite numbers; download or save it again.")
+
+
+def _load_arrays(part: keras.Model, whole: keras.Model, path: Path, arrays: ArrayNames) -> None:
+    """Load the arrays of an `.npz`, floats of any precision, into the part; those of further layers may be absent."""
+    variables = {arrays.of_path(variable.path): variable for variable in part.variables}
+    known = {arrays.of_path(variable.path) for variable in whole.variables} | set(arrays.spare)
+    with _refusing_damage(path):
+        archive = np.load(path, allow_pickle=False)
+    with archive:
+        _refuse_other_names(path, whole.name, list(variables), known, archive.files)
+        for name, variable in variables.items():
+            with _refusing_damage(path):
+                value = archive[name]
+            if value.shape != tuple(variable.shape) or value.dtype.kind != "f":
+                raise ValueError(
+                    f"{path} holds {name} as {value.dtype} {value.shape}, but {whole.name} needs floats of shape "
+                    f"{tuple(variable.shape)}; pass the weights of {whole.name}."
+                )
+            variable.assign(value)
+
+
+@contextmanager
+def _refusing_damage(path: Path) -> Iterator[None]:
+    """Turn the errors of reading an `.npz` into one; NumPy's ValueError is that of an array of Python objects."""
+    try:
+        yield
+    except (BadZipFile, EOFError, OSError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path} is not a readable .npz archive ({error}); download or save it again.") from error
+
+
+def _refuse_other_names(
+    path: Path, network: str, needed: Sequence[str], known: Collection[str], found: Sequence[str]
+) -> None:
+    """Raise ValueError if needed arrays are missing, or some belong to nothing."""
+    missing = [name for name in needed if name not in found]
+    extra = [name for name in found if name not in known]
+    faults = [
+        f"{word} {len(names)} {'array' if len(names) == 1 else 'arrays'} (the first is {names[0]})"
+        for word, names in (("lacks", missing), ("has further", extra))
+        if names
+    ]
+    if faults:
+        raise ValueError(f"{path} {' and '.join(faults)}; it must hold the weights of {network} and nothing else.")
 
 
 def copy_to_more_channels(narrow: keras.Model, wide: keras.Model) -> None:

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from ensemble.networks.batches import BatchSource
-from ensemble.networks.settings import SCHEDULES
+from ensemble.networks.build import layer_positions
+from ensemble.networks.settings import SCHEDULES, TunedMember
 from ensemble.networks.train import compile_network, constant_answer_loss, epoch_count, fit_network
+from features.images.spec import ChipSpec
 from tests.ensemble.networks.toy_member import SETTINGS, SPEC, pixels_of, untrained_network
 
 GROUPS = ((0, 1),)
@@ -53,6 +55,30 @@ def test_training_moves_every_layer_but_the_frozen_ones(source, freeze, moving):
     kernels = [[value for value in model.get_weights() if value.ndim > 1] for model in (before, after)]
     moved = [not np.array_equal(first, last) for first, last in zip(*kernels, strict=True)]
     assert moved == [name in moving for name in ("edges", "shapes", "labels")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layer", "side", "frozen"),
+    [
+        ("dinov2_vits14", "block2", 56, ["patch_embed", "tokens"]),
+        ("efficientnet_lite0", "block2b_add", 64, ["stem_conv", "block1a_dwconv", "block1a_project_conv"]),
+    ],
+)
+def test_backbones_of_our_own_layers_are_fine_tuned_up_to_a_layer(source, name, layer, side, frozen):
+    source = replace(source, spec=ChipSpec(side=side))
+    settings = TunedMember("net", name, layer=layer, weights="none", epochs=2, batch=8, freeze=0.35, falloff=0.5)
+    settings = replace(settings, progressive=0.5)  # the first epoch at half the side
+    keras.utils.set_random_seed(0)
+    before = compile_network(settings, source, np.full(3, 0.3))
+    after = fit_network(settings, source)
+    still = [
+        first.name
+        for (_, first), (_, last) in zip(layer_positions(before), layer_positions(after), strict=True)
+        if all(np.array_equal(*pair) for pair in zip(first.get_weights(), last.get_weights(), strict=True))
+    ]
+    assert still == frozen
+    assert np.isfinite(after.predict_on_batch(np.zeros((2, side, side, 3), np.uint8))).all()
 
 
 @pytest.mark.slow

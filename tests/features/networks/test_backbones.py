@@ -9,10 +9,11 @@ from keras import applications
 
 from features.images.spec import ChipSpec
 from features.networks import backbones, batch_norm, openvino_export, openvino_runtime
+from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.backbones import Backbone, BackboneOptions, Settled
 from features.networks.openvino_runtime import OpenvinoNetwork
 
-SPEC = ChipSpec(side=96)  # InceptionV3 takes at least 75
+SPEC = ChipSpec(side=98)  # InceptionV3 takes at least 75, DINOv2 multiples of 14
 
 
 def pixels(count: int, side: int = SPEC.side) -> np.ndarray:
@@ -33,8 +34,9 @@ def test_a_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
     inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
+    parts = 2 if BACKBONE_SHAPES[name].class_token else 1
     for layer, width in backbones.BACKBONES[name].truncations.items():
-        assert inside.get_layer(layer).output.shape[-1] == width
+        assert inside.get_layer(layer).output.shape[-1] * parts == width
     chips = pixels(3)
     expected = model.predict_on_batch(chips)
     network = compile_network(model, tmp_path)
@@ -75,7 +77,9 @@ def test_scaling_equals_keras_preprocessing(name, prepare):
 def test_scaling_equals_the_one_inside_the_architecture(name, make):
     ours = backbones.build(name, SPEC)
     inside = next(layer for layer in ours.layers if isinstance(layer, Settled)).network
-    theirs = batch_norm.fold_into_convolutions(make(include_top=False, weights=None, input_shape=(96, 96, 3)))
+    theirs = batch_norm.fold_into_convolutions(
+        make(include_top=False, weights=None, input_shape=(SPEC.side, SPEC.side, 3))
+    )
     values = [variable.numpy() for variable in inside.variables]
     assert [target.shape for target in theirs.variables] == [value.shape for value in values]
     for target, value in zip(theirs.variables, values, strict=True):
@@ -167,14 +171,18 @@ def test_imagenet_weights_that_cannot_be_downloaded_are_explained(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "layer", "file"),
     [
-        ("mobilenet_v2", "top", "mobilenet_v2_100_imagenet_notop"),
-        ("mobilenet_v2_035", "top", "mobilenet_v2_035_imagenet_notop"),
-        ("mobilenet_v3_small", "top", "mobilenet_v3_small_imagenet_notop"),
-        ("resnet50_v2", "conv5_block1_preact_relu", "resnet50v2_conv4_imagenet"),
+        ("mobilenet_v2", "top", "mobilenet_v2_100_imagenet_notop.weights.h5"),
+        ("mobilenet_v2_035", "top", "mobilenet_v2_035_imagenet_notop.weights.h5"),
+        ("mobilenet_v3_small", "top", "mobilenet_v3_small_imagenet_notop.weights.h5"),
+        ("resnet50_v2", "conv5_block1_preact_relu", "resnet50v2_conv4_imagenet.weights.h5"),
+        ("efficientnet_lite0", "top", "efficientnet_lite0_imagenet_notop.weights.h5"),
+        ("efficientnet_lite0", "block6a_expand", "efficientnet_lite0_imagenet_notop.weights.h5"),
+        ("dinov2_vits14", "top", "dinov2_vits14_fp16.npz"),
+        ("dinov2_vits14", "block8", "dinov2_vits14_fp16.npz"),
     ],
 )
 def test_genuine_imagenet_weights_load_and_compile(real, name, layer, file, tmp_path):
-    weights = real.parent / "weights" / f"{file}.weights.h5"
+    weights = real.parent / "weights" / file
     model = backbones.build(name, SPEC, layer=layer, weights=str(weights))
     expected = model.predict_on_batch(pixels(2))
     assert expected.std(axis=0).max() > 0.01
@@ -196,7 +204,7 @@ def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
-@pytest.mark.parametrize("pool", ["average", "max", "both"])
+@pytest.mark.parametrize("pool", ["average", "max", "both"])  # the others need a class token: test_dinov2.py
 def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_path):
     model = backbones.build("toy", FOUR, options=BackboneOptions(sees, 2, pool))
     chips = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
@@ -207,10 +215,11 @@ def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_pat
 
 def test_pools_are_the_mean_and_the_maximum_of_the_maps():
     keras.utils.set_random_seed(0)
-    models = {pool: backbones.build("toy", SPEC, options=BackboneOptions(pool=pool)) for pool in backbones.POOLS}
+    pools = ("average", "max", "both")
+    models = {pool: backbones.build("toy", SPEC, options=BackboneOptions(pool=pool)) for pool in pools}
     for model in models.values():
         model.set_weights(models["average"].get_weights())
-    average, maximum, both = (models[pool].predict_on_batch(pixels(2)) for pool in ("average", "max", "both"))
+    average, maximum, both = (models[pool].predict_on_batch(pixels(2)) for pool in pools)
     np.testing.assert_allclose(both, np.concatenate([average, maximum], axis=1), rtol=1e-6)
     assert (maximum >= average).all()
 
@@ -239,3 +248,15 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     network.save_weights(tmp_path / "nan.weights.h5")
     with pytest.raises(ValueError, match=r"nan\.weights\.h5 holds weights that are not finite numbers"):
         backbones.build("toy", ChipSpec(side=64), weights=str(tmp_path / "nan.weights.h5"))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "dinov2_vits14"])
+def test_weights_that_nobody_offers_for_download_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} has no weights that can be downloaded.*train --weights {name}=FILE"):
+        backbones.build(name, SPEC, weights="imagenet")
+
+
+@pytest.mark.parametrize("pool", ["class", "patches"])
+def test_pools_of_tokens_are_refused_for_feature_maps(pool):
+    with pytest.raises(ValueError, match=f"pool {pool} needs a class token, which toy does not have"):
+        backbones.build("toy", SPEC, options=BackboneOptions(pool=pool))

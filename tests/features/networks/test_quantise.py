@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.images.spec import ChipSpec
-from features.networks import openvino_runtime, quantise
+from features.networks import backbones, openvino_export, openvino_runtime, quantise
 
 SPEC = ChipSpec(side=64)
 
@@ -37,3 +37,15 @@ def test_the_least_number_of_float_convolutions_is_chosen(toy, batch, monkeypatc
 
 def test_the_same_chips_give_the_same_bytes(toy, batch):
     assert quantise.quantise_to_int8(*toy, batch, keep=1)[1] == quantise.quantise_to_int8(*toy, batch, keep=1)[1]
+
+
+@pytest.mark.slow
+def test_a_transformer_can_be_quantised(tmp_path):
+    model = backbones.build("dinov2_vits14", ChipSpec(side=28), layer="block2")
+    openvino_export.export(model, tmp_path)
+    network = tuple((tmp_path / name).read_bytes() for name in ("network.xml", "network.bin"))
+    chips = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 3), dtype=np.uint8)
+    quantised = quantise.quantise_to_int8(*network, chips, keep=1)
+    assert len(quantised[1]) < 0.5 * len(network[1])
+    expected, output = (openvino_runtime.load(*part)(chips) for part in (network, quantised))
+    assert 0 < np.abs(output - expected).mean() < 0.1 * np.abs(expected).mean()
