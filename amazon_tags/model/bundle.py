@@ -7,7 +7,8 @@ members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (th
                   (to train further), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
 held_out.npz      hashes, ground truth, band statistics, out-of-fold scores and tags of the training chips
-card.md           what the model is for, what was measured, its limits
+card.md           what the model is for, what was measured, its limits, below a YAML head
+README.md         the same, for model hubs
 
 `bundle_writer` writes bundles.
 """
@@ -188,8 +189,9 @@ def check_files(folder: Path) -> int:
 
 
 def read_card(folder: Path) -> str:
-    """Return the text of `card.md`, once its hash is checked."""
-    return read_checked(folder, read_manifest(folder), "card.md").decode(errors="replace")
+    """Return the text of `card.md` below its YAML head, once its hash is checked; older versions wrote no head."""
+    text = read_checked(folder, read_manifest(folder), "card.md").decode(errors="replace")
+    return text.partition("\n---\n")[2].lstrip("\n") if text.startswith("---\n") else text
 
 
 def read_file(folder: Path, name: str) -> bytes | None:
