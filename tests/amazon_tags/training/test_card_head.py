@@ -75,3 +75,10 @@ def test_a_card_of_an_older_version_is_printed_as_it_stands(model, tmp_path):
     files = {**manifest.files, "card.md": FileEntry(card.stat().st_size, sha256(card))}
     bundle_writer.write_manifest(copy, replace(manifest, files=files))
     assert bundle.read_card(copy) == "# Tags\n\n---\n\nA line.\n"
+
+
+def test_the_card_of_the_bundled_model_is_the_one_of_its_manifest():
+    manifest = bundle.read_manifest(bundle.DEFAULT)
+    assert ModelCard.load(bundle.DEFAULT / "README.md").data.license == "other"
+    for name in ("card.md", "README.md"):
+        assert (bundle.DEFAULT / name).read_text(encoding="utf-8") == card_text(manifest)
