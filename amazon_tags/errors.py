@@ -78,6 +78,20 @@ def need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow prints a page at start
 
 
+def need_onnx() -> None:
+    """Refuse to write ONNX files without the `onnx` extra.
+
+    Raises:
+        click.ClickException: with the install command.
+    """
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
+            "pip install '.[onnx]'"
+        )
+
+
 def run_command_line(root: click.Command, name: str = "amazon_tags") -> None:
     """Run a command line and exit; an error that a user can cause ends in one line on stderr and its exit code."""
     progress.show_messages()

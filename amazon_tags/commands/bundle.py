@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options
-from amazon_tags.errors import emit
+from amazon_tags.errors import emit, need_onnx
 
 
 @click.group("bundle")
 def bundle_command() -> None:
-    """Verify a model bundle or print its card.
+    """Verify a model bundle, print its card or export it as ONNX.
 
     Example: amazon_tags bundle verify model
     """
@@ -43,3 +43,21 @@ def show_bundle(folder: Path | None) -> None:
     from amazon_tags.model import bundle
 
     emit(bundle.read_card(folder or bundle.DEFAULT))
+
+
+@bundle_command.command("export")
+@click.argument("folder", metavar="[BUNDLE]", required=False, type=options.FOLDER)
+@click.option("-o", "--output", type=options.OUTPUT, required=True, help="The ONNX file to write.")
+def export_bundle(folder: Path | None, output: Path) -> None:
+    """Write BUNDLE as one ONNX file, from integer chips to label scores, for ONNX Runtime.
+
+    Members must be fine-tuned networks or have linear heads, joined by a mean. Without BUNDLE, the model inside the
+    package is exported. Needs the onnx extra.
+
+    Example: amazon_tags bundle export model -o model.onnx
+    """
+    need_onnx()
+    from amazon_tags.model import bundle
+    from amazon_tags.model.onnx_file import export_onnx
+
+    export_onnx(folder or bundle.DEFAULT, output)

@@ -31,7 +31,7 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, bundle export
 --on-error               predict, embed, train, leaks
 --precision              predict
 --recall                 tune

@@ -7,7 +7,8 @@ members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (th
                   (to train further), head.npz or head.json
 golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
 held_out.npz      hashes, ground truth, band statistics, out-of-fold scores and tags of the training chips
-card.md           what the model is for, what was measured, its limits
+card.md           what the model is for, what was measured, its limits, below a YAML head
+README.md         the same, for model hubs
 
 `bundle_writer` writes bundles.
 """
@@ -39,6 +40,7 @@ from ensemble.decisions.decision import Decision, decide_tags
 from ensemble.second_level import blend
 from ensemble.second_level.blend import Blend
 from ensemble.second_level.models import SECOND_LEVEL_FILES, SecondLevel, parse_second_level
+from features.arrays import ChipBatch
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
@@ -148,7 +150,7 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
         if manifest.view_mean not in blend.KINDS[:2]:
             raise ValueError(f"views are averaged by {manifest.view_mean}")
         second = load_second(folder, manifest)
-        decision, common = _load_decision(read_checked(folder, manifest, "decision.json"), manifest.space)
+        decision, common = parse_decision(read_checked(folder, manifest, "decision.json"), manifest.space)
 
         bundle = Bundle(folder, manifest, members, second, decision, common, choice, golden_distance=np.inf)
         return _with_golden_distance(bundle, read_checked(folder, manifest, "golden.npz"))
@@ -188,8 +190,9 @@ def check_files(folder: Path) -> int:
 
 
 def read_card(folder: Path) -> str:
-    """Return the text of `card.md`, once its hash is checked."""
-    return read_checked(folder, read_manifest(folder), "card.md").decode(errors="replace")
+    """Return the text of `card.md` below its YAML head, once its hash is checked; older versions wrote no head."""
+    text = read_checked(folder, read_manifest(folder), "card.md").decode(errors="replace")
+    return text.partition("\n---\n")[2].lstrip("\n") if text.startswith("---\n") else text
 
 
 def read_file(folder: Path, name: str) -> bytes | None:
@@ -258,6 +261,12 @@ def load_second(folder: Path, manifest: Manifest) -> SecondLevel:
     return parse_second_level(name, read_checked(folder, manifest, name), count)
 
 
+def parse_golden(content: bytes, precision: str) -> tuple[ChipBatch, Scores]:
+    """Return the golden chips and their scores at training time from the content of `golden.npz`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return archive["chips"], archive[precision if precision in archive else "scores"]
+
+
 def _load_member(folder: Path, manifest: Manifest, name: str, choice: Engine, jobs: int) -> CompiledMember:
     read = partial(read_checked, folder, manifest)
     if choice.device == "gpu":
@@ -265,7 +274,8 @@ def _load_member(folder: Path, manifest: Manifest, name: str, choice: Engine, jo
     return engine.cpu_member(read, manifest.files, name, choice.precision, jobs=jobs)
 
 
-def _load_decision(content: bytes, space: LabelSpace) -> tuple[Decision, NDArray[np.bool_]]:
+def parse_decision(content: bytes, space: LabelSpace) -> tuple[Decision, NDArray[np.bool_]]:
+    """Return a bundle's decision and common tags (labels,) from the content of `decision.json`."""
     values = json.loads(content)
     decision_space, decision = decision_file.from_json(values)
     if decision_space != space:
@@ -284,8 +294,7 @@ def _check_networks(spec: ChipSpec, members: Sequence[CompiledMember]) -> None:
 def _with_golden_distance(bundle: Bundle, content: bytes) -> Bundle:
     """Return the bundle with its `golden_distance`; raise BundleError if that is too large."""
     precision = bundle.engine.precision
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        pixels, expected = archive["chips"], archive[precision if precision in archive else "scores"]
+    pixels, expected = parse_golden(content, precision)
     scores = bundle.scores([network(pixels)[np.newaxis] for network in bundle.networks])
     if scores.shape != expected.shape:
         raise ValueError(f"golden scores are {expected.shape}, but the members give {scores.shape}")

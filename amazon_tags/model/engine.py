@@ -96,7 +96,7 @@ def cpu_member(read: ReadFile, files: Collection[str], name: str, precision: str
         jobs: threads.
     """
     xml, weights = (read(f"members/{name}/{part}") for part in NETWORK[precision])
-    head = _read_head(read, files, name)
+    head = read_head(read, files, name)
     last, head = (head.layer(), None) if isinstance(head, LinearHead) else (None, head)
     network = openvino_runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision], last=last)
     return CompiledMember(name, network, head)
@@ -116,7 +116,7 @@ def gpu_member(read: ReadFile, folder: Path, manifest: Manifest, name: str, prec
     space = manifest.space
     target = RebuildTarget(manifest.spec, len(space.names), decision_file.rules(space).groups, POLICIES[precision])
     network = rebuild_network(settings, folder / file, target)
-    return CompiledMember(name, network, _read_head(read, manifest.files, name))
+    return CompiledMember(name, network, read_head(read, manifest.files, name))
 
 
 def _missing_for_gpu() -> str:
@@ -128,6 +128,7 @@ def _missing_for_gpu() -> str:
     return "" if devices.count_accelerators() else "Keras sees no GPU here"
 
 
-def _read_head(read: ReadFile, files: Collection[str], name: str) -> Head | None:
+def read_head(read: ReadFile, files: Collection[str], name: str) -> Head | None:
+    """Return the head on a member's vectors; None if its network gives scores. Arguments are those of `cpu_member`."""
     names = [file for file in HEAD_FILES if f"members/{name}/{file}" in files]
     return parse_head(names[0], read(f"members/{name}/{names[0]}")) if names else None

@@ -7,6 +7,7 @@ from amazon_tags.model.manifest import DataSummary, Manifest, PrecisionReport
 from amazon_tags.model.measured_scores import F2Interval, Interval, MeasuredScores, decimals
 from amazon_tags.model.recipe import MemberSettings
 from amazon_tags.tables.labels import LabelSpace
+from amazon_tags.training.card_head import card_head
 from ensemble.arrays import Floats, Fold, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import score
@@ -74,7 +75,7 @@ def _mean_f2(values: Floats) -> F2Interval:
 
 
 def card_text(manifest: Manifest) -> str:
-    """Return the card in Markdown.
+    """Return the card in Markdown, with a YAML head.
 
     Raises:
         ValueError: the manifest has no measured scores or no summary of its data.
@@ -82,7 +83,8 @@ def card_text(manifest: Manifest) -> str:
     scores, data, recipe = manifest.scores, manifest.data, manifest.read_recipe()
     if scores is None or data is None:
         raise ValueError("a card needs a manifest with measured scores and a summary of the data.")
-    return f"""# Tags of the label space {manifest.space.name}
+    return f"""{card_head(manifest, scores, folds=recipe.folds)}
+# Tags of the label space {manifest.space.name}
 
 Reads a satellite chip, resized to {recipe.side} x {recipe.side} pixels, gives each of {len(manifest.space.names)} \
 labels a score in [0, 1], and decides which tags the chip gets. Made for F2 averaged over chips, which weighs recall \

@@ -172,7 +172,8 @@ def _write_bundle(output: Path, data: TrainingData, examples: Examples, model: _
             add_int8(member, examples, folder)
         bundle_writer.write_second(part, model.second.model)
         bundle_writer.write_decision(part, data.space, model.decision, frequent_tags(data.truth))
-        atomic.write_text(part / "card.md", card_text(manifest))
+        for name in ("card.md", "README.md"):  # model hubs show README.md
+            atomic.write_text(part / name, card_text(manifest))
 
         stream = extract.stream_outputs(data.paths, [], examples.spec, jobs=examples.jobs)
         band_statistics = np.concatenate([outputs.band_statistics for outputs in stream])

@@ -50,6 +50,23 @@ def decide_tags(decision: Decision, scores: Scores) -> Tags:
     return tags
 
 
+def score_thresholds(decision: Decision) -> Thresholds | None:
+    """Return the least score (labels,), before calibration, at which each label is a tag.
+
+    None if a tag depends on the scores of other labels, as with the decoder `expected` or the calibration `softmax`. A
+    label that is never a tag gets a threshold above 1.
+    """
+    if DECODERS[decision.decoder] is not _at_thresholds or decision.calibration.groups:
+        return None
+    low = np.zeros(len(decision.thresholds), np.int32)  # floats from 0 to 1 have the order of their bits
+    high = np.full_like(low, np.nextafter(np.float32(1), np.float32(2)).view(np.int32))
+    while (low < high).any():
+        middle = (low + high) // 2
+        tagged = decide_tags(decision, middle.view(np.float32)[np.newaxis])[0]
+        low, high = np.where(tagged, low, np.minimum(middle + 1, high)), np.where(tagged, middle, high)
+    return high.view(np.float32)
+
+
 def expected_f(decision: Decision, scores: Scores, tags: Tags) -> Floats:
     """Return the expected F-beta (chips,) of tags; right only as far as the calibrated scores are probabilities."""
     calibrated = calibrate.apply(decision.calibration, scores)

@@ -137,7 +137,7 @@ def load(
         model.reshape([CHIPS_A_REQUEST, *chip_shape])
         transpose_after_scaling(model)
         if last is not None:
-            model = _append(model, last)
+            model = append_layer(model, last)
         options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
         return OpenvinoNetwork(core.compile_model(model, "CPU", options))
     except (RuntimeError, TypeError, ValueError) as error:
@@ -154,7 +154,8 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _append(model: Any, last: OutputLayer) -> Any:
+def append_layer(model: Any, last: OutputLayer) -> Any:
+    """Return the graph of a network with a layer at its end."""
     operations = openvino.opset13
     vectors = model.output(0).get_node().input_value(0)
     standardised = operations.divide(operations.subtract(vectors, operations.constant(last.mean)), last.spread)
