@@ -14,6 +14,7 @@ from amazon_tags.tables.score_tables import read_scores
 from amazon_tags.training import train
 from features.images import chips, listing
 from features.images.chips import ChipError
+from features.images.layout import Layout
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +139,10 @@ def test_a_registry_gives_its_current_model(model, jpgs, tagger, tmp_path):
 
 def test_the_model_inside_the_package_is_loaded_without_a_path(jpgs):
     assert Tagger.load(precision="f32", jobs=1).scores(jpgs[0]).shape == (1, 17)
+
+
+def test_bands_and_levels_are_stated_when_the_model_is_loaded():
+    tagger = Tagger.load(bands=["B02", "Green", "r", "nir"], levels="reflectance", jobs=1)
+    assert tagger.model.spec.layout == Layout(("blue", "green", "red", "nir"), "reflectance")
+    with pytest.raises(ValueError, match="levels are 'sr', but must be auto"):
+        Tagger.load(levels="sr")
