@@ -11,7 +11,7 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("check")
-@click.argument("table", type=options.TABLE)
+@click.argument("table", type=options.EXISTING)
 @click.option("--like", type=options.FILE, help="A sample submission; TABLE must contain exactly its rows.")
 @click.option("--repair", type=options.OUTPUT, help="Write a repaired copy of TABLE to this file.")
 @click.option("--dry-run", is_flag=True, help="Say what a repaired copy would contain, and write nothing.")

@@ -10,8 +10,8 @@ from amazon_tags.errors import emit
 
 
 @click.command("evaluate")
-@click.argument("predicted", type=options.TABLE)
-@click.argument("table", metavar="LABELS", type=options.TABLE)
+@click.argument("predicted", type=options.EXISTING)
+@click.argument("table", metavar="LABELS", type=options.EXISTING)
 @options.JOIN_ROWS
 @options.JSON
 @options.LABELS

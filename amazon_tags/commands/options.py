@@ -131,8 +131,7 @@ def exit_after(unusable: int, chips: int, result: str, errors: Path) -> None:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
-FOLDER_OR_ARCHIVE = click.Path(exists=True, path_type=Path)
-TABLE = click.Path(exists=True, path_type=Path)  # of tags: a file, or a folder with a subfolder for each class
+EXISTING = click.Path(exists=True, path_type=Path)  # a folder or a file: chips, or a table of tags
 
 BANDS = click.option(
     "--bands",
@@ -150,7 +149,7 @@ LEVELS = click.option(
     "reflectance with its offset such as 0.0000275,-0.2, or colours of some bits such as 12bit; auto: as the files "
     "state, else dn for four bands and the whole range for PNGs.",
 )
-CHIPS = click.argument("chips", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
 ERRORS = click.option(
     "--errors",
     type=OUTPUT,

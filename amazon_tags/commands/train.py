@@ -12,8 +12,8 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("train")
-@click.argument("chips", type=options.FOLDER_OR_ARCHIVE)
-@click.argument("table", metavar="[LABELS]", required=False, type=options.TABLE)
+@click.argument("chips", type=options.EXISTING)
+@click.argument("table", metavar="[LABELS]", required=False, type=options.EXISTING)
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the bundle to write.")
 @click.option(
     "--recipe",

@@ -12,7 +12,7 @@ from amazon_tags.signals import catch_signals
 
 @click.command("tune")
 @click.argument("scores", type=options.FILE)
-@click.argument("truth", metavar="LABELS", type=options.TABLE)
+@click.argument("truth", metavar="LABELS", type=options.EXISTING)
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The JSON file of the decision to write.")
 @click.option("--beta", type=click.FloatRange(0.01, 100), default=2, show_default=True, help="The beta of F-beta.")
 @click.option(

@@ -15,11 +15,11 @@ from features.images.spec import ChipSpec
 from features.images.stored import RGB, StoredImage
 
 RADIANCE_OF_DN = 0.01  # W / (m2 sr um) per level of Planet's analytic DN
-MAX_REFLECTANCE = 2.0  # bright clouds reach 1.3; a stated scale that gives more is no reflectance
+MAX_REFLECTANCE = 2.0  # clouds and snow may exceed 1; a stated scale that gives more is no reflectance
 # A 16-bit picture whose levels stay below is darker than any of 2,302 real chips, whose maxima are 64 of 255 or more.
 MIN_FULL_RANGE_LEVEL = 1 << 14
 MAX_FLOOR_SHARE = 0.5  # of pixels with a colour that is black by the curve; real DN have none, by the air's own light
-# The brightest pixel of a real chip has 64. The curve ends at 224; of real chips even clouds have a median below 200.
+# The brightest pixel of a real chip has 64. The curve ends at 224; of 50 real TIFs none has 40 % of its pixels above 200.
 MIN_GREY, CEILING_GREY = 16, 200
 HIGH_PERCENTILE = 99.5
 SAMPLED_ROWS = 64
