@@ -79,8 +79,7 @@ def tag_chips(
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
-        if options.layout != AS_STATED:
-            loaded = loaded.reading(options.layout)
+        loaded = loaded.reading(options.layout)
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
         tagged = mark_unusual(tagged, training_record.read(folder))

@@ -19,7 +19,7 @@ MAX_REFLECTANCE = 2.0  # clouds and snow may exceed 1; a stated scale that gives
 # A 16-bit picture whose levels stay below is darker than any of 2,302 real chips, whose maxima are 64 of 255 or more.
 MIN_FULL_RANGE_LEVEL = 1 << 14
 MAX_FLOOR_SHARE = 0.5  # of pixels with a colour that is black by the curve; real DN have none, by the air's own light
-# The brightest pixel of a real chip has 64. The curve ends at 224; of 50 real TIFs none has 40 % of its pixels above 200.
+# The brightest pixel of a real chip has 64. The curve ends at 224; no real TIF of 50 has 40 % of its pixels above 200.
 MIN_GREY, CEILING_GREY = 16, 200
 HIGH_PERCENTILE = 99.5
 SAMPLED_ROWS = 64
