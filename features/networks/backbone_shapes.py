@@ -23,7 +23,7 @@ class BackboneShape:
         dim: Columns of the vectors at the top.
         truncations: Layers at which it may be truncated, each with the columns of its vectors.
         download: Whether Keras can download its ImageNet weights.
-        patch: The side of the images must be a multiple of it, in pixels.
+        patch: The side of its patches in pixels; what of an image is no whole patch is cut off.
         class_token: Whether its output are tokens, a class token and the patches, in place of feature maps.
     """
 
@@ -118,11 +118,7 @@ def refuse_pool(name: str, pool: str) -> None:
 
 
 def refuse_side(name: str, side: int, shrink: int = 1) -> None:
-    """Raise ValueError if images of a side, divided by `shrink`, are no whole patches of the backbone `name`."""
-    divisor = BACKBONE_SHAPES[name].patch * shrink
-    if BACKBONE_SHAPES[name].patch > 1 and side % divisor:
-        lower, upper = max(1, side // divisor) * divisor, (side // divisor + 1) * divisor
-        near = f"{lower} or {upper}" if side > divisor else str(upper)
-        raise ValueError(
-            f"the side {side} is no multiple of {divisor}, of which {name} makes whole patches; use a side of {near}."
-        )
+    """Raise ValueError if images of a side, divided by `shrink`, are smaller than a patch of the backbone `name`."""
+    least = BACKBONE_SHAPES[name].patch * shrink
+    if side < least:
+        raise ValueError(f"the side {side} is less than {least}, a patch of {name}; use a side of {least} or more.")

@@ -200,7 +200,7 @@ def build(
     """Build a network from integer chips (batch, side, side, bands) to vectors (batch, dim).
 
     The feature maps or tokens of the top or another layer are pooled. Batch norms are folded into the convolutions
-    before them.
+    before them. What of an image is no whole patch of the backbone is cut off at its edges, in equal parts.
 
     Args:
         name: A key of `BACKBONES`.
@@ -231,13 +231,20 @@ def build(
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
-        network = Settled(_build_folded(name, side, channels, layer, weights), number)
-        maps = network(backbone.scale(image))
+        over = side % BACKBONE_SHAPES[name].patch
+        network = Settled(_build_folded(name, side - over, channels, layer, weights), number)
+        maps = network(backbone.scale(_crop(image, over) if over else image))
         parts = [part for part in POOLS[options.pool] if part != "class" or len(maps.shape) == 3]
         vectors += [_pool(maps, part, f"pooled_{number}_{place}") for place, part in enumerate(parts)]
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
     return keras.Model(pixels, joined, name=name)
+
+
+def _crop(image: keras.KerasTensor, over: int) -> keras.KerasTensor:
+    """Return the centre of an image: `over` rows and columns fewer."""
+    edges = (over // 2, over - over // 2)
+    return layers.Cropping2D((edges, edges))(image)
 
 
 def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:

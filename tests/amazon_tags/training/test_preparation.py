@@ -109,7 +109,7 @@ def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tm
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--layer", "edge"), "did you mean edges?"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--weights", "BAD"), "is not a readable HDF5 file"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "dinov2_vits14"), "no weights that can be downloaded"),
-        (("embed", "CHIPS", "-o", "OUT", "--backbone", "dinov2_vits14", "--side", "256"), "use a side of 252 or 266"),
+        (("embed", "CHIPS", "-o", "OUT", "--backbone", "dinov2_vits14", "--side", "9"), "use a side of 14 or more"),
         (("embed", "CHIPS", "-o", "CHIPS", "--backbone", "toy"), "is no feature bank"),
         (("retrain", "JOB"), "images are repeated"),
         (("retrain", "BAD"), "bad.csv"),

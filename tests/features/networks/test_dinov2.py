@@ -111,14 +111,16 @@ def test_a_member_is_rebuilt_from_its_weights(tmp_path):
     np.testing.assert_allclose(network(pixels(5)), model.predict_on_batch(pixels(5)), atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("side", "shrink", "message"),
-    [
-        (256, 1, "the side 256 is no multiple of 14, .* use a side of 252 or 266"),
-        (224, 3, "the side 224 is no multiple of 42, .* use a side of 210 or 252"),
-        (10, 1, "use a side of 14"),
-    ],
-)
-def test_sides_that_are_no_whole_patches_are_refused(side, shrink, message):
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize(("side", "crop"), [(29, slice(0, 28)), (33, slice(2, 30))])
+def test_what_is_no_whole_patch_is_cut_off_at_the_edges(side, crop):
+    whole = backbones.build("dinov2_vits14", SPEC, layer="block1")
+    cut = backbones.build("dinov2_vits14", ChipSpec(side=side), layer="block1")
+    cut.set_weights(whole.get_weights())
+    chips = pixels(2, side)
+    np.testing.assert_array_equal(cut.predict_on_batch(chips), whole.predict_on_batch(chips[:, crop, crop]))
+
+
+@pytest.mark.parametrize(("side", "shrink", "least"), [(10, 1, 14), (27, 2, 28)])
+def test_sides_below_a_patch_are_refused(side, shrink, least):
+    with pytest.raises(ValueError, match=f"the side {side} is less than {least}, a patch of dinov2_vits14"):
         backbones.build("dinov2_vits14", ChipSpec(side=side), options=BackboneOptions(shrink=shrink))
