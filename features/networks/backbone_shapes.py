@@ -119,10 +119,13 @@ def refuse_pool(name: str, pool: str) -> None:
 
 def refuse_side(name: str, side: int, shrink: int = 1) -> None:
     """Raise ValueError if images of a side, divided by `shrink`, are no whole patches of the backbone `name`."""
-    divisor = BACKBONE_SHAPES[name].patch * shrink
-    if BACKBONE_SHAPES[name].patch > 1 and side % divisor:
+    patch = BACKBONE_SHAPES[name].patch
+    divisor = patch * shrink
+    if patch > 1 and side % divisor:
         lower, upper = max(1, side // divisor) * divisor, (side // divisor + 1) * divisor
         near = f"{lower} or {upper}" if side > divisor else str(upper)
+        smaller = f" of {patch} pixels where its chips are {shrink} times smaller" if shrink > 1 else ""
         raise ValueError(
-            f"the side {side} is no multiple of {divisor}, of which {name} makes whole patches; use a side of {near}."
+            f"the side {side} is no multiple of {divisor}, of which {name} makes whole patches{smaller}; "
+            f"use a side of {near}."
         )
