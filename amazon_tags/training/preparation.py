@@ -130,11 +130,12 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
         )
     for settings in recipe.members:
         _check_member(settings, recipe)
-        if settings.backbone not in weights:
-            weight_files.refuse_download(settings.backbone, settings.weights)
     for name, path in weights.items():
         _check_name("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
         weight_files.refuse_other_files(path)
+    for settings in recipe.members:
+        if settings.backbone not in weights:
+            weight_files.refuse_download(settings.backbone, settings.weights)
 
 
 def _check_member(settings: MemberSettings, recipe: Recipe) -> None:

@@ -277,5 +277,6 @@ def _build_part(name: str, shape: tuple[int, int, int], layer: str, weights: str
         whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet)
     part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
     if weights not in ("imagenet", "none"):
-        load_file(part, whole, Path(weights), truncations=tuple(backbone.truncations), arrays=backbone.arrays)
+        truncations = tuple(backbone.truncations)
+        load_file(part, whole, Path(weights), name=name, truncations=truncations, arrays=backbone.arrays)
     return part

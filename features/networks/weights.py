@@ -33,7 +33,7 @@ VARIABLE_PATHS = ArrayNames(str)  # the variables' own paths
 
 
 def load_file(
-    part: keras.Model, whole: keras.Model, path: Path, *, truncations: Sequence[str], arrays: ArrayNames
+    part: keras.Model, whole: keras.Model, path: Path, *, name: str, truncations: Sequence[str], arrays: ArrayNames
 ) -> None:
     """Load a weight file into the part of a backbone up to a layer or, if it holds more, into the whole backbone.
 
@@ -41,6 +41,7 @@ def load_file(
         part: Shares its layers with `whole`.
         whole: The backbone without its classifier.
         path: A `.weights.h5`, `.h5` or `.npz` file.
+        name: The backbone's, for messages; Keras' networks have other names.
         truncations: The layers at which the backbone may be truncated; the message of a misfit names the one that fits.
         arrays: The names in an `.npz`.
 
@@ -50,40 +51,42 @@ def load_file(
     """
     weight_files.refuse_other_files(path)
     if h5py.is_hdf5(path):
-        _load_hdf5(part, whole, path, truncations)
+        _load_hdf5(part, whole, path, name, truncations)
     else:
-        _load_arrays(part, whole, path, arrays)
+        _load_arrays(part, whole, path, name, arrays)
     if not all(np.isfinite(value).all() for value in part.get_weights()):
         raise ValueError(f"{path} holds weights that are not finite numbers; download or save it again.")
 
 
-def _load_hdf5(part: keras.Model, whole: keras.Model, path: Path, truncations: Sequence[str]) -> None:
+def _load_hdf5(part: keras.Model, whole: keras.Model, path: Path, backbone: str, truncations: Sequence[str]) -> None:
     """Load a file that Keras wrote; it is known by its number of values."""
     try:
         count = _count_values(path)
         fitting = [model for model in (part, whole) if model.count_params() == count]
         if not fitting:
-            raise ValueError(_misfit(path, count, part, whole, truncations))
+            raise ValueError(
+                f"{path} holds {count:,} weights, but {backbone} needs {_misfit(count, part, whole, truncations)}."
+            )
         fitting[0].load_weights(path)
     except (KeyError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is not a readable HDF5 file ({error}); pass a .weights.h5 file.") from error
 
 
-def _load_arrays(part: keras.Model, whole: keras.Model, path: Path, arrays: ArrayNames) -> None:
+def _load_arrays(part: keras.Model, whole: keras.Model, path: Path, backbone: str, arrays: ArrayNames) -> None:
     """Load the arrays of an `.npz`, floats of any precision, into the part; those of further layers may be absent."""
     variables = {arrays.of_path(variable.path): variable for variable in part.variables}
     known = {arrays.of_path(variable.path) for variable in whole.variables} | set(arrays.spare)
     with _refusing_damage(path):
         archive = np.load(path, allow_pickle=False)
     with archive:
-        _refuse_other_names(path, whole.name, list(variables), known, archive.files)
+        _refuse_other_names(path, backbone, list(variables), known, archive.files)
         for name, variable in variables.items():
             with _refusing_damage(path):
                 value = archive[name]
             if value.shape != tuple(variable.shape) or value.dtype.kind != "f":
                 raise ValueError(
-                    f"{path} holds {name} as {value.dtype} {value.shape}, but {whole.name} needs floats of shape "
-                    f"{tuple(variable.shape)}; pass the weights of {whole.name}."
+                    f"{path} holds {name} as {value.dtype} {value.shape}, but {backbone} needs floats of shape "
+                    f"{tuple(variable.shape)}; pass the weights of {backbone}."
                 )
             variable.assign(value)
 
@@ -138,8 +141,8 @@ def explain_download_error(name: str) -> Iterator[None]:
         ) from error
 
 
-def _misfit(path: Path, count: int, part: keras.Model, whole: keras.Model, truncations: Sequence[str]) -> str:
-    """Return the message for a file of `count` weights that fits neither the part nor the whole backbone."""
+def _misfit(count: int, part: keras.Model, whole: keras.Model, truncations: Sequence[str]) -> str:
+    """Return what is needed in place of `count` weights, which fit neither the part nor the whole, and what to do."""
     needed = f"{part.count_params():,} up to this layer"
     if whole is not part:
         needed += f" or {whole.count_params():,} as a whole"
@@ -150,7 +153,7 @@ def _misfit(path: Path, count: int, part: keras.Model, whole: keras.Model, trunc
         if keras.Model(whole.input, whole.get_layer(layer).output).count_params() == count
     ]
     advice = f"truncate it at {fitting[0]}" if fitting else "pass the weights of this backbone, saved without its top"
-    return f"{path} holds {count:,} weights, but {whole.name} needs {needed}; {advice}."
+    return f"{needed}; {advice}"
 
 
 def _count_values(path: Path) -> int:

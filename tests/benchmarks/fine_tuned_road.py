@@ -176,7 +176,7 @@ def measure_tifs(fitted: list[FittedMember], examples: Examples, tifs: Path) -> 
 def work_folder(options: argparse.Namespace, examples: Examples, settings: MemberSettings) -> Path:
     """Return the folder for what is trained by these settings on these chips."""
     names = [Path(str(path)).name for path in examples.paths]
-    key = repr((settings, names, examples.truth.tobytes(), examples.fold.tobytes()))
+    key = repr((settings, examples.spec, names, examples.truth.tobytes(), examples.fold.tobytes()))
     folder = Path(options.work, hashlib.sha256(key.encode()).hexdigest()[:16])
     folder.mkdir(parents=True, exist_ok=True)
     return folder

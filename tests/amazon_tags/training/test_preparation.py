@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from amazon_tags.model.recipe import read_recipe
-from amazon_tags.training.preparation import TrainOptions, prepare, refuse_few_chips
+from amazon_tags.model.recipe import Recipe, read_recipe
+from amazon_tags.training.preparation import TrainOptions, check_recipe, prepare, refuse_few_chips
 from amazon_tags.training.training_data import TrainingSource
+from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images.chips import ChipError
 
 IMPORTED = """
@@ -93,6 +94,42 @@ def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tm
     with pytest.raises(ValueError, match=r"none of the 5 chips can be used \(first: .*five"):
         options = TrainOptions(unusable=tmp_path / "errors.jsonl")
         prepare(few, tmp_path / "model", recipe=read_recipe(recipe_file), options=options)
+
+
+@pytest.mark.parametrize(
+    ("member", "side", "message"),
+    [
+        (
+            FrozenMember("m", "efficientnet_lite0", layer="block6a"),
+            64,
+            r"named block6a \(did you mean block6a_expand\?",
+        ),
+        (FrozenMember("m", "efficientnet_lite0", layer="block6a_expnd"), 64, r"\(did you mean block6a_expand\?"),
+        (FrozenMember("m", "dinov2"), 56, r"there is no backbone named dinov2 \(did you mean dinov2_vits14\?"),
+        (
+            FrozenMember("m", "efficientnet_lite0", pool="class"),
+            64,
+            "needs a class token, which efficientnet_lite0 does",
+        ),
+        (
+            TunedMember("m", "dinov2_vits14", progressive=0.5),
+            26,
+            "the side 26 is less than 28, a patch of dinov2_vits14; use a side of 28 or more",
+        ),
+    ],
+)
+def test_members_that_do_not_fit_their_backbone_are_refused(member, side, message):
+    with pytest.raises(ValueError, match=message) as refusal:
+        check_recipe(Recipe((replace(member, weights="none"),), side=side), {})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_misspelt_backbone_of_a_weight_file_is_named_before_its_missing_weights(recipe_file):
+    recipe = Recipe((FrozenMember("m", "efficientnet_lite0"),))
+    with pytest.raises(ValueError, match=r"no backbone in the recipe named efficientnet_lite \(did you mean eff"):
+        check_recipe(recipe, {"efficientnet_lite": recipe_file})
+    with pytest.raises(ValueError, match="efficientnet_lite0 has no weights that can be downloaded; pass a file"):
+        check_recipe(recipe, {})
 
 
 @pytest.mark.parametrize(
