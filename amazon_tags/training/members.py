@@ -41,6 +41,7 @@ from features.networks import backbones, devices
 from features.networks.backbones import BackboneOptions
 
 ALL_CHIPS = -1  # the number of the unit that is fitted on all chips
+LESSON_VIEWS = 4  # dihedral views of a chip that teachers score: the quarter turns
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,22 @@ def member_cost(member: FittedMember) -> MemberCost:
 
 
 def teacher_targets(member: FittedMember, examples: Examples, number: int) -> tuple[Scores, Scores]:
-    """Return a unit's scores of the labelled and of the unlabelled chips: targets for a student of the same fold."""
+    """Return a unit's scores of the labelled and of the unlabelled chips: targets for a student of the same fold.
+
+    They are means over quarter turns, which score better than one view.
+    """
     unit = fit_unit(member.settings, examples, member.folder, number, member.teachers)
+    paths = [*examples.paths, *examples.unlabelled]
     if isinstance(member.settings, FrozenMember):  # all units have the same network
-        network, cache = member.folder / "network", member.folder / "others.npy"
-        unlabelled = cached_array(cache, lambda: network_outputs(network, examples, examples.unlabelled, 1))
-        vectors = np.concatenate([_frozen_vectors(member.settings, examples, member.folder), unlabelled[0]])
-        scores = load_head(unit).scores(vectors)
+        network, head = member.folder / "network", load_head(unit)
+        vectors = cached_array(
+            member.folder / "lesson.npy", lambda: network_outputs(network, examples, paths, LESSON_VIEWS)
+        )
+        views = np.stack([head.scores(view) for view in vectors])
     else:
-        paths = [*examples.paths, *examples.unlabelled]
         cache = unit.with_suffix(".lesson.npy")
-        scores = cached_array(cache, lambda: network_outputs(unit, examples, paths, 1))[0]
+        views = cached_array(cache, lambda: network_outputs(unit, examples, paths, LESSON_VIEWS))
+    scores = views.mean(axis=0)
     return scores[: len(examples.paths)], scores[len(examples.paths) :]
 
 

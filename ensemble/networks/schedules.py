@@ -90,8 +90,9 @@ def _paced(base: type) -> Any:
 
         def _apply_weight_decay(self, variables: Any) -> None:
             """Decay weights as Keras does, but each variable by its share of the rate."""
+            whole = self.learning_rate  # once a step: without a compiler, the schedule is slower than the decay
             for variable in variables if self.weight_decay else ():
-                rate = ops.cast(self.learning_rate * self._share(variable), variable.dtype)
+                rate = ops.cast(whole * self._share(variable), variable.dtype)
                 variable.assign(variable - variable * self.weight_decay * rate)
 
         def _share(self, variable: Any) -> float:
