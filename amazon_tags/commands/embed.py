@@ -14,7 +14,10 @@ from amazon_tags.signals import catch_signals
 @click.command("embed")
 @options.CHIPS
 @click.option(
-    "--backbone", required=True, help="A name from the table in features/networks/backbones.py, such as mobilenet_v2."
+    "--backbone",
+    required=True,
+    help="A name from the table in features/README.md, such as mobilenet_v2, or an .onnx or .xml (OpenVINO) file with "
+    "a TOML file beside it.",
 )
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the feature bank to write.")
 @click.option(
@@ -64,7 +67,10 @@ def embed_command(
 
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o bank
     """
-    need_train()
+    from features.networks.foreign_settings import is_foreign
+
+    if not is_foreign(backbone):
+        need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
     from features.images.layout import Layout
 
