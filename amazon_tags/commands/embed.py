@@ -16,9 +16,10 @@ from amazon_tags.signals import catch_signals
 @click.option(
     "--backbone",
     required=True,
-    help="A name from the table in features/README.md, such as mobilenet_v2, or an .onnx or .xml (OpenVINO) file with "
-    "a TOML file beside it.",
+    help="A name from the table in features/README.md, such as mobilenet_v2, an .onnx or .xml (OpenVINO) file with "
+    "a TOML file beside it, or hub:PRESET (KerasHub).",
 )
+@options.DOWNLOAD
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the feature bank to write.")
 @click.option(
     "--weights",
@@ -50,6 +51,7 @@ from amazon_tags.signals import catch_signals
 def embed_command(
     chips: tuple[Path, ...],
     backbone: str,
+    download: bool,
     output: Path,
     weights: str,
     layer: str,
@@ -72,9 +74,12 @@ def embed_command(
     if not is_foreign(backbone):
         need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
+    from amazon_tags.training.hub_presets import download_preset
     from features.images.layout import Layout
 
     catch_signals()
+    if download:
+        download_preset(backbone)
     extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels))
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         unusable = errors if on_error == "skip" else None

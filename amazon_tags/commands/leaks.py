@@ -16,8 +16,10 @@ from amazon_tags.signals import catch_signals
     "--backbone",
     metavar="FILE",
     callback=options.check_own_backbone,
-    help="Also compare the vectors of this .onnx or .xml (OpenVINO) file, which has a TOML file beside it.",
+    help="Also compare the vectors of this .onnx or .xml (OpenVINO) file, which has a TOML file beside it, or of "
+    "hub:PRESET (KerasHub).",
 )
+@options.DOWNLOAD
 @click.option(
     "--similarity",
     type=click.FloatRange(0.5, 1),
@@ -35,6 +37,7 @@ def leaks_command(
     output: Path | None,
     mosaics: Path | None,
     backbone: str | None,
+    download: bool,
     similarity: float,
     bands: tuple[str, ...] | None,
     levels: str,
@@ -52,6 +55,7 @@ def leaks_command(
     from amazon_tags.datasets.alike_chips import VectorSearch
     from amazon_tags.datasets.leaks import draw_mosaics, find_leaks, leaks_text, write_leaks
     from amazon_tags.files import atomic, preflight
+    from amazon_tags.training.hub_presets import backbone_path, download_preset
     from features.images.layout import Layout
 
     catch_signals()
@@ -59,7 +63,9 @@ def leaks_command(
     preflight.refuse_outputs([path for path in (output, unusable) if path], chips)
     if mosaics:
         preflight.refuse_filled(mosaics)
-    search = VectorSearch(Path(backbone), similarity) if backbone else None
+    if download and backbone:
+        download_preset(backbone)
+    search = VectorSearch(backbone_path(backbone), similarity) if backbone else None
     leaks = find_leaks(chips, jobs=jobs, layout=Layout(bands, levels), unusable=unusable, search=search)
     if mosaics:
         draw_mosaics(mosaics, leaks)

@@ -14,6 +14,7 @@ Option                   Commands
 --decision               decide
 --device                 predict
 --discrepancy            drift
+--download               embed, train, leaks
 --dry-run                check
 --errors                 predict, embed, train, leaks
 --groups                 train, tune
@@ -78,7 +79,7 @@ def check_own_backbone(_context: click.Context, _option: click.Parameter, value:
     from features.networks.foreign_settings import is_foreign
 
     if value is not None and not is_foreign(value):
-        raise click.BadParameter(f"{value!r} is no .onnx or .xml file; leaks takes a backbone from a file.")
+        raise click.BadParameter(f"{value!r} is neither an .onnx or .xml file nor hub:PRESET; name one.")
     return value
 
 
@@ -160,6 +161,9 @@ LEVELS = click.option(
     "state, else dn for four bands and the whole range for PNGs.",
 )
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
+DOWNLOAD = click.option(
+    "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
+)
 ERRORS = click.option(
     "--errors",
     type=OUTPUT,

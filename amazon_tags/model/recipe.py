@@ -26,7 +26,7 @@ from amazon_tags.records import Json
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout
-from features.networks.foreign_settings import is_foreign
+from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
 MemberSettings = FrozenMember | TunedMember
 MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
@@ -146,7 +146,11 @@ def _beside(path: Path, settings: MemberSettings) -> MemberSettings:
     """Return a member whose backbone, where it is a file, is found from the recipe's folder."""
     if not is_foreign(settings.backbone):
         return settings
-    return replace(settings, backbone=str(path.parent / settings.backbone))
+    prefix = PRESET_PREFIX if settings.backbone.startswith(PRESET_PREFIX) else ""
+    found = path.parent / settings.backbone.removeprefix(prefix)
+    if prefix and not found.is_dir():  # the name of a preset
+        return settings
+    return replace(settings, backbone=f"{prefix}{found}")
 
 
 def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
@@ -233,8 +237,8 @@ def _check_foreign(settings: MemberSettings) -> None:
     """Refuse what a backbone that is a file cannot do."""
     if isinstance(settings, TunedMember):
         raise ValueError(
-            f"{settings.name} is a tuned member with the backbone {settings.backbone}, but a file cannot be trained "
-            'further; write kind = "frozen".'
+            f"{settings.name} is a tuned member with the backbone {settings.backbone}, but such a network cannot be "
+            'trained further; write kind = "frozen".'
         )
     plain = FrozenMember(settings.name, settings.backbone)
     for key in ("layer", "weights", "sees", "pool"):

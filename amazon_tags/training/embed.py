@@ -13,6 +13,7 @@ from amazon_tags.files.hashes import sha256
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
+from amazon_tags.training.hub_presets import backbone_path
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
@@ -27,7 +28,8 @@ class FeatureExtractor:
     """A frozen backbone.
 
     Attributes:
-        backbone: a name of `BACKBONES`, or an `.onnx` or `.xml` file with a TOML file beside it.
+        backbone: a name of `BACKBONES`, an `.onnx` or `.xml` file with a TOML file beside it, or
+            `hub:` and a KerasHub preset.
         layer: where the backbone ends, `top` or the name of a layer.
         weights: `imagenet`, `none` (random) or a weight file.
         side: the chips' side in pixels; 0 for the backbone's own, which is the only one of a file.
@@ -76,7 +78,7 @@ def embed(
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
     _check_extractor(extractor)
-    own = foreign.read_backbone(Path(extractor.backbone)) if is_foreign(extractor.backbone) else None
+    own = foreign.read_backbone(backbone_path(extractor.backbone)) if is_foreign(extractor.backbone) else None
     spec = _chip_spec(extractor, own)
     if own:
         foreign_graph.build(own, spec)  # a network that cannot be used is an error before any chip is read
@@ -111,8 +113,8 @@ def _check_extractor(extractor: FeatureExtractor) -> None:
         for option, value, plain in (("--layer", layer, "top"), ("--weights", extractor.weights, "imagenet")):
             if value != plain:
                 raise ValueError(
-                    f"{name} is a file, so that {option} {value} has no effect; leave it out, and name the output in "
-                    "the TOML file."
+                    f"{name} is a network of your own, so that {option} {value} has no effect; leave it out, and name "
+                    "the output in the TOML file."
                 )
         return
     for what, word, choices in (

@@ -1,10 +1,11 @@
-"""Members of a recipe whose backbone is a file of the user's own: read before a training, stored in its bundle."""
+"""Members of a recipe whose backbone is the user's own, a file or a preset: read before a training, then stored."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from amazon_tags.model.recipe import Recipe
+from amazon_tags.training.hub_presets import backbone_path
 from ensemble.networks.settings import FrozenMember
 from features.images.spec import ChipSpec
 from features.networks import foreign, foreign_graph
@@ -20,7 +21,7 @@ def read_foreign_backbones(recipe: Recipe) -> dict[str, ForeignBackbone]:
         ValueError: a file cannot be used, or two files have one name.
     """
     names = dict.fromkeys(settings.backbone for settings in recipe.members if is_foreign(settings.backbone))
-    backbones = {name: foreign.read_backbone(Path(name)) for name in names}
+    backbones = {name: foreign.read_backbone(backbone_path(name)) for name in names}
     firsts: dict[str, Path] = {}
     for backbone in backbones.values():
         first = firsts.setdefault(backbone.path.name, backbone.path)
@@ -46,13 +47,15 @@ def check_foreign_members(recipe: Recipe, spec: ChipSpec) -> None:
 
 def write_foreign_network(settings: FrozenMember, spec: ChipSpec, folder: Path) -> None:
     """Write the network of a member whose backbone is a file into a folder, in OpenVINO's format."""
-    foreign_graph.export(foreign.read_backbone(Path(settings.backbone)), spec, folder, shrink=settings.shrink)
+    foreign_graph.export(foreign.read_backbone(backbone_path(settings.backbone)), spec, folder, shrink=settings.shrink)
 
 
-def stored_recipe(recipe: Recipe) -> Recipe:
+def stored_recipe(recipe: Recipe, backbones: Mapping[str, ForeignBackbone]) -> Recipe:
     """Return the recipe as a bundle stores it: files by their names, without folders."""
     members = [
-        replace(settings, backbone=Path(settings.backbone).name) if is_foreign(settings.backbone) else settings
+        replace(settings, backbone=backbones[settings.backbone].path.name)
+        if settings.backbone in backbones
+        else settings
         for settings in recipe.members
     ]
     return replace(recipe, members=tuple(members))

@@ -111,7 +111,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         manifest = Manifest(
             space=data.space,
             spec=examples.spec,
-            recipe=recipe_to_json(stored_recipe(recipe)),
+            recipe=recipe_to_json(stored_recipe(recipe, own)),
             started_from=started_from | stored_hashes(own),
             licences=stored_licences(own),
             data=_summarise(data),

@@ -14,6 +14,7 @@ from features.images.spec import ChipSpec
 from features.images.stored import RGB
 
 SUFFIXES = (".onnx", ".xml")
+PRESET_PREFIX = "hub:"  # of a KerasHub preset, which `hub` converts
 LAYOUTS = ("nchw", "nhwc")
 POOLS = ("class", "average", "max")
 MAX_SIDE_PIXELS = 1024  # as of recipes
@@ -59,8 +60,8 @@ class ForeignSettings:
 
 
 def is_foreign(backbone: str) -> bool:
-    """Return whether the name of a backbone is that of a file."""
-    return backbone.lower().endswith(SUFFIXES)
+    """Return whether the name of a backbone is that of a file or of a KerasHub preset."""
+    return backbone.lower().endswith(SUFFIXES) or backbone.startswith(PRESET_PREFIX)
 
 
 def read_settings(path: Path) -> ForeignSettings:

@@ -93,8 +93,8 @@ def test_a_network_of_four_bands_embeds_tifs(world, network, tmp_path):
 @pytest.mark.parametrize(
     ("extractor", "message"),
     [
-        ({"layer": "block1"}, "is a file, so that --layer block1 has no effect"),
-        ({"weights": "none"}, "is a file, so that --weights none has no effect"),
+        ({"layer": "block1"}, "is a network of your own, so that --layer block1 has no effect"),
+        ({"weights": "none"}, "is a network of your own, so that --weights none has no effect"),
         ({"side": 64}, "takes images of side 32, but the chips have side 64; use side 32"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_member_that_cannot_be_trained_is_refused_before_any_work(recipe_file,
 
 def test_a_tuned_member_with_a_file_is_refused(recipe_file):
     recipe_file.write_text(RECIPE.replace('"frozen"', '"tuned"').replace('head = "ridge"', ""))
-    with pytest.raises(ValueError, match='a file cannot be trained further; write kind = "frozen"'):
+    with pytest.raises(ValueError, match='such a network cannot be trained further; write kind = "frozen"'):
         read_recipe(recipe_file)
 
 
@@ -189,4 +189,4 @@ def test_leaks_groups_a_rotated_copy_by_vectors_only(network, run, tmp_path):
 def test_leaks_takes_no_name_of_ours(run, world):
     done = run("leaks", world.test_jpg, "--backbone", "toy")
     assert done.returncode == 2
-    assert "'toy' is no .onnx or .xml file" in done.stderr
+    assert "'toy' is neither an .onnx or .xml file nor hub:PRESET" in done.stderr
