@@ -13,13 +13,16 @@ from amazon_tags.files import atomic
 from amazon_tags.model.recipe import Recipe, choose_recipe
 from amazon_tags.signals import catch_signals
 from features.networks import weight_files
+from features.networks.foreign_settings import is_foreign
 
 
 def write(recipe: Recipe, output: Path) -> list[str]:
     """Write `BACKBONE.weights.h5` for each backbone, downloaded unless Keras has it in its cache; return the names."""
     from features.networks import backbones  # noqa: PLC0415  importing Keras takes seconds
 
-    names = sorted({member.backbone for member in recipe.members if member.weights == "imagenet"})
+    names = sorted(
+        {entry.backbone for entry in recipe.members if entry.weights == "imagenet" and not is_foreign(entry.backbone)}
+    )
     for name in names:
         weight_files.refuse_download(name, "imagenet")
     output.mkdir(parents=True, exist_ok=True)

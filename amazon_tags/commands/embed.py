@@ -14,8 +14,12 @@ from amazon_tags.signals import catch_signals
 @click.command("embed")
 @options.CHIPS
 @click.option(
-    "--backbone", required=True, help="A name from the table in features/networks/backbones.py, such as mobilenet_v2."
+    "--backbone",
+    required=True,
+    help="A name from the table in features/README.md, such as mobilenet_v2, an .onnx or .xml (OpenVINO) file with "
+    "a TOML file beside it, or hub:PRESET (KerasHub).",
 )
+@options.DOWNLOAD
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the feature bank to write.")
 @click.option(
     "--weights",
@@ -47,6 +51,7 @@ from amazon_tags.signals import catch_signals
 def embed_command(
     chips: tuple[Path, ...],
     backbone: str,
+    download: bool,
     output: Path,
     weights: str,
     layer: str,
@@ -64,11 +69,17 @@ def embed_command(
 
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o bank
     """
-    need_train()
+    from features.networks.foreign_settings import is_foreign
+
+    if not is_foreign(backbone):
+        need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
+    from amazon_tags.training.hub_presets import download_preset
     from features.images.layout import Layout
 
     catch_signals()
+    if download:
+        download_preset(backbone)
     extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels))
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         unusable = errors if on_error == "skip" else None

@@ -5,7 +5,7 @@ Index: every option, and the commands that use it. A test holds it against the c
 Option                   Commands
 -----------------------  --------
 --at                     schedule
---backbone               embed
+--backbone               embed, leaks
 --bands                  predict, embed, train, leaks
 --beta                   tune
 --checkpoint, --journal  predict
@@ -14,6 +14,7 @@ Option                   Commands
 --decision               decide
 --device                 predict
 --discrepancy            drift
+--download               embed, train, leaks
 --dry-run                check
 --errors                 predict, embed, train, leaks
 --groups                 train, tune
@@ -40,6 +41,7 @@ Option                   Commands
 --scores                 predict
 --seed                   sample
 --side                   embed
+--similarity             leaks
 --skip-missing           train
 --stability              drift
 --systemd                schedule
@@ -69,6 +71,15 @@ def check_weights(_context: click.Context, _option: click.Parameter, value: str)
     """Return what a backbone's weights start from, or raise a usage error for a file that does not exist."""
     if value not in ("imagenet", "none") and not Path(value).is_file():
         raise click.BadParameter(f"{value!r} is neither imagenet, none nor an existing file.")
+    return value
+
+
+def check_own_backbone(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the path of a user's own backbone, or raise a usage error for the name of one of ours."""
+    from features.networks.foreign_settings import is_foreign
+
+    if value is not None and not is_foreign(value):
+        raise click.BadParameter(f"{value!r} is neither an .onnx or .xml file nor hub:PRESET; name one.")
     return value
 
 
@@ -150,6 +161,9 @@ LEVELS = click.option(
     "state, else dn for four bands and the whole range for PNGs.",
 )
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
+DOWNLOAD = click.option(
+    "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
+)
 ERRORS = click.option(
     "--errors",
     type=OUTPUT,

@@ -27,6 +27,7 @@ from amazon_tags.signals import catch_signals
     metavar="BACKBONE=FILE",
     help="Start a backbone from this file instead of the downloaded ImageNet weights.",
 )
+@options.DOWNLOAD
 @click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(
     "--unlabelled",
@@ -50,6 +51,7 @@ def train_command(
     output: Path,
     recipe: str,
     weights: tuple[str, ...],
+    download: bool,
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
     groups: Path | None,
@@ -77,6 +79,7 @@ def train_command(
     files = dict(options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.training.hub_presets import download_preset
     from amazon_tags.training.preparation import TrainOptions, prepare
     from amazon_tags.training.training_data import TrainingSource
 
@@ -84,6 +87,8 @@ def train_command(
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
     train_options = TrainOptions(files, views, jobs, unusable=errors if on_error == "skip" else None)
     settings = choose_recipe(recipe).reading(bands, levels)
+    for member in settings.members if download else ():
+        download_preset(member.backbone)
     data = prepare(source, output, recipe=settings, options=train_options)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         from amazon_tags.training.train import train_on  # importing Keras takes seconds; errors come before

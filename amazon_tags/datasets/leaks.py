@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from amazon_tags import progress
+from amazon_tags.datasets.alike_chips import VectorSearch, alike_pairs, load_network
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.datasets.usable_chips import usable_rows
@@ -37,6 +38,7 @@ MAX_PICTURES = 100  # of mosaics, the largest first
 CHIPS_READ_AHEAD = 64  # in memory at a time
 
 Rows = NDArray[np.int64]  # (chips,) row numbers, -1 for none
+NO_PAIRS = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Leaks:
         group: the first chip of the group, whose chips must be in one fold.
         layout: how bands and levels of the files are read.
         unusable: how many chips could not be used and were left out.
+        alike: how many pairs of chips have similar vectors; None if none were computed.
     """
 
     paths: Listing
@@ -64,6 +67,7 @@ class Leaks:
     group: Rows
     layout: Layout = AS_STATED
     unusable: int = 0
+    alike: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,26 @@ class _Features:
 
 
 def find_leaks(
-    inputs: Sequence[Path], *, jobs: int = 1, layout: Layout = AS_STATED, unusable: Path | None = None
+    inputs: Sequence[Path],
+    *,
+    jobs: int = 1,
+    layout: Layout = AS_STATED,
+    unusable: Path | None = None,
+    search: VectorSearch | None = None,
 ) -> Leaks:
-    """Find copies and neighbours among chips.
+    """Find copies and neighbours among chips, and with a backbone also chips of similar vectors.
 
     Args:
         inputs: chips, folders or archives of chips.
         jobs: threads.
         layout: how bands and levels of the files are read.
         unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
+        search: chips whose vectors are similar belong to one group.
 
     Raises:
-        ValueError: there are no chips, or one cannot be used.
+        ValueError: there are no chips, one cannot be used, or the backbone cannot be.
     """
+    embedding = load_network(search, layout, jobs) if search else None  # refused before chips are read
     paths = list_chips(inputs)
     listed = len(paths)
     if unusable:
@@ -118,16 +129,19 @@ def find_leaks(
     joined = np.bincount(arrangement.mosaic)[arrangement.mosaic] > 1
     places = np.full((3, len(paths)), -1)
     places[:, originals[joined]] = np.stack([arrangement.mosaic, arrangement.row, arrangement.column])[:, joined]
-    groups = _groups(copy_of, places[0])
-    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], groups, layout, listed - len(paths))
+    alike = alike_pairs(paths, *embedding, search.similarity, jobs=jobs) if search and embedding else None
+    groups = _groups(copy_of, places[0], NO_PAIRS if alike is None else alike)
+    left_out, count = listed - len(paths), None if alike is None else len(alike)
+    return Leaks(paths, spec.side, copy_of, places[0], places[1], places[2], groups, layout, left_out, count)
 
 
 def leaks_text(leaks: Leaks) -> str:
     """Return a summary in one line."""
     copies, sizes = int((leaks.copy_of >= 0).sum()), np.bincount(leaks.mosaic[leaks.mosaic >= 0])
     mosaics = f"{sizes.sum()} chips lie in {len(sizes)} mosaics, the largest of {sizes.max()}" if len(sizes) else "none"
+    alike = "" if leaks.alike is None else f"{leaks.alike} pairs have similar vectors; "
     return (
-        f"{len(leaks.paths)} chips: {copies} are copies of an earlier one; neighbours: {mosaics}; "
+        f"{len(leaks.paths)} chips: {copies} are copies of an earlier one; neighbours: {mosaics}; {alike}"
         f"{len(np.unique(leaks.group))} groups"
     )
 
@@ -187,13 +201,13 @@ def _copies(hashes: Sequence[str], thumbnails: NDArray[np.float32]) -> Rows:
     return np.where(leader == np.arange(len(hashes)), -1, leader)
 
 
-def _groups(copy_of: Rows, mosaics: Rows) -> Rows:
-    """Return for each chip the first one of its group: its copies and the chips of its mosaic."""
+def _groups(copy_of: Rows, mosaics: Rows, alike: Rows) -> Rows:
+    """Return for each chip the first one of its group: its copies, the chips of its mosaic, and pairs (pairs, 2)."""
     chip = np.arange(len(copy_of))
     copied, placed = copy_of >= 0, np.flatnonzero(mosaics >= 0)
     _, first = np.unique(mosaics[placed], return_index=True)
     neighbours = np.stack([placed[first][mosaics[placed]], placed], axis=1)
-    return _leaders(len(chip), np.concatenate([np.stack([copy_of, chip], axis=1)[copied], neighbours]))
+    return _leaders(len(chip), np.concatenate([np.stack([copy_of, chip], axis=1)[copied], neighbours, alike]))
 
 
 def _leaders(count: int, pairs: Rows) -> Rows:

@@ -11,6 +11,7 @@ from ensemble.heads.fitted import HEAD_FILES, Head, LinearHead
 from ensemble.heads.head_files import parse_head
 from features.networks import openvino_runtime
 from features.networks.extract import Network
+from features.networks.foreign_settings import is_foreign
 
 HINTS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}  # each precision, and the float type of its networks
 NETWORK = {
@@ -60,7 +61,10 @@ def choose(manifest: Manifest, *, device: str, precision: str) -> Engine:
         missing = _missing_for_gpu()
         if device == "gpu" and missing:
             raise ValueError(f"{missing}; use --device cpu, or run, in the checkout: pip install '.[gpu]'")
-        if not missing:
+        own = "" if missing else _member_from_file(manifest)
+        if device == "gpu" and own:
+            raise ValueError(f"{own} has a backbone from a file, which Keras cannot run on a GPU; use --device cpu.")
+        if not missing and not own:
             if precision == "int8":
                 raise ValueError("a GPU computes in f32 or bf16; name one of these, or use --device cpu.")
             return Engine("gpu", "bf16" if precision == "auto" else precision)
@@ -117,6 +121,13 @@ def gpu_member(read: ReadFile, folder: Path, manifest: Manifest, name: str, prec
     target = RebuildTarget(manifest.spec, len(space.names), decision_file.rules(space).groups, POLICIES[precision])
     network = rebuild_network(settings, folder / file, target)
     return CompiledMember(name, network, read_head(read, manifest.files, name))
+
+
+def _member_from_file(manifest: Manifest) -> str:
+    """Return the name of the first member whose backbone is a file of the user's own; empty if there is none."""
+    names = [name.partition("-")[2] for name in manifest.members]
+    own = [entry.name for entry in manifest.read_recipe().members if is_foreign(entry.backbone)]
+    return next((name for name in own if name in names), "")
 
 
 def _missing_for_gpu() -> str:

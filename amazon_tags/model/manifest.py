@@ -93,7 +93,7 @@ json_keys(optional=("layout", "training_layout"))(ChipSpec)  # bundles of format
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 
-@json_keys(space="labels", spec="chips")
+@json_keys(space="labels", spec="chips", optional=("licences",))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -105,7 +105,9 @@ class Manifest:
         spec: the chips that its networks take.
         members: the folders' names in order, like 00-small.
         recipe: the JSON value of the training recipe; `read_recipe` parses it.
-        started_from: the SHA-256 of the weight file that a backbone started from, by backbone.
+        started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
+            user's own backbone, by its name.
+        licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
         view_mean: how the scores of views are averaged, `mean` or `geometric`.
@@ -126,6 +128,7 @@ class Manifest:
     members: tuple[str, ...] = ()
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1
     view_mean: str = "mean"

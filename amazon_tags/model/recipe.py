@@ -26,6 +26,7 @@ from amazon_tags.records import Json
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout
+from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
 MemberSettings = FrozenMember | TunedMember
 MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
@@ -129,15 +130,27 @@ def choose_recipe(name_or_path: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe from a TOML file.
+    """Read a recipe from a TOML file; backbones that are files are found from its folder.
 
     Raises:
         ValueError: a key is unknown, missing, of another type or out of range; the message names it and the file.
     """
     try:
-        return recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        recipe = recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
         raise ValueError(f"{path}: {error}") from error
+    return replace(recipe, members=tuple(_beside(path, settings) for settings in recipe.members))
+
+
+def _beside(path: Path, settings: MemberSettings) -> MemberSettings:
+    """Return a member whose backbone, where it is a file, is found from the recipe's folder."""
+    if not is_foreign(settings.backbone):
+        return settings
+    prefix = PRESET_PREFIX if settings.backbone.startswith(PRESET_PREFIX) else ""
+    found = path.parent / settings.backbone.removeprefix(prefix)
+    if prefix and not found.is_dir():  # the name of a preset
+        return settings
+    return replace(settings, backbone=f"{prefix}{found}")
 
 
 def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
@@ -215,7 +228,25 @@ def _member(entry: Mapping[str, Any]) -> MemberSettings:
             check_range(f"{key} of a member", getattr(settings, key), low, high)
     if isinstance(settings, TunedMember):
         _check_together(settings, values)
+    if is_foreign(settings.backbone):
+        _check_foreign(settings)
     return settings
+
+
+def _check_foreign(settings: MemberSettings) -> None:
+    """Refuse what a backbone that is a file cannot do."""
+    if isinstance(settings, TunedMember):
+        raise ValueError(
+            f"{settings.name} is a tuned member with the backbone {settings.backbone}, but such a network cannot be "
+            'trained further; write kind = "frozen".'
+        )
+    plain = FrozenMember(settings.name, settings.backbone)
+    for key in ("layer", "weights", "sees", "pool"):
+        if getattr(settings, key) != getattr(plain, key):
+            raise ValueError(
+                f"{settings.name} has the backbone {settings.backbone}, so that {key} has no effect; remove {key}. "
+                "The output and its pooling stand in the TOML file beside the backbone."
+            )
 
 
 def _check_together(settings: TunedMember, values: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from amazon_tags.retraining.checks import Check
 from amazon_tags.retraining.job import Job
 from amazon_tags.retraining.job_data import JobData
 from amazon_tags.tables import labels
+from amazon_tags.training.foreign_members import read_foreign_backbones
 
 RECORD = "run.json"  # the run's result, the last file to be written there
 FINGERPRINT = "fingerprint"  # what the run works on, the first file to be written there
@@ -90,6 +91,7 @@ def fingerprint_of(job: Job, data: JobData) -> str:
         _hash_files(job.weights),
         [labels.to_json(job.space), job.settings.views, job.settings.holdout, asdict(job.gate)],
         version("amazon-tags"),
+        *[backbone.fingerprint for backbone in read_foreign_backbones(job.recipe).values()],
     ]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 

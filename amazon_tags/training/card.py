@@ -12,6 +12,7 @@ from ensemble.arrays import Floats, Fold, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import score
 from ensemble.networks.settings import FrozenMember
+from features.networks.foreign_settings import is_foreign
 
 RARE_SUPPORT = 20  # chips; with fewer, the intervals are so wide that the figures say little
 DECODERS = {
@@ -145,6 +146,10 @@ def _member(settings: MemberSettings, manifest: Manifest) -> str:
     if settings.backbone in manifest.started_from:
         origin = f"a weight file of SHA-256 {manifest.started_from[settings.backbone][:16]}"
     start = f"`{settings.name}`: {settings.backbone}"
+    if isinstance(settings, FrozenMember) and is_foreign(settings.backbone):
+        licence = manifest.licences.get(settings.backbone, "not stated")
+        origin = f"SHA-256 {manifest.started_from[settings.backbone][:16]}, licence: {' '.join(licence.split())}"
+        return f"{start}, a network from a file ({origin}), not trained further, and a {settings.head} head."
     if isinstance(settings, FrozenMember):
         return f"{start} with {origin}, not trained further, and a {settings.head} head."
     layers = f"all but the first {settings.freeze:.0%} of its layers" if settings.freeze else "every layer"

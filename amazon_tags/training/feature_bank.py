@@ -24,7 +24,9 @@ from ensemble.arrays import Vectors
 from features.images import listing
 from features.images.layout import AS_STATED, Layout
 from features.images.listing import ChipPath
+from features.images.sensor_colours import BANDS
 from features.images.spec import ChipSpec
+from features.images.stored import RGB
 from features.networks import extract
 from features.networks.openvino_runtime import OpenvinoNetwork
 
@@ -95,7 +97,8 @@ def write_bank(
         ValueError: chips were changed in the meantime; no bank is written.
     """
     paths = list(hashes)
-    spec = ChipSpec(side=key.side, layout=key.layout)
+    bands = RGB if network.chip_shape[2] == len(RGB) else BANDS
+    spec = ChipSpec(bands, str(network.dtype), key.side, key.layout)
     with folders.atomic_folder(folder) as part:
         vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
         for outputs in extract.stream_outputs(paths, [network], spec, turns=key.views, jobs=jobs):

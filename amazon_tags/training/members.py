@@ -18,6 +18,7 @@ from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.feature_bank import banked_vectors
 from amazon_tags.training.fingerprints import refuse_changed_chips
+from amazon_tags.training.foreign_members import write_foreign_network
 from amazon_tags.training.member_files import (
     ViewOutputs,
     cached_array,
@@ -39,6 +40,7 @@ from ensemble.second_level.pareto import MemberCost
 from features.images.layout import AS_STATED
 from features.networks import backbones, devices
 from features.networks.backbones import BackboneOptions
+from features.networks.foreign_settings import is_foreign
 
 ALL_CHIPS = -1  # the number of the unit that is fitted on all chips
 LESSON_VIEWS = 4  # dihedral views of a chip that teachers score: the quarter turns
@@ -214,16 +216,23 @@ def _frozen_vectors(settings: FrozenMember, examples: Examples, folder: Path) ->
     """The vectors of all chips by the backbone that the member's folder holds, which is built first if need be."""
     network = folder / "network"
     if not network.exists():
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(examples.seed)
-        options = BackboneOptions(settings.sees, settings.shrink, settings.pool)
-        model = backbones.build(
-            settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, options=options
-        )
         with folders.atomic_folder(network) as part:
-            write_network(model, part)
+            _write_frozen_network(settings, examples, part)
     vectors: Vectors = cached_array(folder / "vectors.npy", lambda: _embed(network, examples)[np.newaxis])[0]
     return vectors
+
+
+def _write_frozen_network(settings: FrozenMember, examples: Examples, folder: Path) -> None:
+    if is_foreign(settings.backbone):
+        write_foreign_network(settings, examples.spec, folder)
+        return
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(examples.seed)
+    options = BackboneOptions(settings.sees, settings.shrink, settings.pool)
+    model = backbones.build(
+        settings.backbone, examples.spec, layer=settings.layer, weights=settings.weights, options=options
+    )
+    write_network(model, folder)
 
 
 def _embed(network: Path, examples: Examples) -> Vectors:

@@ -21,6 +21,7 @@ from ensemble.networks.settings import HEADS, FrozenMember, TunedMember
 from features.images.spec import ChipSpec
 from features.networks import weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS, refuse_pool, refuse_side
+from features.networks.foreign_settings import is_foreign
 
 CHOSEN_SECOND = (INNER_FOLDS, 2)  # folds of each fold's rest: of the choice, and of the ridge regressions within
 
@@ -128,22 +129,29 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
             "chips without labels were given, but no member of the recipe has teachers to label them; "
             "give a member of the recipe teachers."
         )
+    if any(is_foreign(settings.backbone) for settings in recipe.members):
+        from amazon_tags.training.foreign_members import check_foreign_members  # noqa: PLC0415  it imports OpenVINO
+
+        check_foreign_members(recipe, chip_spec(recipe))
     for settings in recipe.members:
         _check_member(settings, recipe)
     for name, path in weights.items():
-        _check_name("backbone in the recipe", name, [settings.backbone for settings in recipe.members])
+        names = [settings.backbone for settings in recipe.members if not is_foreign(settings.backbone)]
+        _check_name("backbone in the recipe", name, names)
         weight_files.refuse_other_files(path)
     for settings in recipe.members:
-        if settings.backbone not in weights:
+        if settings.backbone not in weights and not is_foreign(settings.backbone):
             weight_files.refuse_download(settings.backbone, settings.weights)
 
 
 def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
+    if isinstance(settings, FrozenMember):
+        _check_name("head", settings.head, HEADS)
+    if is_foreign(settings.backbone):
+        return
     _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
     layers = ["top", *BACKBONE_SHAPES[settings.backbone].truncations]
     _check_name(f"layer of {settings.backbone}", settings.layer, layers)
-    if isinstance(settings, FrozenMember):
-        _check_name("head", settings.head, HEADS)
 
     missing = [band for band in NEEDED_BANDS[settings.sees] if band not in recipe.bands]
     if missing:

@@ -28,6 +28,12 @@ from amazon_tags.training.combination import (
     fit_second_level,
 )
 from amazon_tags.training.examples import Examples
+from amazon_tags.training.foreign_members import (
+    read_foreign_backbones,
+    stored_hashes,
+    stored_licences,
+    stored_recipe,
+)
 from amazon_tags.training.golden import golden_chips
 from amazon_tags.training.members import FittedMember, fit_member, train_on_all
 from amazon_tags.training.precision import add_int8, measure_precisions
@@ -83,12 +89,14 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     refuse_few_chips(data, recipe)
     examples = _make_examples(data, recipe, options)
     started_from = {name: sha256(path) for name, path in options.weights.items()}
+    own = read_foreign_backbones(recipe)
+    origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     with locks.hold_lock(work / "lock"):
         preflight.refuse_existing(output)  # a run that has ended since may have written it
 
-        members = _fit_members(data, recipe, options.weights, started_from, examples, work)
+        members = _fit_members(data, recipe, options.weights, origins, examples, work)
         shipped, front = choose_members(recipe, data.truth, members)
         second = fit_second_level(recipe, data.truth, shipped, examples.fold)
         for path in tables:
@@ -103,8 +111,9 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         manifest = Manifest(
             space=data.space,
             spec=examples.spec,
-            recipe=recipe_to_json(recipe),
-            started_from=started_from,
+            recipe=recipe_to_json(stored_recipe(recipe, own)),
+            started_from=started_from | stored_hashes(own),
+            licences=stored_licences(own),
             data=_summarise(data),
             views=options.views,
             view_mean=recipe.view_mean,
@@ -142,7 +151,7 @@ def _fit_members(
     data: TrainingData,
     recipe: Recipe,
     weights: dict[str, Path],
-    started_from: dict[str, str],
+    origins: dict[str, str],
     examples: Examples,
     work: Path,
 ) -> list[FittedMember]:
@@ -155,7 +164,7 @@ def _fit_members(
             recipe,
             data,
             settings,
-            started_from.get(settings.backbone, settings.weights),
+            origins.get(settings.backbone, settings.weights),
             [examples.views, fold_hash, *(teacher.folder.parent.name for teacher in teachers)],
         )
         folder.mkdir(exist_ok=True)

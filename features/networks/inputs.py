@@ -5,13 +5,11 @@ from typing import Any
 
 from keras import layers, ops
 
-from features.images import haze, sensor_colours
+from features.images import haze
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
 from features.networks.backbone_shapes import NEEDED_BANDS
-
-# Grey levels per 1000 sensor levels, and at 0: in 50 real TIFs a hundredth of the values lies below 2 or above 160.
-NIR_GAIN, NIR_OFFSET = 15.0, -20.0
+from features.networks.band_lines import band_lines, has_lines
 
 
 def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
@@ -20,13 +18,9 @@ def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
     The four bands of a 16-bit sensor are scaled by the straight part of the curve in `sensor_colours`; other 16-bit
     values use their whole range.
     """
-    if spec.dtype == "uint16" and set(spec.bands) == set(sensor_colours.BANDS):
-        lines = dict(
-            zip(sensor_colours.COLOURS, zip(sensor_colours.GAINS, sensor_colours.OFFSETS, strict=True), strict=True)
-        )
-        lines["nir"] = (NIR_GAIN, NIR_OFFSET)
-        gains, offsets = zip(*(lines[band] for band in spec.bands), strict=True)
-        scaled = layers.Rescaling([gain / 1000 for gain in gains], offset=list(offsets), dtype="float32")(pixels)
+    if has_lines(spec):
+        gains, offsets = band_lines(spec.bands)
+        scaled = layers.Rescaling(gains, offset=offsets, dtype="float32")(pixels)
         return ops.clip(scaled, 0.0, 255.0)
     return layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0, dtype="float32")(pixels)  # 65535 / 257 = 255
 

@@ -170,7 +170,7 @@ def transpose_after_scaling(model: Any) -> None:
     they are stored, so that it costs nothing; before other operations the transposition is executed.
     """
     for transposition in model.get_ordered_ops():
-        source = transposition.input_value(0) if transposition.get_type_name() == "Transpose" else None
+        source = transposition.input_value(0) if _puts_channels_first(transposition) else None
         if source is None or source.get_node().get_type_name() != "Convert":
             continue
         value, last = source, transposition
@@ -181,6 +181,13 @@ def transpose_after_scaling(model: Any) -> None:
         moved = openvino.opset13.transpose(value, transposition.input_value(1)).output(0)
         for reader in last.output(0).get_target_inputs():
             reader.replace_source_output(moved)
+
+
+def _puts_channels_first(node: Any) -> bool:
+    """Return whether an operation transposes from channels last; in a user's own network others may stand."""
+    if node.get_type_name() != "Transpose" or node.input_value(1).get_node().get_type_name() != "Constant":
+        return False
+    return list(node.input_value(1).get_node().data) == [0, 3, 1, 2]
 
 
 def _next_arithmetic(node: Any) -> Any | None:

@@ -187,6 +187,16 @@ REFUSALS: dict[str, tuple[Callable[[Place], tuple[object, ...]], int, tuple[str,
         2,
         ("nowhere.h5",),
     ),
+    "a backbone from a file that does not exist": (
+        lambda at: ("embed", at.few, "--backbone", "nowhere.onnx", "-o", at.home / "bank"),
+        1,
+        ("nowhere.onnx is not a file",),
+    ),
+    "a preset that was not downloaded": (
+        lambda at: ("leaks", at.few, "--backbone", "hub:nowhere"),
+        1,
+        ("hub:nowhere is neither", "--download"),
+    ),
     "a backbone's weights that do not exist": (
         lambda at: ("train", at.few, at.world.labels, "-o", at.home / "new", "--weights", "toy=nowhere.h5"),
         2,
