@@ -17,6 +17,7 @@ Option                   Commands
 --dry-run                check
 --errors                 predict, embed, train, leaks
 --groups                 train, tune
+--half                   embed
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, sample
 --join-rows              train, evaluate, tune, check
@@ -33,6 +34,7 @@ Option                   Commands
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, bundle export
 --on-error               predict, embed, train, leaks
+--pool                   embed
 --precision              predict
 --recall                 tune
 --recipe                 train

@@ -13,6 +13,7 @@ from amazon_tags import records
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
+from amazon_tags.model.vector_origin import VectorOrigin  # noqa: F401  how the chip spec is written
 from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from features.images.spec import ChipSpec
@@ -89,7 +90,6 @@ class PrecisionReport:
     costs: Mapping[str, PrecisionCost]
 
 
-json_keys(optional=("layout", "training_layout"))(ChipSpec)  # bundles of format 2 have none
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 

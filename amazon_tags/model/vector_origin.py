@@ -1,0 +1,72 @@
+"""What vectors were computed from: stated in the metadata of their Parquet file and in bundles of vectors.
+
+Vectors of one origin can stand for each other; vectors of an unnamed backbone are matched by their width alone.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from amazon_tags import records
+from amazon_tags.model.damage import refusing_damage
+from amazon_tags.records import json_keys
+from features.images.spec import ChipSpec
+
+FORMAT = 1  # of the metadata
+METADATA_KEY = "amazon_tags"
+
+json_keys(optional=("layout", "training_layout"))(ChipSpec)  # bundles of format 2 have none
+
+
+class OriginError(ValueError):
+    """Metadata that do not say what vectors were computed from."""
+
+
+@json_keys(spec="chips")
+@dataclass(frozen=True, kw_only=True)
+class VectorOrigin:
+    """A frozen backbone and the chips that it takes.
+
+    Attributes:
+        backbone: its name.
+        layer: where it ends, `top` or the name of a layer.
+        pool: how feature maps or tokens become a vector.
+        weights: `imagenet`, `none` (random) or the SHA-256 of a weight file.
+        views: the number of dihedral views that a vector is averaged over.
+        spec: the chips; its layout says how the files of these chips were read.
+    """
+
+    backbone: str
+    layer: str = "top"
+    pool: str = "average"
+    weights: str = "imagenet"
+    views: int = 1
+    spec: ChipSpec
+
+
+def to_metadata(origin: VectorOrigin) -> dict[str, str]:
+    """Return the metadata of a Parquet file of vectors."""
+    head = {"format": FORMAT, "version": version("amazon-tags")}
+    return {METADATA_KEY: json.dumps({**head, **records.to_json(origin)})}
+
+
+def from_metadata(path: Path, metadata: Mapping[str, str]) -> VectorOrigin | None:
+    """Return the origin that the metadata of a Parquet file state; None if another tool wrote the file.
+
+    Raises:
+        OriginError: the metadata are damaged or of another format.
+    """
+    if METADATA_KEY not in metadata:
+        return None
+    with refusing_damage(OriginError, f"{path}: its metadata are damaged", "embed the chips again"):
+        values = json.loads(metadata[METADATA_KEY])
+        number, writer = values["format"], values["version"]
+        origin = records.from_json(VectorOrigin, values) if number == FORMAT else None
+    if origin is None:
+        raise OriginError(
+            f"{path} has vectors of format {number}, written by amazon_tags {writer}, but this version reads format "
+            f"{FORMAT}; install amazon_tags {writer}, or embed the chips again."
+        )
+    return origin
