@@ -53,6 +53,7 @@ Option                   Commands
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -121,6 +122,13 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
+
+
+def refuse_chip_options(given: Mapping[str, object], path: Path) -> None:
+    """Raise a usage error for options that need chips where a file holds vectors; `given` has truth by their names."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise click.UsageError(f"{' and '.join(names)} cannot be used with vectors ({path}), which have no pixels.")
 
 
 def exit_after(unusable: int, chips: int, result: str, errors: Path) -> None:

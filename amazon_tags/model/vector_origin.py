@@ -46,6 +46,54 @@ class VectorOrigin:
     spec: ChipSpec
 
 
+@dataclass(frozen=True)
+class VectorInput:
+    """The vectors that a bundle takes: their width, and their origin; None if their backbone is unnamed."""
+
+    width: int
+    origin: VectorOrigin | None = None
+
+    def describe(self) -> str:
+        """Return the backbone and what else the vectors depend on, for messages and cards."""
+        if self.origin is None:
+            return f"an unnamed backbone, {self.width} values a chip"
+        layer, pool, weights = self.origin.layer, self.origin.pool, self.origin.weights
+        views = f", the mean of {self.origin.views} views" if self.origin.views > 1 else ""
+        return (
+            f"{self.origin.backbone}, layer {layer}, pool {pool}, weights {weights[:12]}, side "
+            f"{self.origin.spec.side}{views}, {self.width} values a chip"
+        )
+
+    def command(self) -> str:
+        """Return the command that embeds chips for the bundle; empty if the backbone is unnamed."""
+        if self.origin is None:
+            return ""
+        weights = self.origin.weights if self.origin.weights in ("imagenet", "none") else "FILE"
+        views = f" --views {self.origin.views}" if self.origin.views > 1 else ""
+        return (
+            f"amazon_tags embed CHIPS --backbone {self.origin.backbone} --layer {self.origin.layer} "
+            f"--pool {self.origin.pool} --weights {weights} --side {self.origin.spec.side}{views} -o vectors.parquet"
+        )
+
+
+def difference(needed: VectorOrigin, found: VectorOrigin) -> str:
+    """Return the first way in which vectors are not those that are needed; empty if there is none.
+
+    How bands and levels of files were read does not count: other files may need other words for the same chips.
+    """
+    pairs = {
+        "backbone": (needed.backbone, found.backbone),
+        "layer": (needed.layer, found.layer),
+        "pool": (needed.pool, found.pool),
+        "weights": (needed.weights[:12], found.weights[:12]),
+        "views": (needed.views, found.views),
+        "side": (needed.spec.side, found.spec.side),
+        "bands": (" ".join(needed.spec.bands), " ".join(found.spec.bands)),
+        "type of the pixels": (needed.spec.dtype, found.spec.dtype),
+    }
+    return next((f"{what} {is_} instead of {wanted}" for what, (wanted, is_) in pairs.items() if wanted != is_), "")
+
+
 def to_metadata(origin: VectorOrigin) -> dict[str, str]:
     """Return the metadata of a Parquet file of vectors."""
     head = {"format": FORMAT, "version": version("amazon-tags")}
