@@ -46,6 +46,7 @@ Option                   Commands
 --stability              drift
 --systemd                schedule
 --unlabelled             train
+--vectors                predict
 --views                  predict, embed, train
 --weights                embed, train
 --why                    models promote, models rollback

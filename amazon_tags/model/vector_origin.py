@@ -118,3 +118,11 @@ def from_metadata(path: Path, metadata: Mapping[str, str]) -> VectorOrigin | Non
             f"{FORMAT}; install amazon_tags {writer}, or embed the chips again."
         )
     return origin
+
+
+def unnamed_remark(path: Path, width: int) -> str:
+    """Return what is assumed where a file of vectors, or a bundle on such, does not name their backbone."""
+    return (
+        f"{path} does not say what computed its vectors; they are taken as those of an unnamed backbone, and matched "
+        f"with others by their width of {width} alone"
+    )

@@ -16,12 +16,13 @@ from amazon_tags.model.bundle import ViewOutputs
 from amazon_tags.model.manifest import DataSummary, Manifest
 from amazon_tags.model.recipe import Recipe, recipe_to_json
 from amazon_tags.model.training_record import TrainingRecord
+from amazon_tags.model.vector_origin import unnamed_remark
 from amazon_tags.tables import score_tables
 from amazon_tags.training.card import card_text, measure_bundle
 from amazon_tags.training.combination import FittedSecondLevel, fit_recipe_decision, fit_second_level
 from amazon_tags.training.preparation import check_outputs, chip_spec, refuse_few_chips
 from amazon_tags.training.training_data import TrainingSource
-from amazon_tags.training.vector_data import VectorData, read_vector_data, unnamed_remark
+from amazon_tags.training.vector_data import VectorData, read_vector_data
 from amazon_tags.training.vector_recipe import default_recipe, refuse_recipe
 from ensemble.arrays import Fold, Tags, Vectors
 from ensemble.decisions.decision import Decision

@@ -1,7 +1,6 @@
 """Training data of `train_vectors`: vectors of a Parquet file, matched with their label table."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from amazon_tags.model.vector_origin import VectorInput, from_metadata
 from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.tables.labels import LabelSpace
-from amazon_tags.tables.vector_tables import VectorTable, read_table
+from amazon_tags.tables.vector_tables import read_table
 from amazon_tags.training.training_data import (
     TrainingSource,
     named_fingerprint,
@@ -48,15 +47,6 @@ class VectorData:
     groups: NDArray[np.str_] | None = None
 
 
-def read_input(table: VectorTable) -> VectorInput:
-    """Return what a file of vectors states about them.
-
-    Raises:
-        ValueError: its metadata are damaged or of another format.
-    """
-    return VectorInput(table.width, from_metadata(table.path, table.metadata))
-
-
 def read_vector_data(source: TrainingSource) -> VectorData:
     """Read the vectors and labels of a source whose `chips` are a Parquet file of vectors.
 
@@ -65,7 +55,7 @@ def read_vector_data(source: TrainingSource) -> VectorData:
             or there are too few.
     """
     table = read_table(source.chips)
-    vector_input = read_input(table)
+    vector_input = VectorInput(table.width, from_metadata(table.path, table.metadata))
     space = labels.choose(source.space, source.table)
     label_table = truth_tables.read_truth(source.table, space, allow_unknown=True, join_rows=source.join_rows)
     label_table.report(source.table)
@@ -87,11 +77,3 @@ def read_vector_data(source: TrainingSource) -> VectorData:
     fingerprint = named_fingerprint(ids, hashes, truth, unknown)
     groups = label_tables.read_groups(source.groups, ids) if source.groups else None
     return VectorData(ids, hashes, vectors, vector_input, truth, space, fingerprint, groups)
-
-
-def unnamed_remark(path: Path, width: int) -> str:
-    """Return what is assumed about vectors whose file does not name their backbone."""
-    return (
-        f"{path} does not say what computed its vectors; they are taken as those of an unnamed backbone, and matched "
-        f"with others by their width of {width} alone"
-    )
