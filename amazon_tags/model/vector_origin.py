@@ -85,13 +85,16 @@ def difference(needed: VectorOrigin, found: VectorOrigin) -> str:
         "backbone": (needed.backbone, found.backbone),
         "layer": (needed.layer, found.layer),
         "pool": (needed.pool, found.pool),
-        "weights": (needed.weights[:12], found.weights[:12]),
+        "weights": (needed.weights, found.weights),
         "views": (needed.views, found.views),
         "side": (needed.spec.side, found.spec.side),
         "bands": (" ".join(needed.spec.bands), " ".join(found.spec.bands)),
         "type of the pixels": (needed.spec.dtype, found.spec.dtype),
     }
-    return next((f"{what} {is_} instead of {wanted}" for what, (wanted, is_) in pairs.items() if wanted != is_), "")
+    for what, (wanted, other) in pairs.items():
+        if wanted != other:
+            return f"{what} {str(other)[:40]} instead of {str(wanted)[:40]}"  # of a hash, enough to know it by
+    return ""
 
 
 def to_metadata(origin: VectorOrigin) -> dict[str, str]:

@@ -166,7 +166,7 @@ def read_table(path: Path) -> VectorTable:
     """
     with _open(path) as table:
         schema = table.schema_arrow
-        width, metadata = _check_columns(path, schema), schema.metadata or {}
+        width = _check_columns(path, schema)
         columns = [name for name in ("image_name", "sha256", "vector") if name in schema.names]
         cells: list[Any] = []
         hashes: list[Any] = []
@@ -204,7 +204,7 @@ def _open(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path, pre_buffer=False) as table:  # or pyarrow keeps all that it has read
             yield table
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"{path} is damaged, or chips lack a vector: {error}; write it again, with a vector for each chip."
         ) from error

@@ -14,7 +14,7 @@ from amazon_tags.files import atomic, folders, preflight
 from amazon_tags.model import bundle_writer, training_record
 from amazon_tags.model.bundle import ViewOutputs
 from amazon_tags.model.manifest import DataSummary, Manifest
-from amazon_tags.model.recipe import Recipe, recipe_to_json
+from amazon_tags.model.recipe import Recipe, recipe_from_json, recipe_to_json
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.model.vector_origin import unnamed_remark
 from amazon_tags.tables import score_tables
@@ -79,7 +79,7 @@ def train_vectors(source: TrainingSource, output: Path, *, recipe: Recipe | None
     tables = check_outputs(output)
     source.note.encode()  # raises for text that the card cannot hold, before the work
     data = read_vector_data(source)
-    recipe = recipe or default_recipe(data.input)
+    recipe = recipe_from_json(recipe_to_json(recipe or default_recipe(data.input)))  # as the manifest's will be read
     refuse_recipe(recipe, data.input, source.chips)
     refuse_few_chips(data, recipe)
     _report(source, data)

@@ -13,6 +13,7 @@ from pyarrow import parquet as pq
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.model.recipe import Recipe
+from amazon_tags.retraining.retrain import retrain
 from amazon_tags.tables import labels, score_tables
 from amazon_tags.tagger import Tagger
 from amazon_tags.training.embed import FeatureExtractor, embed
@@ -22,6 +23,7 @@ from amazon_tags.training.train_vectors import train_vectors
 from amazon_tags.training.training_data import TrainingSource
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.networks import backbones
+from tests.amazon_tags.retraining.jobs import write_job
 
 RIDGE = FrozenMember("ridge", "toy", "ridge", weights="imagenet")
 RECIPE = Recipe((RIDGE, replace(RIDGE, name="near", head="neighbours")), folds=2, side=64, decision="flat")
@@ -162,6 +164,20 @@ def test_recipes_that_need_more_than_these_vectors_are_refused(world, vectors, t
     with pytest.raises(ValueError, match=words):
         train_vectors(TrainingSource(vectors, world.labels), tmp_path / "model", recipe=replace(RECIPE, **change))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_side_that_no_recipe_has_is_refused_before_the_work(world, toy_weights, tmp_path):
+    embed([world.train_jpg], tmp_path / "small.parquet", FeatureExtractor("toy", weights=str(toy_weights), side=28))
+    with pytest.raises(ValueError, match="side is 28, but must lie in 32 to 1024"):
+        train_vectors(TrainingSource(tmp_path / "small.parquet", world.labels), tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["small.parquet"]
+
+
+def test_retrain_refuses_a_current_model_that_takes_vectors(trained, tmp_path):
+    write_job(tmp_path)
+    registry.promote(tmp_path / "models", registry.add(tmp_path / "models", trained), why="a test")
+    with pytest.raises(registry.RegistryError, match="takes vectors, but retrain compares models on chips"):
+        retrain(tmp_path / "job.toml")
 
 
 def test_labels_of_chips_without_vectors_are_refused_or_left_out(world, vectors, tmp_path, capsys):
