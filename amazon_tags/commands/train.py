@@ -1,14 +1,19 @@
 """`amazon_tags train`."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amazon_tags.commands import options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
+
+if TYPE_CHECKING:
+    from amazon_tags.training.training_data import TrainingSource
 
 
 @click.command("train")
@@ -85,19 +90,9 @@ def train_command(
 
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
     if is_of_vectors:
-        given = {
-            "--weights": files,
-            "--unlabelled": unlabelled,
-            "--bands": bands,
-            "--levels": levels != "auto",
-            "--on-error skip": on_error != "fail",
-            "--views": views > 1,
-        }
-        options.refuse_chip_options(given, chips)
-        from amazon_tags.training.train_vectors import train_vectors
-
-        catch_signals()
-        train_vectors(source, output, recipe=choose_recipe(recipe) if recipe else None)
+        given = {"--weights": files, "--unlabelled": unlabelled, "--bands": bands, "--levels": levels != "auto"}
+        given |= {"--on-error": on_error != "fail", "--views": views > 1}
+        _train_on_vectors(source, output, recipe, given)
         return
 
     need_train()
@@ -112,3 +107,13 @@ def train_command(
 
         train_on(data, output, recipe=settings, options=train_options)
     options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)
+
+
+def _train_on_vectors(source: "TrainingSource", output: Path, recipe: str | None, given: Mapping[str, object]) -> None:
+    """Train heads, unless there are options `given` that need chips."""
+    options.refuse_chip_options(given, source.chips)
+    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.training.train_vectors import train_vectors
+
+    catch_signals()
+    train_vectors(source, output, recipe=choose_recipe(recipe) if recipe else None)

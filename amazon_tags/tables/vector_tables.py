@@ -83,8 +83,8 @@ def vector_writer(
         nonlocal written
         matrix = np.concatenate(matrices)
         values = pa.array(_rounded(names, matrix[:count], half=half).ravel(), number)
-        vectors = pa.FixedSizeListArray.from_arrays(values, width)
-        columns = [pa.array(names[:count], pa.string()), pa.array(hashes[:count], pa.string()), vectors]
+        columns = [pa.array(names[:count]), pa.array(hashes[:count])]
+        columns.append(pa.FixedSizeListArray.from_arrays(values, width))
         if geometry:
             columns.append(pa.array(geometry.values[written : written + count], pa.binary()))
         table.write_table(pa.table(columns, schema=schema), row_group_size=ROWS_A_GROUP)

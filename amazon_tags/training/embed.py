@@ -94,8 +94,7 @@ def embed(
     if is_table:
         preflight.refuse_outputs([output, *([unusable] if unusable else [])], paths.files())
     elif _is_complete(output, key):
-        text = f"holds these {len(paths)} chips already, nothing to do"
-        return EmbedSummary(text, count, count - len(paths))
+        return EmbedSummary(f"holds these {len(paths)} chips already, nothing to do", count, count - len(paths))
     if not unusable:  # a chip that cannot be used is an error before Keras is loaded
         usable_rows(paths, origin.spec, None, jobs=jobs)
 
