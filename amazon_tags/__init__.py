@@ -13,9 +13,20 @@ if TYPE_CHECKING:
     from amazon_tags.tagger import ChipTags, Tagger
     from amazon_tags.training.preparation import TrainOptions
     from amazon_tags.training.train import train
+    from amazon_tags.training.train_vectors import train_vectors
     from amazon_tags.training.training_data import TrainingSource
 
-__all__ = ["ChipTags", "Tagger", "TrainOptions", "TrainingSource", "TuneRequest", "choose_recipe", "train", "tune"]
+__all__ = [
+    "ChipTags",
+    "Tagger",
+    "TrainOptions",
+    "TrainingSource",
+    "TuneRequest",
+    "choose_recipe",
+    "train",
+    "train_vectors",
+    "tune",
+]
 
 _MODULES = {
     "ChipTags": "amazon_tags.tagger",
@@ -25,6 +36,7 @@ _MODULES = {
     "TuneRequest": "amazon_tags.evaluation.tune",
     "choose_recipe": "amazon_tags.model.recipe",
     "train": "amazon_tags.training.train",
+    "train_vectors": "amazon_tags.training.train_vectors",
     "tune": "amazon_tags.evaluation.tune",
 }
 

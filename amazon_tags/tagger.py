@@ -75,8 +75,8 @@ class Tagger:
         Raises:
             BundleError: the bundle is damaged, missing or of another format.
             RegistryError: the registry has no current model.
-            ValueError: the bundle was not measured in this precision, this machine lacks the precision or device, or
-                bands or levels cannot be.
+            ValueError: the bundle takes vectors, or was not measured in this precision, this machine lacks the
+                precision or device, or bands or levels cannot be.
         """
         threads = jobs or os.cpu_count() or 1
         layout = Layout(parse_bands(" ".join(bands)) if bands else None, levels)

@@ -9,6 +9,7 @@ import click
 from amazon_tags.commands import options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
+from ensemble.networks.settings import POOLS
 
 
 @click.command("embed")
@@ -20,7 +21,13 @@ from amazon_tags.signals import catch_signals
     "a TOML file beside it, or hub:PRESET (KerasHub).",
 )
 @options.DOWNLOAD
-@click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the feature bank to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.OUTPUT,
+    help="The folder of the feature bank to write, or a .parquet file.",
+)
 @click.option(
     "--weights",
     default="imagenet",
@@ -42,6 +49,14 @@ from amazon_tags.signals import catch_signals
     show_default=True,
     help="Side of the network's input in pixels; 0 is the backbone's own side.",
 )
+@click.option(
+    "--pool",
+    type=click.Choice(POOLS),
+    default="average",
+    show_default=True,
+    help="How feature maps or tokens become a vector; class and patches are for backbones with a class token.",
+)
+@click.option("--half", is_flag=True, help="Write float16 instead of float32, into a .parquet file only.")
 @options.BANDS
 @options.LEVELS
 @options.ON_ERROR
@@ -56,6 +71,8 @@ def embed_command(
     weights: str,
     layer: str,
     side: int,
+    pool: str,
+    half: bool,
     bands: tuple[str, ...] | None,
     levels: str,
     on_error: str,
@@ -63,11 +80,12 @@ def embed_command(
     views: int,
     jobs: int,
 ) -> None:
-    """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank.
+    """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank or a Parquet file.
 
-    Does nothing if the bank exists and belongs to the same chips, weights, layer and views.
+    Does nothing if the bank exists and belongs to the same chips, weights, layer, pool and views. A Parquet file, which
+    train and predict --vectors read, is replaced.
 
-    Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o bank
+    Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o vectors.parquet
     """
     from features.networks.foreign_settings import is_foreign
 
@@ -80,7 +98,7 @@ def embed_command(
     catch_signals()
     if download:
         download_preset(backbone)
-    extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels))
+    extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels), pool, half)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         unusable = errors if on_error == "skip" else None
         summary = embed(chips, output, extractor, views=views, jobs=jobs, unusable=unusable)

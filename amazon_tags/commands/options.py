@@ -18,6 +18,7 @@ Option                   Commands
 --dry-run                check
 --errors                 predict, embed, train, leaks
 --groups                 train, tune
+--half                   embed
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, sample
 --join-rows              train, evaluate, tune, check
@@ -34,6 +35,7 @@ Option                   Commands
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, bundle export
 --on-error               predict, embed, train, leaks
+--pool                   embed
 --precision              predict
 --recall                 tune
 --recipe                 train
@@ -46,6 +48,7 @@ Option                   Commands
 --stability              drift
 --systemd                schedule
 --unlabelled             train
+--vectors                predict
 --views                  predict, embed, train
 --weights                embed, train
 --why                    models promote, models rollback
@@ -53,6 +56,7 @@ Option                   Commands
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -130,6 +134,13 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
+
+
+def refuse_chip_options(given: Mapping[str, object], path: Path) -> None:
+    """Raise a usage error for options that need chips where a file holds vectors; `given` has truth by their names."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise click.UsageError(f"{' and '.join(names)} cannot be used with vectors ({path}), which have no pixels.")
 
 
 def exit_after(unusable: int, chips: int, result: str, errors: Path) -> None:

@@ -9,7 +9,12 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("predict")
-@options.CHIPS
+@click.argument("chips", nargs=-1, type=options.EXISTING)
+@click.option(
+    "--vectors",
+    type=options.FILE,
+    help="In place of CHIPS, a .parquet file of their vectors, as embed writes it; the model must take these.",
+)
 @click.option("--model", type=options.FOLDER, help="A bundle or a registry; without it, the model inside the package.")
 @options.TABLE_OUTPUT
 @click.option("--scores", type=options.OUTPUT, help="Also write the scores to this .csv or .parquet file.")
@@ -53,6 +58,7 @@ from amazon_tags.signals import catch_signals
 @options.JOBS
 def predict_command(
     chips: tuple[Path, ...],
+    vectors: Path | None,
     model: Path | None,
     output: Path | None,
     scores: Path | None,
@@ -70,6 +76,8 @@ def predict_command(
 ) -> None:
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
 
+    With --vectors, chips are tagged by their vectors alone.
+
     Example: amazon_tags predict chips/ > submission.csv
     """
     from amazon_tags.prediction.submission import OutputPaths
@@ -77,6 +85,24 @@ def predict_command(
     from features.images.layout import Layout
 
     catch_signals()
+    if bool(chips) == bool(vectors):
+        raise click.UsageError("Name either CHIPS, or a file of their vectors by --vectors.")
+    if vectors:
+        given = {
+            "--bands": bands,
+            "--levels": levels != "auto",
+            "--views": views > 1,
+            "--precision": precision not in ("auto", "f32"),
+            "--device": device == "gpu",
+            "--on-error": on_error != "fail",
+            "--checkpoint": checkpoint,
+            "--monitor": log,
+        }
+        options.refuse_chip_options(given, vectors)
+        from amazon_tags.prediction.tag_vectors import tag_vectors
+
+        tag_vectors(vectors, OutputPaths(output, scores), model=model, like=like)
+        return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)

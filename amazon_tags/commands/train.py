@@ -1,14 +1,19 @@
 """`amazon_tags train`."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amazon_tags.commands import options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
+
+if TYPE_CHECKING:
+    from amazon_tags.training.training_data import TrainingSource
 
 
 @click.command("train")
@@ -17,8 +22,7 @@ from amazon_tags.signals import catch_signals
 @click.option("-o", "--output", required=True, type=options.OUTPUT, help="The folder of the bundle to write.")
 @click.option(
     "--recipe",
-    default="default",
-    show_default=True,
+    show_default="default; for vectors one ridge head",
     help="default, distilled, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
 @click.option(
@@ -49,7 +53,7 @@ def train_command(
     chips: Path,
     table: Path | None,
     output: Path,
-    recipe: str,
+    recipe: str | None,
     weights: tuple[str, ...],
     download: bool,
     skip_missing: bool,
@@ -67,6 +71,9 @@ def train_command(
 ) -> None:
     """Train a model on CHIPS (a folder or an archive) and their LABELS and write it as a bundle.
 
+    In place of chips, CHIPS may be a .parquet file of vectors, as embed writes it; then the frozen heads of the recipe
+    are trained on these, and predict --vectors uses the bundle.
+
     LABELS is a table of image_name,tags, a table with a column of 0 and 1 for each label, or a folder with a subfolder
     of chips for each class. With --labels folders it may be left out: CHIPS has these subfolders.
 
@@ -74,19 +81,29 @@ def train_command(
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
     """
-    if table is None and space != "folders":
+    from amazon_tags.tables.vector_tables import is_vector_file
+
+    is_of_vectors = is_vector_file(chips)
+    if table is None and (space != "folders" or is_of_vectors):
         raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
     files = dict(options.parse_weights(text) for text in weights)
-    need_train()
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.training.hub_presets import download_preset
-    from amazon_tags.training.preparation import TrainOptions, prepare
     from amazon_tags.training.training_data import TrainingSource
 
-    catch_signals()
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
+    if is_of_vectors:
+        given = {"--weights": files, "--unlabelled": unlabelled, "--bands": bands, "--levels": levels != "auto"}
+        given |= {"--on-error": on_error != "fail", "--views": views > 1, "--download": download}
+        _train_on_vectors(source, output, recipe, given)
+        return
+
+    need_train()
+    from amazon_tags.training.hub_presets import download_preset
+    from amazon_tags.training.preparation import TrainOptions, prepare
+
+    catch_signals()
     train_options = TrainOptions(files, views, jobs, unusable=errors if on_error == "skip" else None)
-    settings = choose_recipe(recipe).reading(bands, levels)
+    settings = choose_recipe(recipe or "default").reading(bands, levels)
     for member in settings.members if download else ():
         download_preset(member.backbone)
     data = prepare(source, output, recipe=settings, options=train_options)
@@ -95,3 +112,13 @@ def train_command(
 
         train_on(data, output, recipe=settings, options=train_options)
     options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)
+
+
+def _train_on_vectors(source: "TrainingSource", output: Path, recipe: str | None, given: Mapping[str, object]) -> None:
+    """Train heads, unless there are options `given` that need chips."""
+    options.refuse_chip_options(given, source.chips)
+    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.training.train_vectors import train_vectors
+
+    catch_signals()
+    train_vectors(source, output, recipe=choose_recipe(recipe) if recipe else None)

@@ -4,8 +4,8 @@ manifest.json     `manifest.Manifest`: label space, chip spec, members, origin; 
 decision.json     how scores become tags, and the tags that `predict --on-error fill` gives to unusable chips
 second.npz        how the members' scores are combined; second.json for trees
 members/NN-name/  network.xml, network.bin (OpenVINO IR), int8.xml, int8.bin (the same, quantised), network.weights.h5
-                  (to train further), head.npz or head.json
-golden.npz        rendered chips and their scores at training time, which a loaded bundle must reproduce
+                  (to train further), head.npz or head.json; of a bundle that takes vectors, the head alone
+golden.npz        rendered chips, or drawn vectors, and their scores at training time, which a bundle must reproduce
 held_out.npz      hashes, ground truth, band statistics, out-of-fold scores and tags of the training chips
 card.md           what the model is for, what was measured, its limits, below a YAML head
 README.md         the same, for model hubs
@@ -92,7 +92,12 @@ class Bundle:
         return replace(stored, layout=self.layout, training_layout=stored.layout)
 
     def reading(self, layout: Layout) -> "Bundle":
-        """Return the same model for files of which a user states this layout."""
+        """Return the same model for files of chips of which a user states this layout.
+
+        Raises:
+            ValueError: the model takes vectors, not chips.
+        """
+        refuse_vector_model(self.folder, self.manifest)
         return replace(self, layout=layout)
 
     @property
@@ -123,6 +128,17 @@ class Verified:
         return self.bundles["f32"]
 
 
+def refuse_vector_model(folder: Path, manifest: Manifest) -> None:
+    """Raise ValueError for a bundle that takes vectors where chips are to be scored."""
+    if manifest.vectors:
+        command = manifest.vectors.command()
+        advice = f"embed them ({command}) and" if command else "compute these and"
+        raise ValueError(
+            f"{folder} has no network for chips, only heads on vectors of {manifest.vectors.describe()}; {advice} pass "
+            "predict --vectors vectors.parquet."
+        )
+
+
 def member_scores(member: CompiledMember, outputs: ViewOutputs, view_mean: str) -> Scores:
     """Return a member's scores (chips, labels) of its network's outputs, averaged over the views."""
     scores = list(outputs) if member.head is None else [member.head.scores(view) for view in outputs]
@@ -145,8 +161,9 @@ def load(folder: Path, *, jobs: int = 1, precision: str = "f32", device: str = "
     manifest = read_manifest(folder)
     choice = engine.choose(manifest, device=device, precision=precision)
     with refusing_damage(BundleError, f"{folder}: its contents do not fit together", REPLACE):
-        members = tuple(_load_member(folder, manifest, name, choice, jobs) for name in manifest.members)
-        _check_networks(manifest.spec, members)
+        members = tuple(load_member(folder, manifest, name, choice, jobs=jobs) for name in manifest.members)
+        if not manifest.vectors:
+            _check_networks(manifest.spec, members)
         if manifest.view_mean not in blend.KINDS[:2]:
             raise ValueError(f"views are averaged by {manifest.view_mean}")
         second = load_second(folder, manifest)
@@ -267,8 +284,11 @@ def parse_golden(content: bytes, precision: str) -> tuple[ChipBatch, Scores]:
         return archive["chips"], archive[precision if precision in archive else "scores"]
 
 
-def _load_member(folder: Path, manifest: Manifest, name: str, choice: Engine, jobs: int) -> CompiledMember:
+def load_member(folder: Path, manifest: Manifest, name: str, choice: Engine, *, jobs: int = 1) -> CompiledMember:
+    """Return a member of a bundle, compiled for an engine unless it takes vectors."""
     read = partial(read_checked, folder, manifest)
+    if manifest.vectors:
+        return engine.vector_member(read, manifest.files, name, manifest.vectors.width)
     if choice.device == "gpu":
         return engine.gpu_member(read, folder, manifest, name, choice.precision)
     return engine.cpu_member(read, manifest.files, name, choice.precision, jobs=jobs)

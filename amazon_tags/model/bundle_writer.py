@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ from numpy.typing import NDArray
 
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256
-from amazon_tags.model import decision_file, engine
-from amazon_tags.model.bundle import load_second, member_scores, read_checked
-from amazon_tags.model.manifest import FORMAT, FileEntry, Manifest, digest
+from amazon_tags.model import decision_file
+from amazon_tags.model.bundle import load_member, load_second, member_scores
+from amazon_tags.model.engine import Engine
+from amazon_tags.model.manifest import FORMAT, VECTOR_FORMAT, FileEntry, Manifest, digest
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Scores
 from ensemble.decisions.decision import Decision
 from ensemble.second_level.models import SecondLevel, pack_second_level
-from features.arrays import ChipBatch
 
 
 def write_decision(folder: Path, space: LabelSpace, decision: Decision, common: NDArray[np.bool_]) -> None:
@@ -35,16 +34,18 @@ def write_second(folder: Path, second: SecondLevel) -> None:
     atomic.write_bytes(folder / name, content)
 
 
-def seal(folder: Path, manifest: Manifest, golden: ChipBatch) -> Manifest:
+def seal(folder: Path, manifest: Manifest, golden: NDArray[Any]) -> Manifest:
     """Finish a folder that holds members, second level, decision and card; return the manifest that was written.
 
     Args:
         folder: the bundle to finish.
         manifest: what it says of itself; format, version, members, files and digest are filled in here.
-        golden: (chips, side, side, bands) chips whose scores are stored, in every measured precision.
+        golden: (chips, side, side, bands) chips, or (chips, width) vectors for a bundle that takes these, whose scores
+            are stored, in every measured precision.
     """
     names = tuple(sorted(path.name for path in (folder / "members").iterdir() if path.is_dir()))
-    manifest = replace(manifest, format=FORMAT, version=version("amazon-tags"), members=names)
+    number = VECTOR_FORMAT if manifest.vectors else FORMAT
+    manifest = replace(manifest, format=number, version=version("amazon-tags"), members=names)
     manifest = replace(manifest, files=_file_entries(folder))
 
     scores: dict[str, Any] = {
@@ -66,9 +67,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def _golden_scores(folder: Path, manifest: Manifest, golden: ChipBatch, precision: str) -> Scores:
-    read = partial(read_checked, folder, manifest)
-    members = [engine.cpu_member(read, manifest.files, name, precision) for name in manifest.members]
+def _golden_scores(folder: Path, manifest: Manifest, golden: NDArray[Any], precision: str) -> Scores:
+    members = [load_member(folder, manifest, name, Engine("cpu", precision)) for name in manifest.members]
     matrices = [member_scores(member, member.network(golden)[np.newaxis], "mean") for member in members]
     return load_second(folder, manifest).scores(matrices)
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from amazon_tags.model import decision_file
 from amazon_tags.model.manifest import Manifest
 from ensemble.heads.fitted import HEAD_FILES, Head, LinearHead
 from ensemble.heads.head_files import parse_head
+from features.arrays import ChipBatch, NetworkOutput
 from features.networks import openvino_runtime
 from features.networks.extract import Network
 from features.networks.foreign_settings import is_foreign
@@ -37,6 +40,32 @@ class CompiledMember:
     head: Head | None
 
 
+class PassedVectors:
+    """Takes the place of the network of a member that takes vectors: returns the vectors (chips, width) it is given.
+
+    The attributes are those of `extract.Network`; a vector is like a chip of one pixel.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.batch = openvino_runtime.BATCH
+        self.chip_shape: tuple[int, int, int] = (1, 1, width)
+        self.dtype = np.dtype(np.float32)
+
+    def __call__(self, chips: ChipBatch) -> NetworkOutput:
+        """Return the vectors.
+
+        Raises:
+            ValueError: they have another width.
+        """
+        if chips.ndim != 2 or chips.shape[1] != self.chip_shape[2]:
+            raise ValueError(f"got vectors of shape {chips.shape}, needed (chips, {self.chip_shape[2]}).")
+        return chips.astype(np.float32)
+
+    def start(self, batch: ChipBatch) -> Callable[[], NetworkOutput]:
+        """Return a function that returns the vectors."""
+        return lambda: self(batch)
+
+
 @dataclass(frozen=True)
 class Engine:
     """A device, `cpu` or `gpu`, and a precision."""
@@ -57,6 +86,8 @@ def choose(manifest: Manifest, *, device: str, precision: str) -> Engine:
     Raises:
         ValueError: the bundle was not measured in this precision, or the processor or the GPU is not available.
     """
+    if manifest.vectors:  # heads alone run in numpy
+        return Engine("cpu", "f32")
     if device == "gpu" or (device == "auto" and any(path.exists() for path in DRIVERS)):
         missing = _missing_for_gpu()
         if device == "gpu" and missing:
@@ -104,6 +135,18 @@ def cpu_member(read: ReadFile, files: Collection[str], name: str, precision: str
     last, head = (head.layer(), None) if isinstance(head, LinearHead) else (None, head)
     network = openvino_runtime.load(xml, weights, jobs=jobs, hint=HINTS[precision], last=last)
     return CompiledMember(name, network, head)
+
+
+def vector_member(read: ReadFile, files: Collection[str], name: str, width: int) -> CompiledMember:
+    """Return the head of a member that takes vectors of a width; the other arguments are those of `cpu_member`.
+
+    Raises:
+        ValueError: the member has no head, or is no member of frozen vectors.
+    """
+    head = read_head(read, files, name)
+    if head is None:
+        raise ValueError(f"{name} has no head on vectors")
+    return CompiledMember(name, PassedVectors(width), head)
 
 
 def gpu_member(read: ReadFile, folder: Path, manifest: Manifest, name: str, precision: str) -> CompiledMember:

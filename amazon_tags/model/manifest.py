@@ -13,12 +13,14 @@ from amazon_tags import records
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
+from amazon_tags.model.vector_origin import VectorInput
 from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from features.images.spec import ChipSpec
 
 FORMAT = 2
-READABLE_FORMATS = (1, 2)  # 1 has no second level: it averages its members
+VECTOR_FORMAT = 3  # of bundles that take vectors: versions that know only networks shall refuse these by their number
+READABLE_FORMATS = (1, 2, 3)  # 1 has no second level: it averages its members
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,10 @@ class PrecisionReport:
     costs: Mapping[str, PrecisionCost]
 
 
-json_keys(optional=("layout", "training_layout"))(ChipSpec)  # bundles of format 2 have none
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 
-@json_keys(space="labels", spec="chips", optional=("licences",))
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -102,7 +103,7 @@ class Manifest:
         format: the number of the bundle's format.
         version: the version of amazon_tags that wrote the bundle.
         space: the label space.
-        spec: the chips that its networks take.
+        spec: the chips that its networks take; of a bundle that takes vectors, the chips that its backbone takes.
         members: the folders' names in order, like 00-small.
         recipe: the JSON value of the training recipe; `read_recipe` parses it.
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
@@ -117,6 +118,7 @@ class Manifest:
         front: the choices of members that a budget was applied to; empty without a budget.
         precision: the costs of the measured precisions.
         scores: what was measured out of fold.
+        vectors: the vectors that the bundle takes instead of chips; None for a bundle with networks.
         files: every other file of the bundle, by its path there.
         sha256: the digest of all values above; its first 12 digits name the model.
     """
@@ -138,6 +140,7 @@ class Manifest:
     front: tuple[FrontEntry, ...] = ()
     precision: PrecisionReport = F32_ONLY
     scores: MeasuredScores | None = None
+    vectors: VectorInput | None = None
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     sha256: str = ""
 

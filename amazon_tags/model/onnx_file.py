@@ -55,6 +55,8 @@ def export_onnx(folder: Path, output: Path) -> float:
         OSError: the output cannot be written.
     """
     manifest = read_manifest(folder)
+    if manifest.vectors:
+        raise OnnxError(f"{folder}: it takes vectors and has no network, so there is no graph of chips; {ADVICE}.")
     _refuse_output(folder, output)
     networks, blend = _read_parts(folder, manifest)
     read = partial(read_checked, folder, manifest)

@@ -24,10 +24,11 @@ def decide_scores(scores: Path, decision_path: Path) -> tuple[LabelSpace, Iterat
         ValueError: the decision or the table is wrong; the table's errors may come while the parts are read.
     """
     space, decision = decision_file.read(decision_path)
-    return space, (_decide(decision, ids, part) for ids, part in score_tables.stream_scores(scores, space))
+    return space, (tag_scores(decision, ids, part) for ids, part in score_tables.stream_scores(scores, space))
 
 
-def _decide(decision: Decision, ids: list[str], scores: Scores) -> TaggedChips:
+def tag_scores(decision: Decision, ids: list[str], scores: Scores) -> TaggedChips:
+    """Return the tags of chips without a picture, of their scores (chips, labels)."""
     tags = decide_tags(decision, scores)
     no_statistics = np.zeros((len(ids), 0), np.float32)  # a score table says nothing about pixels
     return TaggedChips(

@@ -161,12 +161,18 @@ def _check_data(run: Run) -> ModelAnswers | None:
 
 def _open_champion(job: Job, name: str) -> Verified:
     try:
-        return registry.verify(job.registry / name, jobs=job.threads)
+        champion = registry.verify(job.registry / name, jobs=job.threads)
     except BundleError as error:
         raise BundleError(
             f"the current model cannot be used: {error} Or promote another model, or a sound copy of this one: "
             f"amazon_tags models promote {job.registry} NAME|BUNDLE"
         ) from error
+    if champion.bundle.manifest.vectors:
+        raise RegistryError(
+            f"the current model {name} takes vectors, but retrain compares models on chips; promote a model of chips: "
+            f"amazon_tags models promote {job.registry} NAME|BUNDLE"
+        )
+    return champion
 
 
 def _passed_digests(job: Job) -> ChipDigests:

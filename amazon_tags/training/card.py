@@ -87,9 +87,8 @@ def card_text(manifest: Manifest) -> str:
     return f"""{card_head(manifest, scores, folds=recipe.folds)}
 # Tags of the label space {manifest.space.name}
 
-Reads a satellite chip, resized to {recipe.side} x {recipe.side} pixels, gives each of {len(manifest.space.names)} \
-labels a score in [0, 1], and decides which tags the chip gets. Made for F2 averaged over chips, which weighs recall \
-four times as much as precision.
+{_task(manifest)} gives each of {len(manifest.space.names)} labels a score in [0, 1], and decides which tags the chip \
+gets. Made for F2 averaged over chips, which weighs recall four times as much as precision.
 
 ## Members
 
@@ -109,15 +108,7 @@ measured on. Intervals are 95 % bootstrap intervals over chips. "All views" is t
 
 {_labels(scores)}
 
-## Precision
-
-How much F2 each precision loses against f32 on the same held-out chips, and its time on one core of the machine that \
-trained the model. `--precision auto` takes the fastest that the processor supports and that loses at most \
-{manifest.precision.limit}; here that was {manifest.precision.auto}.
-
-{_precisions(manifest.precision)}
-
-## Limits
+{"" if manifest.vectors else _precision_chapter(manifest.precision)}## Limits
 
 {_rare_labels(scores)} Chips from another sensor, at another resolution or from another part of the world were not \
 measured. A score is not a probability unless the decision was calibrated.
@@ -126,6 +117,17 @@ measured. A score is not a probability unless the decision was calibrated.
 
 {data.note or "No note was given on the chips' origin and terms of use; ask the people who trained this model."}
 """
+
+
+def _task(manifest: Manifest) -> str:
+    """What the model takes, as the beginning of a sentence."""
+    if not manifest.vectors:
+        side = manifest.read_recipe().side
+        return f"Reads a satellite chip, resized to {side} x {side} pixels,"
+    command = manifest.vectors.command()
+    how = f" made by `{command}`" if command else ", matched by their width alone"
+    vectors = manifest.vectors.describe()
+    return f"Takes no chips but their vectors of {vectors},{how}: `predict --vectors vectors.parquet`. It"
 
 
 def _table(header: str, rows: list[str]) -> str:
@@ -142,6 +144,8 @@ def _members(manifest: Manifest, members: tuple[MemberSettings, ...]) -> str:
 
 
 def _member(settings: MemberSettings, manifest: Manifest) -> str:
+    if manifest.vectors and isinstance(settings, FrozenMember):
+        return f"`{settings.name}`: a {settings.head} head on the vectors."
     origin = "random weights" if settings.weights == "none" else "Keras' ImageNet weights"
     if settings.backbone in manifest.started_from:
         origin = f"a weight file of SHA-256 {manifest.started_from[settings.backbone][:16]}"
@@ -203,6 +207,19 @@ def _labels(scores: MeasuredScores) -> str:
         for name, report in scores.labels.items()
     ]
     return _table("| label | support | precision | recall | F2 | 95 % interval |", rows)
+
+
+def _precision_chapter(report: PrecisionReport) -> str:
+    """The chapter on the precisions of networks, with the blank line after it."""
+    return f"""## Precision
+
+How much F2 each precision loses against f32 on the same held-out chips, and its time on one core of the machine that \
+trained the model. `--precision auto` takes the fastest that the processor supports and that loses at most \
+{report.limit}; here that was {report.auto}.
+
+{_precisions(report)}
+
+"""
 
 
 def _precisions(report: PrecisionReport) -> str:

@@ -1,15 +1,13 @@
-"""What follows the members of a recipe: which of them the bundle holds, their second level, and the decision."""
+"""What follows the members of a recipe: their second level, and the decision; it needs no network library."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from amazon_tags.model import decision_file
-from amazon_tags.model.manifest import FrontEntry, SecondLevelReport, SecondLevelTrial
+from amazon_tags.model.bundle import ViewOutputs
+from amazon_tags.model.manifest import SecondLevelReport, SecondLevelTrial
 from amazon_tags.model.recipe import Recipe
-from amazon_tags.training.members import FittedMember, member_cost
-from amazon_tags.training.training_data import TrainingData
+from amazon_tags.training.training_data import LabelledData
 from ensemble.arrays import Fold, Scores, Tags
 from ensemble.decisions import tuning
 from ensemble.decisions.decision import Decision, decide_tags, fit_decision, flat_decision
@@ -24,9 +22,6 @@ from ensemble.second_level.candidates import (
     compare_second_levels,
 )
 from ensemble.second_level.models import SecondLevel
-from ensemble.second_level.pareto import best_within, pareto_front
-
-BYTES_A_MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,36 +41,16 @@ class FittedSecondLevel:
     averaged: Scores
 
 
-def choose_members(
-    recipe: Recipe, truth: Tags, members: list[FittedMember]
-) -> tuple[list[FittedMember], tuple[FrontEntry, ...]]:
-    """Return the members that go into the bundle, and the front that a budget was applied to.
+def fit_second_level(recipe: Recipe, truth: Tags, members: Sequence[ViewOutputs], fold: Fold) -> FittedSecondLevel:
+    """Fit the recipe's second level, or the one that nested cross-validation chooses, on out-of-fold scores.
 
-    Raises:
-        ValueError: no choice of members fits the budget.
+    Args:
+        recipe: the recipe.
+        truth: (chips, labels) ground truth.
+        members: the out-of-fold scores (views, chips, labels) of each member.
+        fold: (chips,) the fold that holds each chip out.
     """
-    pool = [member for member in members if not recipe.ship or member.settings.name in recipe.ship]
-    if not recipe.budget_ms and not recipe.budget_mb:
-        return pool, ()
-    size = recipe.budget_mb * BYTES_A_MEBIBYTE if recipe.budget_mb else np.inf
-    front = pareto_front([member.scores[0] for member in pool], truth, [member_cost(member) for member in pool])
-    best = best_within(front, milliseconds=recipe.budget_ms or np.inf, size=size)
-    entries = tuple(
-        FrontEntry(
-            tuple(pool[place].settings.name for place in subset.places),
-            subset.cost.milliseconds,
-            subset.cost.size / BYTES_A_MEBIBYTE,
-            subset.f2,
-            subset == best,
-        )
-        for subset in front
-    )
-    return [pool[place] for place in best.places], entries
-
-
-def fit_second_level(recipe: Recipe, truth: Tags, members: Sequence[FittedMember], fold: Fold) -> FittedSecondLevel:
-    """Fit the recipe's second level, or the one that nested cross-validation chooses, on out-of-fold scores."""
-    single = [member.scores[0] for member in members]
+    single = [views[0] for views in members]
     name = recipe.second if len(members) > 1 else BASELINE
     if name == "chosen":
         choice = choose_second_level(single, truth, fold, seed=recipe.seed)
@@ -85,14 +60,13 @@ def fit_second_level(recipe: Recipe, truth: Tags, members: Sequence[FittedMember
         trials = compare_second_levels(single, truth, fold, names=[name], seed=recipe.seed)
         model, scores = SECOND_LEVELS[name](single, truth, recipe.seed), trials[name].scores
 
-    views = [list(member.scores) for member in members]
-    means = [blend.equal(matrices, recipe.view_mean).scores(matrices) for matrices in views]
+    means = [blend.equal(list(views), recipe.view_mean).scores(list(views)) for views in members]
     averaged = compare_second_levels(means, truth, fold, names=[name], seed=recipe.seed)[name].scores
     report = SecondLevelReport(name, {key: _report_trial(trial) for key, trial in trials.items()})
     return FittedSecondLevel(model, report, scores, averaged)
 
 
-def fit_recipe_decision(recipe: Recipe, data: TrainingData, scores: Scores, fold: Fold) -> tuple[Decision, Tags]:
+def fit_recipe_decision(recipe: Recipe, data: LabelledData, scores: Scores, fold: Fold) -> tuple[Decision, Tags]:
     """Fit the recipe's decision on out-of-fold scores.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The call behind `amazon_tags embed`: chips in, a feature bank out, unless it exists already."""
+"""The call behind `amazon_tags embed`: chips in; a feature bank out, unless it exists already, or a Parquet file."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,14 +10,17 @@ from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
 from amazon_tags.files.hashes import sha256
+from amazon_tags.model.vector_origin import VectorOrigin
+from amazon_tags.tables import vector_tables
 from amazon_tags.tables.suggest import did_you_mean
+from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, write_embedding_table
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from amazon_tags.training.hub_presets import backbone_path
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
-from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_side
+from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.foreign import ForeignBackbone
 from features.networks.foreign_settings import is_foreign
 from features.networks.openvino_runtime import OpenvinoNetwork
@@ -34,6 +37,8 @@ class FeatureExtractor:
         weights: `imagenet`, `none` (random) or a weight file.
         side: the chips' side in pixels; 0 for the backbone's own, which is the only one of a file.
         layout: how bands and levels of the files are read.
+        pool: how feature maps or tokens become a vector, of `POOLS`.
+        half: round the vectors to float16, which only a Parquet file holds.
     """
 
     backbone: str
@@ -41,6 +46,8 @@ class FeatureExtractor:
     weights: str = "imagenet"
     side: int = 0
     layout: Layout = AS_STATED
+    pool: str = "average"
+    half: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,60 +68,110 @@ def embed(
     jobs: int = 2,
     unusable: Path | None = None,
 ) -> EmbedSummary:
-    """Write the feature bank of the chips' vectors.
+    """Write the vectors of chips as a feature bank, or as a Parquet file if the output's name ends in `.parquet`.
 
     All that can be refused without Keras is refused before it is imported.
 
     Args:
         inputs: chips, folders or archives of chips.
-        output: the bank's folder.
+        output: the bank's folder, or a Parquet file, which is replaced if it exists.
         extractor: what makes the vectors.
         views: the number of dihedral views that a vector is averaged over.
         jobs: threads.
         unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
 
     Raises:
-        ValueError: the backbone or the layer is unknown, or the side or the weights do not fit.
+        ValueError: the backbone or the layer is unknown, the side, the pool or the weights do not fit, the output is of
+            another format, or the position of a chip cannot be converted.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
     _check_extractor(extractor)
+    vector_tables.refuse_vector_path(output, half=extractor.half)
+    is_table = vector_tables.is_vector_path(output)
     own = foreign.read_backbone(backbone_path(extractor.backbone)) if is_foreign(extractor.backbone) else None
-    spec = _chip_spec(extractor, own)
+    origin = _origin(extractor, own, views)
     if own:
-        foreign_graph.build(own, spec)  # a network that cannot be used is an error before any chip is read
+        foreign_graph.build(own, origin.spec)  # a network that cannot be used is an error before any chip is read
     paths = list_chips(inputs)
     count = len(paths)
     if unusable:
-        paths = paths.take(usable_rows(paths, spec, unusable, jobs=jobs))
+        paths = paths.take(usable_rows(paths, origin.spec, unusable, jobs=jobs))
     hashes = hash_chips(paths, jobs=jobs)
-    name = own.path.name if own else extractor.backbone
-    origin = own.fingerprint if own else _origin(extractor.weights)
-    key = BankKey(combine_hashes(hashes), origin, name, extractor.layer, spec.side, views, layout=extractor.layout)
-    if output.exists():
-        if read_bank(output).key == key:
-            text = f"holds these {len(paths)} chips already, nothing to do"
-            return EmbedSummary(text, count, count - len(paths))
-        raise FileExistsError(
-            f"{output} is a feature bank of other chips, weights, layer, layout or views; name another folder."
-        )
-    preflight.refuse_unwritable(output)
-    if not unusable:
-        usable_rows(paths, spec, None, jobs=jobs)  # a chip that cannot be used is an error before Keras is loaded
-    network = _foreign_network(own, spec, jobs) if own else _network(extractor, spec, jobs)
+    key = _bank_key(combine_hashes(hashes), origin)
+    if is_table:
+        preflight.refuse_outputs([output, *([unusable] if unusable else [])], paths.files())
+    elif _is_complete(output, key):
+        return EmbedSummary(f"holds these {len(paths)} chips already, nothing to do", count, count - len(paths))
+    if not unusable:  # a chip that cannot be used is an error before Keras is loaded
+        usable_rows(paths, origin.spec, None, jobs=jobs)
+
+    geometry = read_geometry(paths, jobs=jobs) if is_table else None
+    network = _foreign_network(own, origin.spec, jobs) if own else _network(extractor, origin.spec, jobs)
     with progress.bar("embedding", len(paths)) as advance:
-        write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
+        if is_table:
+            table = EmbeddingTable(output, origin, extractor.half, geometry)
+            write_embedding_table(table, hashes, network, jobs=jobs, advance=advance)
+        else:
+            write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
     return EmbedSummary(f"{len(paths)} vectors of width {network.dim}", count, count - len(paths))
+
+
+def _origin(extractor: FeatureExtractor, own: ForeignBackbone | None, views: int) -> VectorOrigin:
+    """Return what the vectors are computed from: a backbone of the table, or a network of the user's own."""
+    if own:
+        spec = own.settings.chip_spec()
+        spec = replace(spec, side=extractor.side or spec.side, layout=extractor.layout)
+        return VectorOrigin(backbone=own.path.name, weights=own.fingerprint, views=views, spec=spec)
+    weights = extractor.weights
+    return VectorOrigin(
+        backbone=extractor.backbone,
+        layer=extractor.layer,
+        pool=extractor.pool,
+        weights=weights if weights in ("imagenet", "none") else sha256(Path(weights)),
+        views=views,
+        spec=ChipSpec(side=extractor.side or BACKBONE_SHAPES[extractor.backbone].side, layout=extractor.layout),
+    )
+
+
+def _bank_key(chips: str, origin: VectorOrigin) -> BankKey:
+    spec = origin.spec
+    return BankKey(
+        chips,
+        origin.weights,
+        origin.backbone,
+        origin.layer,
+        spec.side,
+        origin.views,
+        layout=spec.layout,
+        pool=origin.pool,
+    )
+
+
+def _is_complete(output: Path, key: BankKey) -> bool:
+    """Return whether the bank exists already; raise an error for anything else that exists or cannot be written."""
+    if not output.exists():
+        preflight.refuse_unwritable(output)
+        return False
+    if read_bank(output).key == key:
+        return True
+    raise FileExistsError(
+        f"{output} is a feature bank of other chips, weights, layer, pool, layout or views; name another folder."
+    )
 
 
 def _check_extractor(extractor: FeatureExtractor) -> None:
     """Raise an error for an unknown backbone or layer, or a file that holds no weights."""
     name, layer = extractor.backbone, extractor.layer
     if is_foreign(name):
-        for option, value, plain in (("--layer", layer, "top"), ("--weights", extractor.weights, "imagenet")):
+        for option, value, plain in (
+            ("--layer", layer, "top"),
+            ("--weights", extractor.weights, "imagenet"),
+            ("--pool", extractor.pool, "average"),
+        ):
             if value != plain:
                 raise ValueError(
-                    f"{name} is a network of your own, so that {option} {value} has no effect; leave it out, and name "
-                    "the output in the TOML file."
+                    f"{name} is a network of your own, so that {option} {value} has no effect; leave it out, and state "
+                    "output and pool in the TOML file."
                 )
         return
     for what, word, choices in (
@@ -125,23 +182,12 @@ def _check_extractor(extractor: FeatureExtractor) -> None:
             raise ValueError(
                 f"there is no {what} named {word}{did_you_mean(word, choices)}; choose one of {', '.join(choices)}."
             )
+    refuse_pool(name, extractor.pool)
     if extractor.side:
         refuse_side(name, extractor.side)
     weight_files.refuse_download(name, extractor.weights)
     if extractor.weights not in ("imagenet", "none"):
         weight_files.refuse_other_files(Path(extractor.weights))
-
-
-def _origin(weights: str) -> str:
-    return sha256(Path(weights)) if weights not in ("imagenet", "none") else weights
-
-
-def _chip_spec(extractor: FeatureExtractor, own: ForeignBackbone | None) -> ChipSpec:
-    """Return the chips that the backbone takes."""
-    if own is None:
-        return ChipSpec(side=extractor.side or BACKBONE_SHAPES[extractor.backbone].side, layout=extractor.layout)
-    spec = own.settings.chip_spec()
-    return replace(spec, side=extractor.side or spec.side, layout=extractor.layout)
 
 
 def _foreign_network(own: ForeignBackbone, spec: ChipSpec, jobs: int) -> OpenvinoNetwork:
@@ -157,7 +203,10 @@ def _network(extractor: FeatureExtractor, spec: ChipSpec, jobs: int) -> Openvino
 
     keras.utils.set_random_seed(0)  # for random weights
     with tempfile.TemporaryDirectory() as folder:
-        model = backbones.build(extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights)
+        options = backbones.BackboneOptions(pool=extractor.pool)
+        model = backbones.build(
+            extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights, options=options
+        )
         openvino_export.export(model, Path(folder))
         xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
     return openvino_runtime.load(xml, values, jobs=jobs)

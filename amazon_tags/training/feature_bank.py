@@ -37,7 +37,7 @@ class BankError(ValueError):
     """A folder that is not a feature bank, or one of another format."""
 
 
-@json_keys(layer="cut", optional=("layout",))
+@json_keys(layer="cut", optional=("layout", "pool"))
 @dataclass(frozen=True)
 class BankKey:
     """Everything that the vectors depend on.
@@ -51,6 +51,7 @@ class BankKey:
         views: the number of dihedral views that a vector is averaged over.
         format: of the bank's files.
         layout: how bands and levels of the files are read.
+        pool: how feature maps or tokens become a vector.
     """
 
     chips: str
@@ -61,6 +62,7 @@ class BankKey:
     views: int
     format: int = FORMAT
     layout: Layout = AS_STATED
+    pool: str = "average"
 
 
 @dataclass(frozen=True)

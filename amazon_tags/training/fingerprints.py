@@ -1,7 +1,7 @@
 """Fingerprints of chips: SHA-256 of their files, and of many chips together."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from amazon_tags.files.hashes import sha256_bytes
@@ -17,8 +17,12 @@ def hash_chips(paths: Sequence[ChipPath], *, jobs: int = 1) -> dict[ChipPath, st
 
 def combine_hashes(hashes: Mapping[ChipPath, str]) -> str:
     """Return one SHA-256 of chips in order, by name and content."""
-    lines = "".join(f"{listing.name(path)} {digest}\n" for path, digest in hashes.items())
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return combine_named((listing.name(path), digest) for path, digest in hashes.items())
+
+
+def combine_named(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return one SHA-256 of chips in order, of each the name and the hash."""
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in pairs).encode()).hexdigest()
 
 
 def refuse_changed_chips(hashes: Mapping[ChipPath, str], *, jobs: int = 1) -> None:

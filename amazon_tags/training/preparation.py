@@ -13,7 +13,7 @@ from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
 from amazon_tags.model.recipe import MemberSettings, Recipe
 from amazon_tags.tables.suggest import did_you_mean
-from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
+from amazon_tags.training.training_data import LabelledData, TrainingData, TrainingSource, read_training_data
 from ensemble.choice import INNER_FOLDS
 from ensemble.decisions import tuning
 from ensemble.metrics import folds, score
@@ -80,12 +80,12 @@ def check_outputs(output: Path) -> list[Path]:
     return tables
 
 
-def refuse_few_chips(data: TrainingData, recipe: Recipe) -> None:
+def refuse_few_chips(data: LabelledData, recipe: Recipe) -> None:
     """Raise ValueError if there are too few chips, or groups of them, for all folds that the recipe needs."""
-    count, unit = len(data.paths), "chips"
+    count, unit = len(data.truth), "chips"
     if data.groups is not None:
         count, unit = len(set(data.groups.tolist())), "groups"
-    found = f"{len(data.paths)} chips" + (f" in {count} groups" if unit == "groups" else "")
+    found = f"{len(data.truth)} chips" + (f" in {count} groups" if unit == "groups" else "")
 
     if not folds.can_divide(data.truth, (recipe.folds,), groups=data.groups):
         raise ValueError(

@@ -20,13 +20,9 @@ from amazon_tags.model.manifest import DataSummary, Manifest
 from amazon_tags.model.recipe import MemberSettings, Recipe, recipe_to_json
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.tables import labels, score_tables
+from amazon_tags.training.budget import choose_members
 from amazon_tags.training.card import card_text, measure_bundle
-from amazon_tags.training.combination import (
-    FittedSecondLevel,
-    choose_members,
-    fit_recipe_decision,
-    fit_second_level,
-)
+from amazon_tags.training.combination import FittedSecondLevel, fit_recipe_decision, fit_second_level
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.foreign_members import (
     read_foreign_backbones,
@@ -98,7 +94,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
 
         members = _fit_members(data, recipe, options.weights, origins, examples, work)
         shipped, front = choose_members(recipe, data.truth, members)
-        second = fit_second_level(recipe, data.truth, shipped, examples.fold)
+        second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
         for path in tables:
             score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
 

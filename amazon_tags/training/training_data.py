@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
-from amazon_tags.training.fingerprints import combine_hashes, hash_chips
+from amazon_tags.training.fingerprints import combine_named, hash_chips
 from ensemble.arrays import Rows, Tags
 from features.images import listing
 from features.images.listing import ChipPath
@@ -26,7 +27,8 @@ class TrainingSource:
     """Where labelled chips come from.
 
     Attributes:
-        chips: a folder or an archive of chips; with a folder for `table`, also one with a subfolder for each class.
+        chips: a folder or an archive of chips; with a folder for `table`, also one with a subfolder for each class. For
+            `train_vectors` a Parquet file of vectors.
         table: a label table, a one-hot table, or a folder with a subfolder of chips for each class.
         space: `planet`, `table` (the labels that occur in the table), `folders` (the names of the subfolders) or a TOML
             file.
@@ -45,6 +47,22 @@ class TrainingSource:
     unlabelled: tuple[Path, ...] = ()
     groups: Path | None = None
     join_rows: bool = False
+
+
+class LabelledData(Protocol):
+    """What chips and vectors with labels have alike: (chips, labels) tags, their space, and (chips,) groups."""
+
+    @property
+    def truth(self) -> Tags:
+        """The ground truth."""
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space."""
+
+    @property
+    def groups(self) -> NDArray[np.str_] | None:
+        """Names of groups that must stay in one fold."""
 
 
 @dataclass(frozen=True)
@@ -123,21 +141,28 @@ def match_chips(
     folders = listing.class_folders(chips) if table.is_dir() and chips.is_dir() else []
     find_chips = listing.chips if folders and chips == table else list_chips  # the table's remarks name other pictures
     places = {listing.name(path): path for path in find_chips(folders or [chips])}
-    missing = [name for name in label_table.ids if name not in places]
-    if missing:
-        problem = (
-            f"{len(missing)} of {len(label_table.ids)} chips named in {table} are missing from {chips} "
-            f"(first: {missing[0]}){likely_difference(missing[0], list(places))}"
-        )
-        if not skip_missing:
-            raise ValueError(f"{problem}; {advice}.")
-        progress.say(f"{problem}; they are left out")
+    report_missing(label_table.ids, list(places), table, chips, None if skip_missing else advice)
 
     named = set(label_table.ids)
     ids = [name for name in places if name in named]
     rows = select(label_table.ids, ids)
     paths = [places[name] for name in ids]
     return MatchedChips(ids, paths, label_table.truth[rows], label_table.unknown[rows], len(places) - len(ids))
+
+
+def report_missing(named: Sequence[str], there: Sequence[str], table: Path, chips: Path, advice: str | None) -> None:
+    """Report chips that a table names and that are not there; raise ValueError for them if there is advice."""
+    names = set(there)
+    missing = [name for name in named if name not in names]
+    if not missing:
+        return
+    problem = (
+        f"{len(missing)} of {len(named)} chips named in {table} are missing from {chips} "
+        f"(first: {missing[0]}){likely_difference(missing[0], there)}"
+    )
+    if advice:
+        raise ValueError(f"{problem}; {advice}.")
+    progress.say(f"{problem}; they are left out")
 
 
 def read_training_data(
@@ -159,8 +184,8 @@ def read_training_data(
         skip_missing=source.skip_missing,
         join_rows=source.join_rows,
     )
-    _report_unused(source, chips)
-    _refuse_too_few(source, chips)
+    report_unused(source, chips.unknown, len(chips.ids), chips.unnamed)
+    refuse_too_few(source, chips.truth)
 
     candidates = [path for folder in source.unlabelled for path in list_chips([folder])]  # names may repeat
     unusable = 0
@@ -169,7 +194,7 @@ def read_training_data(
         unusable = len(chips.paths) + len(candidates) - len(usable)
         candidates = [candidates[row - len(chips.paths)] for row in usable if row >= len(chips.paths)]
         chips = chips.take(usable[usable < len(chips.paths)])
-        _refuse_too_few(source, chips)
+        refuse_too_few(source, chips.truth)
 
     digests = hash_chips([*chips.paths, *candidates], jobs=jobs)
     hashes = [digests[path] for path in chips.paths]
@@ -192,28 +217,35 @@ def data_fingerprint(
     unlabelled: Mapping[ChipPath, str] | None = None,
 ) -> str:
     """Return one SHA-256 of chips, by name and content, and of their tags."""
-    pixels = combine_hashes({**dict(zip(paths, hashes, strict=True)), **(unlabelled or {})})
+    digests = {**dict(zip(paths, hashes, strict=True)), **(unlabelled or {})}
+    return named_fingerprint([listing.name(path) for path in digests], list(digests.values()), truth, unknown)
+
+
+def named_fingerprint(names: Sequence[str], hashes: Sequence[str], truth: Tags, unknown: Tags) -> str:
+    """Return one SHA-256 of chips, by their names and hashes in order, and of their tags."""
+    content = combine_named(zip(names, hashes, strict=True))
     tags = np.packbits(truth).tobytes() + (np.packbits(unknown).tobytes() if unknown.any() else b"")
-    return hashlib.sha256(pixels.encode() + tags).hexdigest()
+    return hashlib.sha256(content.encode() + tags).hexdigest()
 
 
-def _report_unused(source: TrainingSource, chips: MatchedChips) -> None:
-    if chips.unknown.any():
+def report_unused(source: TrainingSource, unknown: Tags, labelled: int, unnamed: int) -> None:
+    """Report tags that are unknown, and chips that the table does not name."""
+    if unknown.any():
         progress.say(
-            f"{source.table}: {chips.unknown.sum()} tags are marked as unknown (tag?); fine-tuned members ignore them"
+            f"{source.table}: {unknown.sum()} tags are marked as unknown (tag?); fine-tuned members ignore them"
         )
-    if chips.unnamed:
-        count = chips.unnamed + len(chips.ids)
-        progress.say(f"{source.chips}: {chips.unnamed} of {count} chips have no labels and are left out")
+    if unnamed:
+        progress.say(f"{source.chips}: {unnamed} of {unnamed + labelled} chips have no labels and are left out")
 
 
-def _refuse_too_few(source: TrainingSource, chips: MatchedChips) -> None:
-    if len(chips.ids) < MIN_TRAINING_CHIPS:
+def refuse_too_few(source: TrainingSource, truth: Tags) -> None:
+    """Raise ValueError for too few labelled chips, or for chips (chips, labels) without any tag."""
+    if len(truth) < MIN_TRAINING_CHIPS:
         raise ValueError(
-            f"{len(chips.ids)} chips of {source.chips} are named in {source.table}; training needs at least "
+            f"{len(truth)} chips of {source.chips} are named in {source.table}; training needs at least "
             f"{MIN_TRAINING_CHIPS}: add chips, or check that the table's image_name is the chips' file name."
         )
-    if not chips.truth.any():
+    if not truth.any():
         raise ValueError(f"no chip of {source.table} has a tag without a question mark; training needs some.")
 
 

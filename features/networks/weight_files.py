@@ -6,8 +6,6 @@
 import zipfile
 from pathlib import Path
 
-import h5py
-
 from features.networks.backbone_shapes import BACKBONE_SHAPES
 
 
@@ -27,6 +25,8 @@ def refuse_other_files(path: Path) -> None:
         FileNotFoundError: There is no such file.
         ValueError: The file is neither.
     """
+    import h5py  # noqa: PLC0415  of the train extra, without which heads on vectors can be trained
+
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; --weights takes a .weights.h5, .h5 or .npz file.")
     if not h5py.is_hdf5(path) and not zipfile.is_zipfile(path):

@@ -61,7 +61,8 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     assert len(lines) >= 30
     for line in lines:
         words = shlex.split(line)
-        small = SMALL.get(words[1], "").format(recipe=recipe_file).split()
+        is_of_vectors = words[1:3] == ["train", "vectors.parquet"]  # on which the small recipe cannot be trained
+        small = [] if is_of_vectors else SMALL.get(words[1], "").format(recipe=recipe_file).split()
         done = run(*words[1:], *small, cwd=tmp_path, timeout=600)
         assert done.returncode == 0, (line, done.stderr)
 

@@ -105,7 +105,7 @@ def mean_of_subsets(
 ) -> dict[tuple[str, ...], Scores]:
     """Return the scores of all subsets of two and more members that the recipe ships, joined as it says."""
     return {
-        names: fit_second_level(recipe, truth, [members[name] for name in names], fold).scores
+        names: fit_second_level(recipe, truth, [members[name].scores for name in names], fold).scores
         for size in range(2, len(recipe.ship) + 1)
         for names in itertools.combinations(recipe.ship, size)
     }

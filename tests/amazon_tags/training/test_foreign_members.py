@@ -190,3 +190,27 @@ def test_leaks_takes_no_name_of_ours(run, world):
     done = run("leaks", world.test_jpg, "--backbone", "toy")
     assert done.returncode == 2
     assert "'toy' is neither an .onnx or .xml file nor hub:PRESET" in done.stderr
+
+
+@pytest.mark.slow
+def test_vectors_of_the_file_train_heads_and_are_tagged_by_them(world, network, run, tmp_path):
+    for name, folder in (("train", world.train_jpg), ("test", world.test_jpg)):
+        done = run("embed", folder, "--backbone", network, "-o", tmp_path / f"{name}.parquet")
+        assert done.returncode == 0, done.stderr
+    recipe = tmp_path / "whole.toml"
+    recipe.write_text(RECIPE.replace("shrink = 2", "").replace("side = 64", f"side = {own.SIDE}"))
+    model = tmp_path / "model"
+    done = run("train", tmp_path / "train.parquet", world.labels, "-o", model, "--recipe", recipe)
+    assert done.returncode == 0, done.stderr
+    done = run("predict", "--vectors", tmp_path / "test.parquet", "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1 + len(listing.chips([world.test_jpg]))
+
+    done = run("predict", world.test_jpg, "--model", model)
+    assert "embed CHIPS --backbone own.onnx --side 32 -o vectors.parquet" in done.stderr
+
+    done = run("train", world.train_jpg, world.labels, "-o", tmp_path / "of_chips", "--recipe", recipe)
+    assert done.returncode == 0, done.stderr
+    done = run("predict", "--vectors", tmp_path / "test.parquet", "--model", tmp_path / "of_chips")
+    assert done.returncode == 1
+    assert "does not say by which settings those of own.onnx were computed" in done.stderr
