@@ -1,13 +1,15 @@
 """Export a Keras model as OpenVINO files, from any backend that it was trained on.
 
-Keras converts directly from TensorFlow. From jax and torch its conversions lose shapes or fail; there the model is
-written to disk and rebuilt by a process on Keras' openvino backend, whose graph OpenVINO runs.
+OpenVINO converts directly from TensorFlow. Keras' conversions from jax and torch lose shapes or fail; there the model
+is written to disk and rebuilt by a process on Keras' openvino backend, whose graph OpenVINO runs.
 """
 
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from features.networks import openvino_runtime  # before openvino, because it disables openvino's telemetry
 
@@ -20,7 +22,7 @@ def export(model: keras.Model, folder: Path) -> None:
     if keras.backend.backend() == "tensorflow":
         if sys.version_info >= (3, 13):
             _skip_exec_in_openvino()
-        _convert(model, folder)
+        openvino_runtime.save(_from_tensorflow(model), folder / "network.xml")
         return
     architecture, weights = folder / "plan.json", folder / "plan.weights.h5"
     architecture.write_text(model.to_json(), encoding="utf-8")
@@ -43,10 +45,17 @@ def _skip_exec_in_openvino() -> None:
     utils.exec = lambda code: None
 
 
-def _convert(model: keras.Model, folder: Path) -> None:
-    path = folder / "network.xml"
-    model.export(str(path), format="openvino", verbose=False)
-    openvino_runtime.save(openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes()), path)
+def _from_tensorflow(model: keras.Model) -> Any:
+    """Return OpenVINO's graph of a model on TensorFlow: that of `model.export`, which traces it three times."""
+    import tensorflow as tf  # noqa: PLC0415  the backend in use, so it is loaded already
+
+    pixels = model.inputs[0]
+    signature = tf.TensorSpec(pixels.shape, pixels.dtype, name=pixels.name)
+    function = tf.function(partial(model, training=False), input_signature=[signature], autograph=False)
+    graph = openvino.convert_model(function.get_concrete_function())
+    graph.inputs[0].get_node().set_friendly_name(pixels.name)
+    graph.inputs[0].tensor.set_names({pixels.name})
+    return graph
 
 
 def main(folder: Path) -> None:
@@ -56,7 +65,9 @@ def main(folder: Path) -> None:
     architecture = (folder / "plan.json").read_text(encoding="utf-8")
     model = keras.models.model_from_json(architecture, custom_objects={"Settled": Settled})
     model.load_weights(folder / "plan.weights.h5")
-    _convert(model, folder)
+    path = folder / "network.xml"
+    model.export(str(path), format="openvino", verbose=False)
+    openvino_runtime.save(openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes()), path)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,14 @@ from PIL import Image
 from amazon_tags.training import members
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.member_files import member_scores
-from amazon_tags.training.members import fit_member, fit_unit, member_cost, teacher_targets, train_on_all
+from amazon_tags.training.members import (
+    LESSON_VIEWS,
+    fit_member,
+    fit_unit,
+    member_cost,
+    teacher_targets,
+    train_on_all,
+)
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import fit_network
@@ -74,6 +81,7 @@ def test_a_pixel_that_identifies_a_chip_does_not_help_it_out_of_fold(tmp_path):
 
 @pytest.mark.slow
 def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(examples, watched, tmp_path):
+    examples = replace(examples, views=LESSON_VIEWS)
     teacher = fit_member(FROZEN, examples, tmp_path)
     student = replace(TUNED, teachers=("vectors",), trust=0.25)
     fit_member(student, examples, tmp_path, [teacher])
@@ -83,17 +91,18 @@ def test_a_student_learns_from_teachers_that_have_not_seen_its_held_out_chips(ex
         np.testing.assert_allclose(source.targets, 0.75 * examples.truth[rows] + 0.25 * labelled[rows], rtol=1e-6)
         np.testing.assert_array_equal(source.unlabelled_targets, unlabelled)
         held = examples.fold == number
-        np.testing.assert_allclose(labelled[held], teacher.scores[0, held], atol=1e-5)
+        np.testing.assert_allclose(labelled[held], teacher.scores[:, held].mean(axis=0), atol=1e-5)
         assert source.unlabelled == examples.unlabelled
 
 
 @pytest.mark.slow
 def test_a_networks_lesson_is_what_its_fold_says(examples, tmp_path):
+    examples = replace(examples, views=LESSON_VIEWS)
     entry = fit_member(TUNED, examples, tmp_path)
     for number in range(examples.folds):
         labelled, unlabelled = teacher_targets(entry, examples, number)
         held = examples.fold == number
-        np.testing.assert_array_equal(labelled[held], entry.scores[0, held])
+        np.testing.assert_array_equal(labelled[held], entry.scores[:, held].mean(axis=0))
         assert unlabelled.shape == (len(examples.unlabelled), 2)
 
 
