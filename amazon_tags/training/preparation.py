@@ -163,6 +163,11 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
     _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
     layers = ["top", *BACKBONE_SHAPES[settings.backbone].truncations]
     _check_name(f"layer of {settings.backbone}", settings.layer, layers)
+    if isinstance(settings, TunedMember) and settings.init == "auto" and BACKBONE_SHAPES[settings.backbone].class_token:
+        raise ValueError(
+            f"{settings.name} has init auto, which has no rule for the attention of {settings.backbone}; write "
+            'init = "random".'
+        )
     if isinstance(settings, TunedMember) and (last := Start(settings.init).layer()):
         _check_last_layer(settings, last)
 

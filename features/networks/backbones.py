@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import applications, layers, ops
 
 from features.images.spec import ChipSpec
-from features.initialisation import redraw
+from features.initialisation import autoinit, redraw
+from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
 from features.networks import batch_norm, dinov2, efficientnet_lite, inputs
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
@@ -276,6 +278,8 @@ def _settle(name: str, shape: tuple[int, int, int], layer: str, weights: str, st
     side, _, channels = shape
     narrow = _build_part(name, (side, side, 3), layer, weights if start.takes_weights() else "none")
     redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), layer, "none"))
+    if start.name == "auto":
+        autoinit.scale_kernels(narrow, _image_moments(name))
     live = redraw.live_norms(narrow, redrawn)
     network = batch_norm.fold_into_convolutions(narrow, live)
     if channels > 3:
@@ -286,6 +290,14 @@ def _settle(name: str, shape: tuple[int, int, int], layer: str, weights: str, st
         copy_to_more_channels(network, wide)
         network = wide
     return Settled(network, start.stream, live=bool(live))
+
+
+def _image_moments(name: str) -> Moments:
+    """Return the moments of a backbone's input for images with the mean and the deviation of ImageNet's."""
+    colours = 255 * np.array([MEAN, np.add(MEAN, DEVIATION)], np.float32).reshape(2, 1, 1, 3)
+    scaled = ops.convert_to_numpy(BACKBONES[name].scale(ops.convert_to_tensor(colours))).astype(np.float64)
+    means, deviations = scaled[0], scaled[1] - scaled[0]
+    return Moments(float(means.mean()), float((deviations**2).mean() + means.var()))
 
 
 def fold_live_norms(model: keras.Model, plain: keras.Model) -> None:

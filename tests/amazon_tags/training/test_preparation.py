@@ -112,6 +112,11 @@ def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tm
             "needs a class token, which efficientnet_lite0 does",
         ),
         (
+            TunedMember("m", "dinov2_vits14", init="auto"),
+            56,
+            "m has init auto, which has no rule for the attention of dinov2_vits14; write init",
+        ),
+        (
             TunedMember("m", "dinov2_vits14", progressive=0.5),
             26,
             "the side 26 is less than 28, a patch of dinov2_vits14; use a side of 28 or more",
