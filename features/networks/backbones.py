@@ -21,7 +21,7 @@ from features.images.spec import ChipSpec
 from features.initialisation import autoinit, redraw
 from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
-from features.networks import batch_norm, dinov2, efficientnet_lite, inputs
+from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.weight_files import refuse_download
 from features.networks.weights import (
@@ -125,6 +125,9 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTens
     "inception_v3": (applications.InceptionV3, _symmetric),
     "xception": (applications.Xception, _symmetric),
     "dinov2_vits14": (dinov2.make, _standard),
+    "cbr_large_t": (partial(cbr.make, channels=(32, 64, 128, 256, 512), kernel=7, name="cbr_large_t"), _symmetric),
+    "cbr_small": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=7, name="cbr_small"), _symmetric),
+    "cbr_tiny": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=5, name="cbr_tiny"), _symmetric),
     "toy": (_toy, _symmetric),
 }
 _ARRAYS = {"dinov2_vits14": ArrayNames(dinov2.array_name, dinov2.SPARE_ARRAYS)}

@@ -9,7 +9,7 @@ from keras import layers
 
 from ensemble.networks.build import build_network
 from ensemble.networks.settings import TunedMember
-from ensemble.networks.train import compile_network, fit_network
+from ensemble.networks.train import compile_network, constant_answer_loss, fit_network
 from features.networks.backbones import settled_backbones
 from tests.ensemble.networks.toy_member import SPEC, pixels_of
 
@@ -60,3 +60,11 @@ def test_a_resumed_training_ends_in_the_same_weights(trained, source):
     model, states = trained
     resumed = fit_network(RANDOM, source, seed=3, state=states[0])
     assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), resumed.get_weights(), strict=True))
+
+
+@pytest.mark.slow
+def test_a_small_plain_network_learns_from_nothing(source):
+    losses = []
+    settings = TunedMember("net", "cbr_tiny", init="random", epochs=6, batch=8, shrink=2)
+    fit_network(settings, source, after_epoch=lambda epoch, loss, state: losses.append(loss))
+    assert losses[-1] < constant_answer_loss(settings, source)
