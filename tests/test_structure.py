@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = {  # each package, and each part of one, may import those before it
-    "features": ("arrays", "images", "networks", "scenes"),
+    "features": ("arrays", "images", "initialisation", "networks", "scenes"),
     "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "second_level"),
     "amazon_tags": (
         "records",

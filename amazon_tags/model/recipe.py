@@ -26,6 +26,7 @@ from amazon_tags.records import Json
 from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout
+from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
 MemberSettings = FrozenMember | TunedMember
@@ -195,6 +196,9 @@ def recipe_to_json(recipe: Recipe) -> Json:
         {"kind": kinds[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
         for entry in recipe.members
     ]
+    for member in members:
+        if member.get("init") == TunedMember.init:  # as in bundles from before it could be stated
+            del member["init"]
     unstated = [key for key in ("levels", "file_bands") if getattr(recipe, key) == getattr(Recipe, key)]
     values = {**asdict(recipe), "members": members}
     return {key: value for key, value in values.items() if key not in unstated}  # bundles of format 2 have neither
@@ -251,6 +255,7 @@ def _check_foreign(settings: MemberSettings) -> None:
 
 def _check_together(settings: TunedMember, values: Mapping[str, Any]) -> None:
     """Refuse keys that have no effect because of another key."""
+    _check_start(settings)
     if settings.output == "softmax" and settings.loss != "cross_entropy":
         raise ValueError(
             f"{settings.name} has the loss {settings.loss} with a softmax over all labels; use loss cross_entropy."
@@ -266,6 +271,18 @@ def _check_together(settings: TunedMember, values: Mapping[str, Any]) -> None:
         for key in keys:
             if key in values and getattr(settings, key) != getattr(plain, key):
                 raise ValueError(f"{settings.name} has {reason}, so that {key} has no effect; remove {key}.")
+
+
+def _check_start(settings: TunedMember) -> None:
+    """Refuse a start that cannot be, and one that does not fit the member's other keys."""
+    start = Start(settings.init)
+    check_choice("init of a member", start.kind(), STARTS)
+    refuse_unknown_start(settings.init)
+    if settings.weights == "none" and start.kind() in ("stats", TRANSFER):
+        raise ValueError(
+            f"{settings.name} has init {settings.init} with weights none, but {start.kind()} starts from pretrained "
+            'weights; remove weights, or write init = "random".'
+        )
 
 
 def _check_teachers(members: tuple[MemberSettings, ...]) -> None:

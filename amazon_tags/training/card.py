@@ -11,7 +11,8 @@ from amazon_tags.training.card_head import card_head
 from ensemble.arrays import Floats, Fold, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import score
-from ensemble.networks.settings import FrozenMember
+from ensemble.networks.settings import FrozenMember, TunedMember
+from features.initialisation.start import TRANSFER, Start
 from features.networks.foreign_settings import is_foreign
 
 RARE_SUPPORT = 20  # chips; with fewer, the intervals are so wide that the figures say little
@@ -159,7 +160,19 @@ def _member(settings: MemberSettings, manifest: Manifest) -> str:
     layers = f"all but the first {settings.freeze:.0%} of its layers" if settings.freeze else "every layer"
     length = f"for {settings.epochs} epochs" if settings.schedule == "cosine" else "by BiT-HyperRule"
     teachers = f", with {', '.join(settings.teachers)} as teachers" if settings.teachers else ""
-    return f"{start}, {layers} trained {length} from {origin}{teachers}."
+    return f"{start}, {layers} trained {length} from {_start(settings, origin)}{teachers}."
+
+
+def _start(settings: TunedMember, origin: str) -> str:
+    """What the weights of a fine-tuned network were before training; `origin` says which were loaded."""
+    start = Start(settings.init)
+    return {
+        "imagenet": origin,
+        "random": "random weights",
+        "auto": "random weights that AutoInit scaled",
+        "stats": f"weights drawn with the mean and variance of each tensor of {origin}",
+        TRANSFER: f"{origin} up to the layer {start.layer()} and random weights behind it",
+    }[start.kind()]
 
 
 def _combination(manifest: Manifest) -> str:

@@ -19,6 +19,7 @@ from ensemble.decisions import tuning
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import HEADS, FrozenMember, TunedMember
 from features.images.spec import ChipSpec
+from features.initialisation.start import Start
 from features.networks import weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS, refuse_pool, refuse_side
 from features.networks.foreign_settings import is_foreign
@@ -135,13 +136,23 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
         check_foreign_members(recipe, chip_spec(recipe))
     for settings in recipe.members:
         _check_member(settings, recipe)
+    known = [settings for settings in recipe.members if not is_foreign(settings.backbone)]
+    loaded = [settings for settings in known if _takes_weights(settings)]
     for name, path in weights.items():
-        names = [settings.backbone for settings in recipe.members if not is_foreign(settings.backbone)]
-        _check_name("backbone in the recipe", name, names)
+        _check_name("backbone in the recipe", name, [settings.backbone for settings in known])
+        if name not in [settings.backbone for settings in loaded]:
+            raise ValueError(
+                f"a weight file was given for {name}, but every member with this backbone starts from random weights; "
+                "give no file, or change init in the recipe."
+            )
         weight_files.refuse_other_files(path)
-    for settings in recipe.members:
-        if settings.backbone not in weights and not is_foreign(settings.backbone):
+    for settings in loaded:
+        if settings.backbone not in weights:
             weight_files.refuse_download(settings.backbone, settings.weights)
+
+
+def _takes_weights(settings: MemberSettings) -> bool:
+    return isinstance(settings, FrozenMember) or Start(settings.init).takes_weights()
 
 
 def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
@@ -152,6 +163,13 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
     _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
     layers = ["top", *BACKBONE_SHAPES[settings.backbone].truncations]
     _check_name(f"layer of {settings.backbone}", settings.layer, layers)
+    if isinstance(settings, TunedMember) and settings.init == "auto" and BACKBONE_SHAPES[settings.backbone].class_token:
+        raise ValueError(
+            f"{settings.name} has init auto, which has no rule for the attention of {settings.backbone}; write "
+            'init = "random".'
+        )
+    if isinstance(settings, TunedMember) and (last := Start(settings.init).layer()):
+        _check_last_layer(settings, last)
 
     missing = [band for band in NEEDED_BANDS[settings.sees] if band not in recipe.bands]
     if missing:
@@ -167,6 +185,19 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
         )
     refuse_pool(settings.backbone, settings.pool)
     refuse_side(settings.backbone, recipe.side, divisor)
+
+
+def _check_last_layer(settings: TunedMember, last: str) -> None:
+    """Refuse the start `transfer:LAYER` with a layer that the member's backbone does not have."""
+    from features.networks.backbones import layers_to_keep  # noqa: PLC0415  it imports Keras
+
+    names = layers_to_keep(settings.backbone, settings.layer)
+    if last not in names:
+        part = "" if settings.layer == "top" else f" up to {settings.layer}"
+        raise ValueError(
+            f"{settings.name} has init {settings.init}, but {settings.backbone}{part} has no layer {last}"
+            f"{did_you_mean(last, names)}; its {len(names)} layers begin with {names[0]} and end with {names[-1]}."
+        )
 
 
 def _check_name(what: str, name: str, names: Iterable[str]) -> None:

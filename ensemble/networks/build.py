@@ -3,6 +3,8 @@
 Written on Keras alone, so that it runs on each of its backends. `ensemble.networks.train` trains them.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -10,12 +12,13 @@ from keras import layers, ops
 from ensemble.arrays import Floats, Groups
 from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
+from features.initialisation.start import Start
 from features.networks import backbones
-from features.networks.backbones import BackboneOptions, Settled
+from features.networks.backbones import BackboneOptions, settled_backbones
 
 
 def build_network(
-    settings: TunedMember, spec: ChipSpec, rates: Floats, groups: Groups = (), *, shrink: int = 1
+    settings: TunedMember, spec: ChipSpec, rates: Floats, groups: Groups = (), *, shrink: int = 1, seed: int = 0
 ) -> keras.Model:
     """Return the backbone with a head whose scores start at the labels' rates.
 
@@ -25,9 +28,13 @@ def build_network(
         rates: (labels,) the share of training chips that carry each label, in (0, 1).
         groups: columns whose scores sum to 1, for a grouped output.
         shrink: how many times smaller than in the member's settings the chips enter the backbone.
+        seed: of the weights that `init` redraws.
     """
     options = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool)
-    trunk = backbones.build(settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=options)
+    start = Start(settings.init, seed)
+    trunk = backbones.build(
+        settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=options, start=start
+    )
     vectors = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
     groups = softmax_groups(settings, len(rates), groups)
 
@@ -75,7 +82,12 @@ def finish_network(
 
     Scores of a softmax over all labels sum to 1; they are multiplied by the mean number of labels of a chip.
     """
-    if keras.mixed_precision.dtype_policy().name != model.dtype_policy.name:
+    if settings.init != "imagenet":
+        plain = build_network(replace(settings, init="imagenet", weights="none"), spec, rates, groups)
+        backbones.fold_live_norms(model, plain)
+        plain.get_layer("labels").set_weights(model.get_layer("labels").get_weights())
+        model = plain
+    elif keras.mixed_precision.dtype_policy().name != model.dtype_policy.name:
         weights = model.get_weights()
         model = build_network(settings, spec, rates, groups)
         model.set_weights(weights)
@@ -92,8 +104,7 @@ def absorb_statistics(model: keras.Model) -> None:
     The network computes the same scores, and every number in it is a trained weight. A batch norm without scale or
     offset is left as it is.
     """
-    trunks = [layer.network for layer in model.layers if isinstance(layer, Settled)]
-    for layer in [layer for trunk in trunks for layer in trunk.layers]:
+    for layer in [layer for trunk in settled_backbones(model) for layer in trunk.network.layers]:
         if isinstance(layer, layers.BatchNormalization) and layer.scale and layer.center:
             gamma, beta, mean, variance = (np.asarray(value, np.float64) for value in layer.get_weights())
             gain = gamma / np.sqrt(variance + layer.epsilon)
@@ -103,7 +114,7 @@ def absorb_statistics(model: keras.Model) -> None:
 def layer_positions(model: keras.Model) -> list[tuple[float, keras.Layer]]:
     """Return the backbone's layers that have weights, each with its position: 0 for the first layer, 1 for the last."""
     positions = []
-    for trunk in [layer.network for layer in model.layers if isinstance(layer, Settled)]:
-        weighted = [layer for layer in trunk.layers if layer.weights]
+    for trunk in settled_backbones(model):
+        weighted = [layer for layer in trunk.network.layers if layer.weights]
         positions += [(place / max(1, len(weighted) - 1), layer) for place, layer in enumerate(weighted)]
     return positions

@@ -42,8 +42,8 @@ def rebuild_network(settings: FrozenMember | TunedMember, weights: Path, target:
                 f"{settings.name} has a softmax over all labels, which runs only on the CPU; use --device cpu."
             )
         else:
-            random_start = replace(settings, weights="none")
-            model = build_network(random_start, target.spec, np.full(target.labels, 0.5), target.groups)
+            unloaded = replace(settings, weights="none", init="imagenet")  # with the norms folded, as after training
+            model = build_network(unloaded, target.spec, np.full(target.labels, 0.5), target.groups)
         model.load_weights(weights)
     finally:
         keras.config.set_dtype_policy(before)

@@ -2,7 +2,7 @@
 
 The tuples name every choice. The tables that implement them have the same keys, which tests check: `inputs.INPUTS` and
 `backbones.POOLS` of `features.networks`, `heads.table.HEADS`, and `losses.LOSSES` and `build.softmax_groups` of this
-package.
+package. Those of a member's `init` are `STARTS` of `features.initialisation.start`.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,9 @@ class FrozenMember:
 class TunedMember:
     """A backbone with a head of its own, trained on labelled chips; `sees`, `shrink` and `pool` as of `FrozenMember`.
 
+    Start. `init` says what is redrawn of the weights (`features.initialisation.start.Start`). Batch norms of redrawn
+    layers are trained with the statistics of batches; all other batch norms keep the statistics that they came with.
+
     Learning. `cosine` is AdamW: the rate rises linearly to `rate` over `warmup` of the steps and falls to zero along
     a cosine (Loshchilov and Hutter 2017, section 3). `hyperrule` is SGD by `schedules.hyperrule`, which determines
     epochs, rate, warmup, decay and mixup, and starts with a head of zeros. A step takes `batch` times `accumulate`
@@ -56,6 +59,7 @@ class TunedMember:
     backbone: str
     layer: str = "top"
     weights: str = "imagenet"  # or "none"
+    init: str = "imagenet"  # random, auto, stats or transfer:LAYER
     sees: str = "bands"  # of SEES
     shrink: int = 1
     pool: str = "average"  # of POOLS

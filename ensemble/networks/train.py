@@ -45,7 +45,7 @@ def fit_network(
         settings: the member.
         source: the chips and their targets.
         groups: columns of which exactly one label holds.
-        seed: seed of order, views, mixup and of the backend.
+        seed: seed of order, views, mixup, redrawn weights and of the backend.
         state: the state of an earlier run to resume from.
         after_epoch: called after each epoch with the state to resume from.
 
@@ -64,7 +64,8 @@ def fit_network(
         for epoch in range(0 if state is None else int(state["epochs"]), epoch_count(settings, source)):
             epoch_shrink = _shrink_in(epoch, settings, source)
             if model is None or epoch_shrink != shrink:
-                model, shrink = compile_network(settings, source, rates, groups, epoch_shrink), epoch_shrink
+                model = compile_network(settings, source, rates, groups, epoch_shrink, seed=seed)
+                shrink = epoch_shrink
                 if state is not None:
                     _restore(model, state)
             loss = _run_epoch(model, settings, source, epoch=epoch, seed=seed)
@@ -72,7 +73,7 @@ def fit_network(
             after_epoch(epoch + 1, loss, state)
 
         if model is None or shrink > 1:  # all epochs were finished before, or all ran at half the side
-            model = compile_network(settings, source, rates, groups, 1)
+            model = compile_network(settings, source, rates, groups, 1, seed=seed)
             _restore(model, state or {})
         model.optimizer.settle(model.trainable_variables)
     return finish_network(model, settings, source.spec, rates, groups)
@@ -141,10 +142,10 @@ def constant_answer_loss(settings: TunedMember, source: BatchSource, groups: Gro
 
 
 def compile_network(
-    settings: TunedMember, source: BatchSource, rates: Floats, groups: Groups = (), shrink: int = 1
+    settings: TunedMember, source: BatchSource, rates: Floats, groups: Groups = (), shrink: int = 1, *, seed: int = 0
 ) -> keras.Model:
     """Return a network ready to train: with optimizer and loss, and with the layers that the member freezes frozen."""
-    model = build_network(settings, source.spec, rates, groups, shrink=shrink)
+    model = build_network(settings, source.spec, rates, groups, shrink=shrink, seed=seed)
     shares = {}
     for position, layer in layer_positions(model):
         layer.trainable = position > settings.freeze or not settings.freeze

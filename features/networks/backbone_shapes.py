@@ -107,6 +107,9 @@ BACKBONE_SHAPES = {
     "dinov2_vits14": BackboneShape(
         224, 768, {f"block{number}": 768 for number in range(1, 13)}, download=False, patch=14, class_token=True
     ),
+    "cbr_large_t": BackboneShape(224, 512, {"block3_pool": 128, "block4_pool": 256}, download=False),
+    "cbr_small": BackboneShape(224, 256, {"block2_pool": 64, "block3_pool": 128}, download=False),
+    "cbr_tiny": BackboneShape(224, 256, {"block2_pool": 64, "block3_pool": 128}, download=False),
     "toy": BackboneShape(64, 16, {"edges": 8}),
 }
 

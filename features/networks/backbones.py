@@ -8,16 +8,20 @@ pixels, the scaling that its ImageNet weights expect and the layers at which it 
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import applications, layers, ops
 
 from features.images.spec import ChipSpec
-from features.networks import batch_norm, dinov2, efficientnet_lite, inputs
+from features.initialisation import autoinit, redraw
+from features.initialisation.autoinit import Moments
+from features.initialisation.start import Start
+from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.weight_files import refuse_download
 from features.networks.weights import (
@@ -121,6 +125,9 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTens
     "inception_v3": (applications.InceptionV3, _symmetric),
     "xception": (applications.Xception, _symmetric),
     "dinov2_vits14": (dinov2.make, _standard),
+    "cbr_large_t": (partial(cbr.make, channels=(32, 64, 128, 256, 512), kernel=7, name="cbr_large_t"), _symmetric),
+    "cbr_small": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=7, name="cbr_small"), _symmetric),
+    "cbr_tiny": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=5, name="cbr_tiny"), _symmetric),
     "toy": (_toy, _symmetric),
 }
 _ARRAYS = {"dinov2_vits14": ArrayNames(dinov2.array_name, dinov2.SPARE_ARRAYS)}
@@ -142,26 +149,29 @@ class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
 
     Its batch statistics may be folded into the weights, and the batches of fine-tuning are too small to estimate new
     ones. `fit` would override a `training=False` that is passed where layers are connected; inside `call` it holds.
+    A `live` one is not in inference mode: its redrawn batch norms have no statistics yet, and take those of batches.
 
     Keras writes the names of this class and of its layers into weight files, so neither may be changed.
     """
 
-    def __init__(self, network: keras.Model, number: int = 0) -> None:
+    def __init__(self, network: keras.Model, number: int = 0, live: bool = False) -> None:
         super().__init__(name=f"settled_{number}")
         self.network = network
+        self.live = live
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that `from_config` rebuilds the layer from."""
-        return {"network": keras.saving.serialize_keras_object(self.network), "number": int(self.name.split("_")[1])}
+        network = keras.saving.serialize_keras_object(self.network)
+        return {"network": network, "number": int(self.name.split("_")[1]), "live": self.live}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Settled":
         """Rebuild the layer."""
-        return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"])
+        return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"], config["live"])
 
-    def call(self, pixels: Any) -> Any:
+    def call(self, pixels: Any, training: bool | None = None) -> Any:
         """Return feature maps (batch, height, width, channels), or tokens (batch, tokens, channels)."""
-        return self.network(pixels, training=False)
+        return self.network(pixels, training=training if self.live else False)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
         """Return the shape of the feature maps or tokens."""
@@ -192,10 +202,17 @@ POOLS: dict[str, tuple[str, ...]] = {
     "patches": ("mean",),
 }
 DEFAULT_OPTIONS = BackboneOptions()
+LOADED = Start()  # the weights as they were loaded
 
 
 def build(
-    name: str, spec: ChipSpec, *, layer: str = "top", weights: str = "none", options: BackboneOptions = DEFAULT_OPTIONS
+    name: str,
+    spec: ChipSpec,
+    *,
+    layer: str = "top",
+    weights: str = "none",
+    options: BackboneOptions = DEFAULT_OPTIONS,
+    start: Start = LOADED,
 ) -> keras.Model:
     """Build a network from integer chips (batch, side, side, bands) to vectors (batch, dim).
 
@@ -211,11 +228,13 @@ def build(
             in the first layer are the mean of these three.
         options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
             their vectors are concatenated.
+        start: What is redrawn of the weights. Redrawn batch norms are not folded: they take the statistics of batches
+            while the network is trained, and `fold_live_norms` folds them afterwards.
 
     Raises:
         KeyError: The name is not in the table.
-        ValueError: The layer is unknown, the weight file, the side or the pooling does not fit, there are no weights
-            to download, or the chips lack a band.
+        ValueError: The layer, also that of the start, is unknown, the weight file, the side or the pooling does not
+            fit, there are no weights to download, or the chips lack a band.
         FileNotFoundError: The weight file does not exist, or the `imagenet` weights are not in the cache and cannot be
             downloaded.
     """
@@ -232,7 +251,8 @@ def build(
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
         over = side % BACKBONE_SHAPES[name].patch
-        network = Settled(_build_folded(name, side - over, channels, layer, weights), number)
+        shape = (side - over, side - over, channels)
+        network = _settle(name, shape, layer, weights, replace(start, stream=number))
         maps = network(backbone.scale(_crop(image, over) if over else image))
         parts = [part for part in POOLS[options.pool] if part != "class" or len(maps.shape) == 3]
         vectors += [_pool(maps, part, f"pooled_{number}_{place}") for place, part in enumerate(parts)]
@@ -256,16 +276,54 @@ def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
     return pool(name=name)(layers.Cropping1D(place)(maps))
 
 
-def _build_folded(name: str, side: int, channels: int, layer: str, weights: str) -> keras.Model:
+def _settle(name: str, shape: tuple[int, int, int], layer: str, weights: str, start: Start) -> Settled:
     """Build a backbone up to a layer, from scaled images to its maps or tokens, with batch norms folded."""
-    network = batch_norm.fold_into_convolutions(_build_part(name, (side, side, 3), layer, weights))
-    if channels == 3:
-        return network
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
-        wide = batch_norm.fold_into_convolutions(_build_part(name, (side, side, channels), layer, "none"))
-    copy_to_more_channels(network, wide)
-    return wide
+    side, _, channels = shape
+    narrow = _build_part(name, (side, side, 3), layer, weights if start.takes_weights() else "none")
+    redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), layer, "none"))
+    if start.name == "auto":
+        autoinit.scale_kernels(narrow, _image_moments(name))
+    live = redraw.live_norms(narrow, redrawn)
+    network = batch_norm.fold_into_convolutions(narrow, live)
+    if channels > 3:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
+            wide = _build_part(name, shape, layer, "none")
+        wide = batch_norm.fold_into_convolutions(wide, redraw.live_norms(wide, redrawn))
+        copy_to_more_channels(network, wide)
+        network = wide
+    return Settled(network, start.stream, live=bool(live))
+
+
+def _image_moments(name: str) -> Moments:
+    """Return the moments of a backbone's input for images with the mean and the deviation of ImageNet's."""
+    colours = 255 * np.array([MEAN, np.add(MEAN, DEVIATION)], np.float32).reshape(2, 1, 1, 3)
+    scaled = ops.convert_to_numpy(BACKBONES[name].scale(ops.convert_to_tensor(colours))).astype(np.float64)
+    means, deviations = scaled[0], scaled[1] - scaled[0]
+    return Moments(float(means.mean()), float((deviations**2).mean() + means.var()))
+
+
+def fold_live_norms(model: keras.Model, plain: keras.Model) -> None:
+    """Copy the backbones of a trained model into the same model without live norms, in place; it computes the same.
+
+    Args:
+        model: Built by `build` with a start that redraws, and trained; it may have further layers.
+        plain: Built with the same arguments but without the start; its backbones' weights are replaced.
+    """
+    pairs = zip(settled_backbones(model), settled_backbones(plain), strict=True)
+    for trained, folded in pairs:
+        folded.network.set_weights(batch_norm.fold_into_convolutions(trained.network).get_weights())
+
+
+def settled_backbones(model: keras.Model) -> list[Settled]:
+    """Return the backbones in a model, in order."""
+    return [layer for layer in model.layers if isinstance(layer, Settled)]
+
+
+def layers_to_keep(name: str, layer: str = "top") -> list[str]:
+    """Return the layers of a backbone, up to `layer`, that the start `transfer:LAYER` may name, in order."""
+    shape = BACKBONE_SHAPES[name]
+    return redraw.named_layers(_build_part(name, (shape.side, shape.side, 3), layer, "none"))
 
 
 def _build_part(name: str, shape: tuple[int, int, int], layer: str, weights: str) -> keras.Model:

@@ -5,6 +5,7 @@ one more pass over its feature map forward and backward. After folding, all numb
 """
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -14,20 +15,36 @@ from keras import layers, tree
 from features.arrays import Floats
 
 
-def fold_into_convolutions(network: keras.Model) -> keras.Model:
+@keras.saving.register_keras_serializable("amazon_tags")
+class FixedNorm(layers.BatchNormalization):  # type: ignore[misc]  # Keras has no types
+    """A batch norm that keeps its statistics, also while the network around it is trained with those of batches."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
+        """Return the inputs, normalised by the stored statistics."""
+        return super().call(inputs, training=False, mask=mask)
+
+
+def fold_into_convolutions(network: keras.Model, live: Collection[str] = ()) -> keras.Model:
     """Return the network with batch norms folded into the convolutions whose output only they read.
 
     The convolution gets kernel * gain and (bias - mean) * gain + offset, where gain = scale / sqrt(variance +
     epsilon). Layers keep their names; a norm that stands elsewhere, such as before a ReLU of ResNet V2, stays.
+
+    Args:
+        network: The network.
+        live: Names of norms that stay because they take the statistics of batches while they are trained. Beside them,
+            other norms that stay become `FixedNorm`.
     """
-    pairs = _foldable_pairs(network)
-    if not pairs:
+    pairs = {norm: convolution for norm, convolution in _foldable_pairs(network).items() if norm not in live}
+    if not pairs and not live:
         return network
     convolutions = set(pairs.values())
 
     def copy_layer(layer: keras.Layer) -> keras.Layer:
         if layer.name in pairs:
             return layers.Identity(name=layer.name)
+        if live and isinstance(layer, layers.BatchNormalization) and layer.name not in live:
+            return FixedNorm.from_config(layer.get_config())
         bias = {"use_bias": True} if layer.name in convolutions else {}
         return layer.__class__.from_config({**layer.get_config(), **bias})
 

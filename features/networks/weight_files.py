@@ -14,7 +14,7 @@ def refuse_download(name: str, weights: str) -> None:
     if weights == "imagenet" and not BACKBONE_SHAPES[name].download:
         raise ValueError(
             f"{name} has no weights that can be downloaded; pass a file: train --weights {name}=FILE, or embed "
-            "--weights FILE (.weights.h5 or .npz)."
+            '--weights FILE (.weights.h5 or .npz). A tuned member can also be trained from nothing: init = "random".'
         )
 
 

@@ -83,6 +83,12 @@ def test_a_recipe_states_bands_and_levels_of_files(tmp_path):
         ("[[members]]", "[[member]]", r"no \[\[members\]\]"),
         ("seed = 3", "seed = ", "Invalid value"),
         ("seed = 3", "seed = " + "[" * 5000, "recipe"),
+        ("rate = 1", 'init = "stat"', "init of a member is stat .did you mean stats"),
+        ("rate = 1", 'init = "transfer"', "transfer has no layer; write transfer:LAYER"),
+        ("rate = 1", 'init = "random:edges"', "the start random takes no layer, but it is random:edges"),
+        ("rate = 1", 'init = "stats"', "net has init stats with weights none, but stats starts from pretrained"),
+        ("rate = 1", 'init = "transfer:edges"', "init transfer:edges with weights none, but transfer starts from"),
+        ('head = "ridge"', 'init = "stats"', "a frozen member has no key init"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_path):
@@ -91,6 +97,16 @@ def test_what_is_wrong_in_a_recipe_is_said_with_the_file(old, new, message, tmp_
     with pytest.raises(ValueError, match=message) as refusal:
         read_recipe(path)
     assert str(refusal.value).startswith(str(path))
+
+
+def test_a_start_is_stored_where_it_is_not_the_usual_one(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD.replace("rate = 1", 'init = "random"'))
+    recipe = read_recipe(path)
+    assert [entry.get("init") for entry in recipe_to_json(recipe)["members"]] == ["random", None]
+    assert recipe_from_json(recipe_to_json(recipe)) == recipe
+    path.write_text(GOOD)
+    assert not any("init" in entry for entry in recipe_to_json(read_recipe(path))["members"])
 
 
 def test_members_that_are_no_tables_are_refused(tmp_path):

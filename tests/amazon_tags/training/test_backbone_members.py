@@ -40,8 +40,15 @@ backbone = "efficientnet_lite0"
 layer = "block2b_add"
 weights = "none"
 epochs = 1
+[[members]]
+kind = "tuned"
+name = "redrawn"
+backbone = "efficientnet_lite0"
+layer = "block2b_add"
+init = "random"
+epochs = 1
 """
-WIDTHS = {"lite": 672, "dino": 384, "tuned": 17}
+WIDTHS = {"lite": 672, "dino": 384, "tuned": 17, "redrawn": 17}
 
 
 @pytest.mark.slow

@@ -61,6 +61,22 @@ def test_the_card_says_how_members_were_trained_and_combined(manifest):
     assert "| ridge | 0.9000 | +0.0100 | +0.0010 to +0.0200 |" in text
 
 
+@pytest.mark.parametrize(
+    ("init", "words"),
+    [
+        ("imagenet", "Keras' ImageNet weights."),
+        ("random", "random weights."),
+        ("auto", "random weights that AutoInit scaled."),
+        ("stats", "weights drawn with the mean and variance of each tensor of Keras' ImageNet weights."),
+        ("transfer:edges", "Keras' ImageNet weights up to the layer edges and random weights behind it."),
+    ],
+)
+def test_the_card_says_what_a_member_started_from(manifest, init, words):
+    recipe = Recipe((TunedMember("large", "toy", epochs=3, init=init),), side=64)
+    text = card_text(replace(manifest, recipe=recipe_to_json(recipe), shipped=("large",)))
+    assert f"`large`: toy, every layer trained for 3 epochs from {words}" in text
+
+
 def test_the_card_says_which_members_are_missing_and_which_a_budget_chose(manifest):
     front = (FrontEntry(("small",), 1.5, 4.0, 0.89, chosen=True),)
     text = card_text(

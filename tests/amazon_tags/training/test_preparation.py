@@ -112,6 +112,11 @@ def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tm
             "needs a class token, which efficientnet_lite0 does",
         ),
         (
+            TunedMember("m", "dinov2_vits14", init="auto"),
+            56,
+            "m has init auto, which has no rule for the attention of dinov2_vits14; write init",
+        ),
+        (
             TunedMember("m", "dinov2_vits14", progressive=0.5),
             26,
             "the side 26 is less than 28, a patch of dinov2_vits14; use a side of 28 or more",
@@ -122,6 +127,35 @@ def test_members_that_do_not_fit_their_backbone_are_refused(member, side, messag
     with pytest.raises(ValueError, match=message) as refusal:
         check_recipe(Recipe((replace(member, weights="none"),), side=side), {})
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "init", "message"),
+    [
+        (
+            "top",
+            "transfer:block6a",
+            r"no layer block6a \(did you mean block6a_\w+\?\); its 140 layers begin with stem_conv",
+        ),
+        (
+            "block2b_add",
+            "transfer:top_conv",
+            "efficientnet_lite0 up to block2b_add has no layer top_conv .*; its 25 layers begin",
+        ),
+    ],
+)
+def test_a_start_that_keeps_an_unknown_layer_is_refused(layer, init, message, recipe_file):
+    recipe = Recipe((TunedMember("m", "efficientnet_lite0", layer=layer, init=init),))
+    with pytest.raises(ValueError, match=message) as refusal:
+        check_recipe(recipe, {"efficientnet_lite0": recipe_file})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_random_start_needs_no_weights_and_refuses_those_that_are_given(recipe_file):
+    recipe = Recipe((TunedMember("m", "efficientnet_lite0", init="random"),))
+    check_recipe(recipe, {})
+    with pytest.raises(ValueError, match="for efficientnet_lite0, but every member with this backbone starts from ran"):
+        check_recipe(recipe, {"efficientnet_lite0": recipe_file})
 
 
 def test_a_misspelt_backbone_of_a_weight_file_is_named_before_its_missing_weights(recipe_file):
