@@ -12,6 +12,7 @@ from amazon_tags.commands.leaks import leaks_command
 from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
 from amazon_tags.commands.predict import predict_command
+from amazon_tags.commands.rank import rank_command
 from amazon_tags.commands.retrain import retrain_command
 from amazon_tags.commands.sample import sample_command
 from amazon_tags.commands.schedule import schedule_command
@@ -41,6 +42,7 @@ for command in (
     check_command,
     leaks_command,
     pairs_command,
+    rank_command,
     sample_command,
     bundle_command,
     models_command,

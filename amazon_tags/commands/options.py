@@ -6,7 +6,9 @@ Option                   Commands
 -----------------------  --------
 --at                     schedule
 --backbone               embed, leaks
---bands                  predict, embed, train, leaks
+--backbones              rank
+--bank                   rank
+--bands                  predict, embed, train, leaks, rank
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -14,27 +16,27 @@ Option                   Commands
 --decision               decide
 --device                 predict
 --discrepancy            drift
---download               embed, train, leaks
+--download               embed, train, leaks, rank
 --dry-run                check
---errors                 predict, embed, train, leaks
---groups                 train, tune
+--errors                 predict, embed, train, leaks, rank
+--groups                 train, tune, rank
 --half                   embed
 --html                   tune
---jobs                   predict, embed, train, leaks, pairs, sample
---join-rows              train, evaluate, tune, check
---json                   evaluate, tune, models list, drift
+--jobs                   predict, embed, train, leaks, pairs, rank, sample
+--join-rows              train, evaluate, tune, check, rank
+--json                   evaluate, tune, rank, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check
+--labels                 train, evaluate, tune, check, rank
 --layer, --cut           embed
---levels                 predict, embed, train, leaks
+--levels                 predict, embed, train, leaks, rank
 --like                   predict, check, sample
 --model                  predict
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, bundle export
---on-error               predict, embed, train, leaks
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, bundle export
+--on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
 --recall                 tune
@@ -42,7 +44,7 @@ Option                   Commands
 --repair                 check
 --scores                 predict
 --seed                   sample
---side                   embed
+--side                   embed, rank
 --similarity             leaks
 --skip-missing           train
 --stability              drift
@@ -50,7 +52,7 @@ Option                   Commands
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train
+--weights                embed, train, rank
 --why                    models promote, models rollback
 """
 

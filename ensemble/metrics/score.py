@@ -118,7 +118,7 @@ def bootstrap_interval(values: Floats, *, seed: int = 0, draws: int = 2000, leve
     Efron and Tibshirani 1993, chapter 13. With the differences of two models' `per_chip` it is the interval of a
     paired comparison.
     """
-    means = _resampled(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
+    means = resampled_sums(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -138,7 +138,7 @@ def probability_below(values: Floats, limit: float = 0.0, *, seed: int = 0, draw
 
     With one model's `per_chip` minus another's, it is the probability that the first model is worse.
     """
-    means = _resampled(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
+    means = resampled_sums(np.asarray(values, np.float64)[:, np.newaxis], seed, draws)[:, 0] / len(values)
     return float((means < limit).mean())
 
 
@@ -155,7 +155,7 @@ def recall_drops(
         _check(truth, tags)
     support = truth.sum(axis=0)
     lost_hits = (truth & before).astype(np.float64) - (truth & after)
-    lost_sums, sums = np.split(_resampled(np.concatenate([lost_hits, truth], axis=1), seed, 1000), 2, axis=1)
+    lost_sums, sums = np.split(resampled_sums(np.concatenate([lost_hits, truth], axis=1), seed, 1000), 2, axis=1)
     return _ratio(lost_hits.sum(axis=0), support), np.quantile(_ratio(lost_sums, sums), 1 - level, axis=0)
 
 
@@ -163,11 +163,11 @@ def label_intervals(truth: Tags, tags: Tags, *, seed: int = 0, draws: int = 1000
     """Return percentile bootstrap intervals over chips, (labels, 2), of each label's F2."""
     _check(truth, tags)
     counts = np.concatenate([truth & tags, truth, tags], axis=1).astype(np.float64)
-    hits, true, predicted = np.split(_resampled(counts, seed, draws), 3, axis=1)
+    hits, true, predicted = np.split(resampled_sums(counts, seed, draws), 3, axis=1)
     return np.quantile(_f(hits, true, predicted, 2.0), [(1 - level) / 2, (1 + level) / 2], axis=0).T
 
 
-def _resampled(columns: Floats, seed: int, draws: int) -> Floats:
+def resampled_sums(columns: Floats, seed: int, draws: int) -> Floats:
     """Return column sums (draws, columns) over bootstrap samples: as many rows, drawn with replacement."""
     rows = len(columns)
     bad = rows - np.isfinite(columns).all(axis=1).sum()
