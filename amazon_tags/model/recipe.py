@@ -23,7 +23,7 @@ from typing import Any
 
 from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
-from ensemble.networks.settings import LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
+from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
@@ -39,6 +39,7 @@ CHOICES = {  # the values that a member's key may have
     "sees": SEES,
     "pool": POOLS,
     "output": OUTPUTS,
+    "logits": LOGITS,
     "loss": LOSSES,
     "schedule": SCHEDULES,
 }
@@ -62,6 +63,7 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
+LATER_KEYS = ("init", "logits")  # left out where they have no effect, as in bundles from before they could be stated
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -197,8 +199,9 @@ def recipe_to_json(recipe: Recipe) -> Json:
         for entry in recipe.members
     ]
     for member in members:
-        if member.get("init") == TunedMember.init:  # as in bundles from before it could be stated
-            del member["init"]
+        for key in LATER_KEYS:
+            if member.get(key) == getattr(TunedMember, key):
+                member.pop(key, None)
     unstated = [key for key in ("levels", "file_bands") if getattr(recipe, key) == getattr(Recipe, key)]
     values = {**asdict(recipe), "members": members}
     return {key: value for key, value in values.items() if key not in unstated}  # bundles of format 2 have neither
@@ -256,6 +259,11 @@ def _check_foreign(settings: MemberSettings) -> None:
 def _check_together(settings: TunedMember, values: Mapping[str, Any]) -> None:
     """Refuse keys that have no effect because of another key."""
     _check_start(settings)
+    if settings.schedule == "hyperrule" and settings.logits != "plain":
+        raise ValueError(
+            f"{settings.name} has schedule hyperrule, whose head starts with zeros, so that logits {settings.logits} "
+            'have no direction; write logits = "plain" or schedule = "cosine".'
+        )
     if settings.output == "softmax" and settings.loss != "cross_entropy":
         raise ValueError(
             f"{settings.name} has the loss {settings.loss} with a softmax over all labels; use loss cross_entropy."

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from ensemble.arrays import Floats, Groups
+from ensemble.networks import logits
 from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
 from features.initialisation.start import Start
@@ -39,7 +40,8 @@ def build_network(
     groups = softmax_groups(settings, len(rates), groups)
 
     zeros = settings.schedule == "hyperrule"
-    dense = layers.Dense(
+    dense = logits.make(
+        settings.logits,
         len(rates),
         kernel_initializer="zeros" if zeros else keras.initializers.RandomNormal(stddev=0.01, seed=0),
         dtype="float32",  # also under mixed precision: the last sum decides
@@ -63,12 +65,12 @@ def _start_bias(rates: Floats, groups: Groups) -> Floats:
     return bias
 
 
-def _activate(logits: keras.KerasTensor, labels: int, groups: Groups) -> keras.KerasTensor:
+def _activate(values: keras.KerasTensor, labels: int, groups: Groups) -> keras.KerasTensor:
     """Return scores: a softmax over each group, a sigmoid for each other label, columns in the labels' order."""
     grouped = [column for group in groups for column in group]
     single = [column for column in range(labels) if column not in grouped]
-    parts = [ops.softmax(ops.take(logits, list(group), axis=-1)) for group in groups]
-    parts += [ops.sigmoid(ops.take(logits, single, axis=-1))] if single else []
+    parts = [ops.softmax(ops.take(values, list(group), axis=-1)) for group in groups]
+    parts += [ops.sigmoid(ops.take(values, single, axis=-1))] if single else []
     scores = parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
     order = [int(place) for place in np.argsort([*grouped, *single])]

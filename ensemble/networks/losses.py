@@ -48,6 +48,16 @@ def cross_entropy(targets: Any, probabilities: Any, *, groups: Groups = (), posi
     return ops.sum(mask * losses, axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
 
 
+def squared_error(targets: Any, probabilities: Any) -> Any:
+    """Return the mean over labels of the squared error of probabilities (Brier 1950), a proper scoring rule.
+
+    Kornblith et al. (2021) take that of logits; here losses take probabilities, like scores.
+    """
+    targets, mask = mask_unknown(targets)
+    squares = (probabilities - targets) ** 2
+    return ops.sum(mask * squares, axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
+
+
 def soft_fbeta(targets: Any, probabilities: Any, *, beta: float = 2.0) -> Any:
     """Return 1 - F-beta of each chip, with probabilities as tags: F = (1 + beta^2) hits / (beta^2 true + predicted).
 
@@ -73,6 +83,7 @@ def asymmetric(targets: Any, probabilities: Any) -> Any:
 
 LOSSES: dict[str, Loss] = {  # keys as in `settings.LOSSES`
     "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
     "soft_fbeta": soft_fbeta,
     "asymmetric": asymmetric,
 }

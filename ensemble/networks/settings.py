@@ -1,8 +1,8 @@
 """The settings of an ensemble's members: plain values, so that reading a recipe imports no network library.
 
 The tuples name every choice. The tables that implement them have the same keys, which tests check: `inputs.INPUTS` and
-`backbones.POOLS` of `features.networks`, `heads.table.HEADS`, and `losses.LOSSES` and `build.softmax_groups` of this
-package. Those of a member's `init` are `STARTS` of `features.initialisation.start`.
+`backbones.POOLS` of `features.networks`, `heads.table.HEADS`, and `losses.LOSSES` and
+`build.softmax_groups` of this package. Those of a member's `init` are `STARTS` of `features.initialisation.start`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ HEADS = ("logistic", "ridge", "svm", "neighbours", "forest", "boosted")
 SEES = ("bands", "dehazed", "streams")
 POOLS = ("average", "max", "both", "class", "patches")
 OUTPUTS = ("sigmoid", "grouped", "softmax")
-LOSSES = ("cross_entropy", "soft_fbeta", "asymmetric")
+LOSSES = ("cross_entropy", "squared_error", "soft_fbeta", "asymmetric")
+LOGITS = ("plain", "cosine", "normalised")
 SCHEDULES = ("cosine", "hyperrule")
 
 
@@ -39,6 +40,8 @@ class TunedMember:
     Start. `init` says what is redrawn of the weights (`features.initialisation.start.Start`). Batch norms of redrawn
     layers are trained with the statistics of batches; all other batch norms keep the statistics that they came with.
 
+    Logits. `cosine` and `normalised` bound them (`logits.BoundedDense`).
+
     Learning. `cosine` is AdamW: the rate rises linearly to `rate` over `warmup` of the steps and falls to zero along
     a cosine (Loshchilov and Hutter 2017, section 3). `hyperrule` is SGD by `schedules.hyperrule`, which determines
     epochs, rate, warmup, decay and mixup, and starts with a head of zeros. A step takes `batch` times `accumulate`
@@ -65,6 +68,7 @@ class TunedMember:
     pool: str = "average"  # of POOLS
     dropout: float = 0.2
     output: str = "sigmoid"  # of OUTPUTS
+    logits: str = "plain"  # of LOGITS
     loss: str = "cross_entropy"  # of LOSSES
     smoothing: float = 0.0
     positive: float = 1.0

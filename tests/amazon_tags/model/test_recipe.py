@@ -88,6 +88,12 @@ def test_a_recipe_states_bands_and_levels_of_files(tmp_path):
         ("rate = 1", 'init = "random:edges"', "the start random takes no layer, but it is random:edges"),
         ("rate = 1", 'init = "stats"', "net has init stats with weights none, but stats starts from pretrained"),
         ("rate = 1", 'init = "transfer:edges"', "init transfer:edges with weights none, but transfer starts from"),
+        ("rate = 1", 'logits = "cosin"', "logits of a member is cosin .did you mean cosine"),
+        (
+            "rate = 1",
+            'schedule = "hyperrule"\nlogits = "cosine"',
+            "whose head starts with zeros, so that",
+        ),
         ('head = "ridge"', 'init = "stats"', "a frozen member has no key init"),
     ],
 )
@@ -106,7 +112,7 @@ def test_a_start_is_stored_where_it_is_not_the_usual_one(tmp_path):
     assert [entry.get("init") for entry in recipe_to_json(recipe)["members"]] == ["random", None]
     assert recipe_from_json(recipe_to_json(recipe)) == recipe
     path.write_text(GOOD)
-    assert not any("init" in entry for entry in recipe_to_json(read_recipe(path))["members"])
+    assert not any({"init", "logits"} & set(entry) for entry in recipe_to_json(read_recipe(path))["members"])
 
 
 def test_members_that_are_no_tables_are_refused(tmp_path):

@@ -27,6 +27,14 @@ def test_binary_cross_entropy_is_keras_own():
     np.testing.assert_allclose(values(losses.cross_entropy, truth, probabilities), expected, rtol=1e-5)
 
 
+def test_the_squared_error_is_that_of_brier():
+    truth, probabilities = examples()
+    np.testing.assert_allclose(
+        values(losses.squared_error, truth, probabilities), np.square(truth - probabilities).mean(axis=1), rtol=1e-6
+    )
+    assert values(losses.squared_error, np.array([[1, 0, np.nan]]), np.array([[0.5, 0.1, 0.9]])) == pytest.approx(0.13)
+
+
 def test_the_softmax_loss_is_the_cross_entropy_of_two_distributions():
     truth, probabilities = examples()
     targets, predicted = (part / part.sum(axis=1, keepdims=True) for part in (truth + 0.1, probabilities))
