@@ -4,6 +4,7 @@ import click
 
 from amazon_tags.commands.bundle import bundle_command
 from amazon_tags.commands.check import check_command
+from amazon_tags.commands.curve import curve_command
 from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
 from amazon_tags.commands.embed import embed_command
@@ -43,6 +44,7 @@ for command in (
     leaks_command,
     pairs_command,
     rank_command,
+    curve_command,
     sample_command,
     bundle_command,
     models_command,

@@ -8,7 +8,7 @@ Option                   Commands
 --backbone               embed, leaks
 --backbones              rank
 --bank                   rank
---bands                  predict, embed, train, leaks, rank
+--bands                  predict, embed, train, leaks, rank, curve
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -19,40 +19,43 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --errors                 predict, embed, train, leaks, rank
---groups                 train, tune, rank
+--groups                 train, tune, rank, curve
 --half                   embed
 --html                   tune
---jobs                   predict, embed, train, leaks, pairs, rank, sample
---join-rows              train, evaluate, tune, check, rank
---json                   evaluate, tune, rank, models list, drift
+--jobs                   predict, embed, train, leaks, pairs, rank, curve, sample
+--join-rows              train, evaluate, tune, check, rank, curve
+--json                   evaluate, tune, rank, curve, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank
+--labels                 train, evaluate, tune, check, rank, curve
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank
+--levels                 predict, embed, train, leaks, rank, curve
 --like                   predict, check, sample
 --model                  predict
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, bundle export
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, bundle export
 --on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
 --recall                 tune
---recipe                 train
+--recipe                 train, curve
 --repair                 check
 --scores                 predict
 --seed                   sample
+--seeds                  curve
+--shots                  curve
 --side                   embed, rank
 --similarity             leaks
 --skip-missing           train
 --stability              drift
 --systemd                schedule
+--target                 curve
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank
+--weights                embed, train, rank, curve
 --why                    models promote, models rollback
 """
 

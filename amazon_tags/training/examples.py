@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble.arrays import Fold, Tags
+import numpy as np
+
+from ensemble.arrays import Fold, Rows, Tags
 from features.images.listing import ChipPath
 from features.images.spec import ChipSpec
 
@@ -26,6 +28,7 @@ class Examples:
         unknown: (chips, labels) tags that are not known: networks skip them, classical heads take them as absent.
         bank: a folder that keeps vectors of frozen members for later runs, by the chips' `hashes`.
         hashes: the SHA-256 of each chip's file.
+        subsets: for each fold the rows to train on, some of those outside of it; empty for all of them.
     """
 
     paths: Sequence[ChipPath]
@@ -40,6 +43,11 @@ class Examples:
     unknown: Tags | None = None
     bank: Path | None = None
     hashes: Sequence[str] = ()
+    subsets: Sequence[Rows] = ()
+
+    def training_rows(self, number: int) -> Rows:
+        """Return the rows to train on to score fold `number`; any other number is for all chips."""
+        return self.subsets[number] if self.subsets else np.flatnonzero(self.fold != number)
 
     @property
     def folds(self) -> int:

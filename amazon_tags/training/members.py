@@ -115,7 +115,7 @@ def fit_unit(
     unit = folder / _unit_name(number)
     if unit.exists():
         return unit
-    rows = [int(row) for row in np.flatnonzero(examples.fold != number)]
+    rows = [int(row) for row in examples.training_rows(number)]
     if isinstance(settings, FrozenMember):
         _fit_head(settings, examples, rows, unit)
     else:
@@ -125,7 +125,7 @@ def fit_unit(
 
 
 def _fit_head(settings: FrozenMember, examples: Examples, rows: Sequence[int], unit: Path) -> None:
-    vectors = _frozen_vectors(settings, examples, unit.parent)
+    vectors = frozen_vectors(settings, examples, unit.parent)
     head = HEADS[settings.head](vectors[rows], examples.truth[rows], examples.seed)
     with folders.atomic_folder(unit) as part:
         copy_files(unit.parent / "network", part)
@@ -209,8 +209,8 @@ def _saved_state(settings: TunedMember, saved: Path) -> tuple[TunedMember, Train
     return replace(settings, batch=batch, accumulate=accumulate), state
 
 
-def _frozen_vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Vectors:
-    """The vectors of all chips by the backbone that the member's folder holds, which is built first if need be."""
+def frozen_vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Vectors:
+    """Return the vectors of all chips by the backbone that the member's folder holds; build it first if need be."""
     network = folder / "network"
     if not network.exists():
         with folders.atomic_folder(network) as part:

@@ -55,6 +55,11 @@ def prepare(source: TrainingSource, output: Path, *, recipe: Recipe, options: Tr
         ValueError: the recipe, the chips or their table cannot be used, or there are too few chips.
     """
     check_outputs(output)
+    return prepare_data(source, recipe=recipe, options=options)
+
+
+def prepare_data(source: TrainingSource, *, recipe: Recipe, options: TrainOptions) -> TrainingData:
+    """As `prepare`, for a run that writes no bundle."""
     check_recipe(recipe, options.weights, unlabelled=bool(source.unlabelled))
     source.note.encode()  # raises for text that the card cannot hold, before the work
     if options.unusable:

@@ -83,7 +83,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     """
     tables = check_outputs(output)
     refuse_few_chips(data, recipe)
-    examples = _make_examples(data, recipe, options)
+    examples = make_examples(data, recipe, options)
     started_from = {name: sha256(path) for name, path in options.weights.items()}
     own = read_foreign_backbones(recipe)
     origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
@@ -92,7 +92,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     with locks.hold_lock(work / "lock"):
         preflight.refuse_existing(output)  # a run that has ended since may have written it
 
-        members = _fit_members(data, recipe, options.weights, origins, examples, work)
+        members = fit_members(data, recipe, options.weights, origins, examples, work)
         shipped, front = choose_members(recipe, data.truth, members)
         second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
         for path in tables:
@@ -126,7 +126,8 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     return manifest
 
 
-def _make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) -> Examples:
+def make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) -> Examples:
+    """Return the labelled chips with the recipe's folds, as the training of members takes them."""
     return Examples(
         data.paths,
         data.truth,
@@ -143,7 +144,7 @@ def _make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) ->
     )
 
 
-def _fit_members(
+def fit_members(
     data: TrainingData,
     recipe: Recipe,
     weights: dict[str, Path],
@@ -152,11 +153,12 @@ def _fit_members(
     work: Path,
 ) -> list[FittedMember]:
     """Fit the recipe's members in order, each in a folder whose name depends on all that its fit depends on."""
-    fold_hash = hashlib.sha256(examples.fold.tobytes()).hexdigest()
+    divided = b"".join([examples.fold.tobytes(), *(rows.tobytes() for rows in examples.subsets)])
+    fold_hash = hashlib.sha256(divided).hexdigest()
     members: list[FittedMember] = []
     for settings in recipe.members:
         teachers = _teachers(settings, members)
-        folder = work / _work_key(
+        folder = work / work_key(
             recipe,
             data,
             settings,
@@ -203,8 +205,8 @@ def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[Fit
     return [member for member in members if member.settings.name in names]
 
 
-def _work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
-    """A name for all that a member's fit depends on: only a run that would do the same resumes unfinished work."""
+def work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
+    """Return a name for all that a member's fit depends on, so that only the same fit resumes unfinished work."""
     chosen = [asdict(replace(settings, weights=origin)), recipe.seed, recipe.folds, recipe.side, recipe.bands]
     chosen += [] if recipe.layout() == AS_STATED else [asdict(recipe.layout())]
     source = [labels.to_json(data.space), data.fingerprint]

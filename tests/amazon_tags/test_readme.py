@@ -25,6 +25,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "train": "--recipe {recipe}",
     "embed": "--backbone toy --weights none",
     "rank": "--backbones toy,toy@edges",
+    "curve": "--recipe {recipe} --shots 1,full --seeds 1",
 }
 
 
