@@ -17,13 +17,13 @@ from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, 
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from amazon_tags.training.hub_presets import backbone_path
+from amazon_tags.training.network_files import member_network
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.foreign import ForeignBackbone
 from features.networks.foreign_settings import is_foreign
-from features.networks.openvino_runtime import OpenvinoNetwork
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def embed(
             another format, or the position of a chip cannot be converted.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
-    _check_extractor(extractor)
+    check_extractor(extractor)
     vector_tables.refuse_vector_path(output, half=extractor.half)
     is_table = vector_tables.is_vector_path(output)
     own = foreign.read_backbone(backbone_path(extractor.backbone)) if is_foreign(extractor.backbone) else None
-    origin = _origin(extractor, own, views)
+    origin = vector_origin(extractor, own, views)
     if own:
         foreign_graph.build(own, origin.spec)  # a network that cannot be used is an error before any chip is read
     paths = list_chips(inputs)
@@ -106,7 +106,9 @@ def embed(
         usable_rows(paths, origin.spec, None, jobs=jobs)
 
     geometry = read_geometry(paths, jobs=jobs) if is_table else None
-    network = _foreign_network(own, origin.spec, jobs) if own else _network(extractor, origin.spec, jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        export_network(extractor, own, origin.spec, Path(folder))
+        network = openvino_runtime.load(*member_network(Path(folder)), jobs=jobs)
     with progress.bar("embedding", len(paths)) as advance:
         if is_table:
             table = EmbeddingTable(output, origin, extractor.half, geometry)
@@ -116,7 +118,7 @@ def embed(
     return EmbedSummary(f"{len(paths)} vectors of width {network.dim}", count, count - len(paths))
 
 
-def _origin(extractor: FeatureExtractor, own: ForeignBackbone | None, views: int) -> VectorOrigin:
+def vector_origin(extractor: FeatureExtractor, own: ForeignBackbone | None, views: int) -> VectorOrigin:
     """Return what the vectors are computed from: a backbone of the table, or a network of the user's own."""
     if own:
         spec = own.settings.chip_spec()
@@ -159,7 +161,7 @@ def _is_complete(output: Path, key: BankKey) -> bool:
     )
 
 
-def _check_extractor(extractor: FeatureExtractor) -> None:
+def check_extractor(extractor: FeatureExtractor) -> None:
     """Raise an error for an unknown backbone or layer, or a file that holds no weights."""
     name, layer = extractor.backbone, extractor.layer
     if is_foreign(name):
@@ -190,23 +192,17 @@ def _check_extractor(extractor: FeatureExtractor) -> None:
         weight_files.refuse_other_files(Path(extractor.weights))
 
 
-def _foreign_network(own: ForeignBackbone, spec: ChipSpec, jobs: int) -> OpenvinoNetwork:
-    with tempfile.TemporaryDirectory() as folder:
-        return foreign_graph.load(own, spec, Path(folder), jobs=jobs)
-
-
-def _network(extractor: FeatureExtractor, spec: ChipSpec, jobs: int) -> OpenvinoNetwork:
-    """Build the backbone and compile it for the CPU."""
+def export_network(extractor: FeatureExtractor, own: ForeignBackbone | None, spec: ChipSpec, folder: Path) -> None:
+    """Write the network of an extractor, `own` if it is a user's own, into a folder in OpenVINO's format."""
+    if own:
+        foreign_graph.export(own, spec, folder)
+        return
     import keras  # noqa: PLC0415  importing it takes seconds, which only this function should pay
 
     from features.networks import backbones, openvino_export  # noqa: PLC0415
 
+    keras.utils.clear_session()  # or layers would be named by what was built before
     keras.utils.set_random_seed(0)  # for random weights
-    with tempfile.TemporaryDirectory() as folder:
-        options = backbones.BackboneOptions(pool=extractor.pool)
-        model = backbones.build(
-            extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights, options=options
-        )
-        openvino_export.export(model, Path(folder))
-        xml, values = ((Path(folder) / name).read_bytes() for name in ("network.xml", "network.bin"))
-    return openvino_runtime.load(xml, values, jobs=jobs)
+    options = backbones.BackboneOptions(pool=extractor.pool)
+    model = backbones.build(extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights, options=options)
+    openvino_export.export(model, folder)

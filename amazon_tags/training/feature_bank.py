@@ -17,6 +17,7 @@ from numpy.lib.format import open_memmap
 
 from amazon_tags import records
 from amazon_tags.files import atomic, folders
+from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.damage import refusing_damage
 from amazon_tags.records import json_keys
 from amazon_tags.training.fingerprints import refuse_changed_chips
@@ -135,6 +136,12 @@ def read_bank(folder: Path) -> FeatureBank:
         if len(ids) != len(vectors):
             raise ValueError(f"{len(ids)} names for {len(vectors)} vectors")
     return FeatureBank(ids, vectors, key)
+
+
+def bank_file(folder: Path, network: tuple[bytes, bytes], layout: Layout) -> Path:
+    """Return where a folder keeps the vectors of a network (XML, weights), for `banked_vectors`."""
+    reading = b"" if layout == AS_STATED else repr(layout).encode()  # the same files give other pixels
+    return folder / f"{sha256_bytes(b''.join([*network, reading]))[:16]}.npz"
 
 
 def banked_vectors(path: Path, hashes: Sequence[str], compute: Callable[[Sequence[int]], Vectors]) -> Vectors:

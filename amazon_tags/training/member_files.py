@@ -1,7 +1,6 @@
 """Files in the work folder of a member: its networks, what they give for chips, and cached arrays."""
 
 import io
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
 from amazon_tags.model.damage import refusing_damage
 from amazon_tags.training.examples import Examples
+from amazon_tags.training.network_files import member_network
 from ensemble.heads.fitted import HEAD_FILES, LinearHead
 from ensemble.heads.head_files import load_head
 from features.images.listing import ChipPath
@@ -21,17 +21,11 @@ from features.networks import extract, openvino_export, openvino_runtime
 from features.networks.openvino_runtime import OutputLayer
 
 ViewOutputs = NDArray[np.float32]  # (views, chips, labels or dim): what a network gives
-TIMED_BATCHES = 5  # enough that the fastest of them was not disturbed by another process
 WEIGHT_BYTES = 3 * 4  # a float32 parameter is written to network.bin, to network.weights.h5 and to a temporary file
 
 
 class WorkFileError(ValueError):
     """A file that an earlier run left in the work folder is damaged."""
-
-
-def member_network(folder: Path) -> tuple[bytes, bytes]:
-    """Return the XML and the weights of the network in a folder."""
-    return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
 def write_network(model: keras.Model, folder: Path) -> None:
@@ -45,18 +39,6 @@ def copy_files(source: Path, target: Path) -> None:
     """Copy the files of one folder into another."""
     for path in source.iterdir():
         atomic.write_bytes(target / path.name, path.read_bytes())
-
-
-def milliseconds_a_chip(folder: Path, hint: str = "f32") -> float:
-    """Return one core's time for a chip by the network in a folder, the best of some batches."""
-    network = openvino_runtime.load(*member_network(folder), hint=hint)
-    batch = np.zeros((openvino_runtime.BATCH, *network.chip_shape), network.dtype)
-    times = []
-    for _ in range(TIMED_BATCHES):
-        start = time.perf_counter()
-        network(batch)
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times) / openvino_runtime.BATCH
 
 
 def member_scores(

@@ -14,22 +14,20 @@ import numpy as np
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, folders
-from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.training.examples import Examples
-from amazon_tags.training.feature_bank import banked_vectors
+from amazon_tags.training.feature_bank import bank_file, banked_vectors
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from amazon_tags.training.foreign_members import write_foreign_network
 from amazon_tags.training.member_files import (
     ViewOutputs,
     cached_array,
     copy_files,
-    member_network,
     member_scores,
-    milliseconds_a_chip,
     network_outputs,
     refusing_damaged_work,
     write_network,
 )
+from amazon_tags.training.network_files import member_network, milliseconds_a_chip
 from ensemble.arrays import Scores, Vectors
 from ensemble.heads.head_files import load_head, save_head
 from ensemble.heads.table import HEADS
@@ -37,7 +35,6 @@ from ensemble.networks.batches import BatchSource
 from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import TrainingState, constant_answer_loss, epoch_count, fit_network
 from ensemble.second_level.pareto import MemberCost
-from features.images.layout import AS_STATED
 from features.networks import backbones, devices
 from features.networks.backbones import BackboneOptions
 from features.networks.foreign_settings import is_foreign
@@ -246,10 +243,8 @@ def _embed(network: Path, examples: Examples) -> Vectors:
 
     if examples.bank is None:
         return make(range(len(examples.paths)))
-    layout = examples.spec.layout
-    reading = b"" if layout == AS_STATED else repr(layout).encode()  # the same files give other pixels
-    network_hash = sha256_bytes(b"".join([*member_network(network), reading]))
-    return banked_vectors(examples.bank / f"{network_hash[:16]}.npz", examples.hashes, make)
+    path = bank_file(examples.bank, member_network(network), examples.spec.layout)
+    return banked_vectors(path, examples.hashes, make)
 
 
 def _unit_name(number: int) -> str:

@@ -18,8 +18,9 @@ from amazon_tags.files import atomic, folders
 from amazon_tags.model import engine
 from amazon_tags.model.manifest import PrecisionCost, PrecisionReport
 from amazon_tags.training.examples import Examples
-from amazon_tags.training.member_files import member_network, member_scores, milliseconds_a_chip
+from amazon_tags.training.member_files import member_scores
 from amazon_tags.training.members import ALL_CHIPS, FittedMember, unit_folder
+from amazon_tags.training.network_files import member_network, milliseconds_a_chip
 from ensemble.arrays import Scores, Tags
 from ensemble.metrics import score
 from features.images import chips

@@ -6,7 +6,7 @@ import pytest
 from amazon_tags.model import bundle, decision_file
 from amazon_tags.model.recipe import read_recipe
 from amazon_tags.tables import score_tables
-from amazon_tags.training.member_files import member_network
+from amazon_tags.training.network_files import member_network
 from amazon_tags.training.train import train
 from amazon_tags.training.training_data import TrainingSource
 from ensemble.networks.rebuild import RebuildTarget, rebuild_network
