@@ -5,8 +5,9 @@ Index: every option, and the commands that use it. A test holds it against the c
 Option                   Commands
 -----------------------  --------
 --at                     schedule
---backbone               embed, leaks
---bands                  predict, embed, train, leaks
+--backbone               embed, leaks, sources
+--bank                   sources
+--bands                  predict, embed, train, leaks, sources
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -20,20 +21,21 @@ Option                   Commands
 --groups                 train, tune
 --half                   embed
 --html                   tune
---jobs                   predict, embed, train, leaks, pairs, sample
+--jobs                   predict, embed, train, leaks, pairs, sample, sources
 --join-rows              train, evaluate, tune, check
---json                   evaluate, tune, models list, drift
+--json                   evaluate, tune, sources, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check
 --layer, --cut           embed
---levels                 predict, embed, train, leaks
+--levels                 predict, embed, train, leaks, sources
 --like                   predict, check, sample
 --model                  predict
 --monitor                predict
+--max-chips              sources
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, bundle export
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, sources, bundle export
 --on-error               predict, embed, train, leaks
 --pool                   embed
 --precision              predict
@@ -41,16 +43,17 @@ Option                   Commands
 --recipe                 train
 --repair                 check
 --scores                 predict
---seed                   sample
+--seed                   sample, sources
 --side                   embed
 --similarity             leaks
 --skip-missing           train
+--source                 sources
 --stability              drift
 --systemd                schedule
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train
+--weights                embed, train, sources
 --why                    models promote, models rollback
 """
 

@@ -24,6 +24,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "sample": "-n 4",
     "train": "--recipe {recipe}",
     "embed": "--backbone toy --weights none",
+    "sources": "--backbone toy --weights none",
 }
 
 
