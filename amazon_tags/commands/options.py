@@ -5,10 +5,10 @@ Index: every option, and the commands that use it. A test holds it against the c
 Option                   Commands
 -----------------------  --------
 --at                     schedule
---backbone               embed, leaks
+--backbone               embed, leaks, sources
 --backbones              rank
---bank                   rank
---bands                  predict, embed, train, leaks, rank, curve
+--bands                  predict, embed, train, leaks, rank, curve, sources
+--bank                   rank, sources
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -22,20 +22,21 @@ Option                   Commands
 --groups                 train, tune, rank, curve
 --half                   embed
 --html                   tune
---jobs                   predict, embed, train, leaks, pairs, rank, curve, sample
+--jobs                   predict, embed, train, leaks, pairs, rank, curve, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve
---json                   evaluate, tune, rank, curve, models list, drift
+--json                   evaluate, tune, rank, curve, models list, drift, sources
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve
+--levels                 predict, embed, train, leaks, rank, curve, sources
 --like                   predict, check, sample
+--max-chips              sources
 --model                  predict
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, bundle export
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, bundle export, sources
 --on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
@@ -43,19 +44,20 @@ Option                   Commands
 --recipe                 train, curve
 --repair                 check
 --scores                 predict
---seed                   sample
+--seed                   sample, sources
 --seeds                  curve
 --shots                  curve
 --side                   embed, rank
 --similarity             leaks
 --skip-missing           train
+--source                 sources
 --stability              drift
 --systemd                schedule
 --target                 curve
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve
+--weights                embed, train, rank, curve, sources
 --why                    models promote, models rollback
 """
 

@@ -198,13 +198,15 @@ def recipe_to_json(recipe: Recipe) -> Json:
         {"kind": kinds[type(entry)], **{STORED_NAMES.get(key, key): value for key, value in asdict(entry).items()}}
         for entry in recipe.members
     ]
-    for member in members:
-        for key in LATER_KEYS:
-            if member.get(key) == getattr(TunedMember, key):
-                member.pop(key, None)
+    members = [without_later_defaults(member) for member in members]
     unstated = [key for key in ("levels", "file_bands") if getattr(recipe, key) == getattr(Recipe, key)]
     values = {**asdict(recipe), "members": members}
     return {key: value for key, value in values.items() if key not in unstated}  # bundles of format 2 have neither
+
+
+def without_later_defaults(values: Json) -> Json:
+    """Return a member's values without `LATER_KEYS` that have their default."""
+    return {key: value for key, value in values.items() if key not in LATER_KEYS or value != getattr(TunedMember, key)}
 
 
 def _member(entry: Mapping[str, Any]) -> MemberSettings:

@@ -153,7 +153,8 @@ def banked_vectors(path: Path, hashes: Sequence[str], compute: Callable[[Sequenc
         compute: returns the vectors of some rows.
     """
     rows, vectors = _read_vectors(path)
-    missing = [row for row, digest in enumerate(hashes) if digest not in rows]
+    first = {digest: row for row, digest in reversed(list(enumerate(hashes)))}  # chips of equal content share a vector
+    missing = sorted(row for digest, row in first.items() if digest not in rows)
     if missing or vectors is None:
         new = compute(missing)
         vectors = new if vectors is None else np.concatenate([vectors, new])
@@ -167,9 +168,12 @@ def _read_vectors(path: Path) -> tuple[dict[str, int], Vectors | None]:
     """The row of each hash, and the vectors; None if there is no sound file."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {bytes(digest).hex(): row for row, digest in enumerate(archive["sha256"])}, archive["vectors"]
+            digests, vectors = archive["sha256"], archive["vectors"]
+            if len(digests) == len(vectors):  # earlier versions wrote more vectors where chips had equal content
+                return {bytes(digest).hex(): row for row, digest in enumerate(digests)}, vectors
     except (BadZipFile, EOFError, KeyError, OSError, ValueError):
-        return {}, None
+        pass
+    return {}, None
 
 
 def _write_vectors(path: Path, rows: Mapping[str, int], vectors: Vectors) -> None:

@@ -17,7 +17,7 @@ from amazon_tags.files import atomic, folders, locks, preflight
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle_writer, decision_file, training_record
 from amazon_tags.model.manifest import DataSummary, Manifest
-from amazon_tags.model.recipe import MemberSettings, Recipe, recipe_to_json
+from amazon_tags.model.recipe import MemberSettings, Recipe, recipe_to_json, without_later_defaults
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.tables import labels, score_tables
 from amazon_tags.training.budget import choose_members
@@ -207,7 +207,8 @@ def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[Fit
 
 def work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:
     """Return a name for all that a member's fit depends on, so that only the same fit resumes unfinished work."""
-    chosen = [asdict(replace(settings, weights=origin)), recipe.seed, recipe.folds, recipe.side, recipe.bands]
+    member = without_later_defaults(asdict(replace(settings, weights=origin)))  # an older version's work is resumed
+    chosen = [member, recipe.seed, recipe.folds, recipe.side, recipe.bands]
     chosen += [] if recipe.layout() == AS_STATED else [asdict(recipe.layout())]
     source = [labels.to_json(data.space), data.fingerprint]
     values = [chosen, source, keras.backend.backend(), version("amazon-tags"), *rest]

@@ -131,3 +131,22 @@ def test_vectors_are_made_once_for_each_content(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     assert banked_vectors(path, hashes, make).tolist() == second.tolist()
     assert asked[-1] == [0, 1, 2]
+
+
+def test_chips_of_equal_content_share_a_vector_and_shift_no_other(tmp_path):
+    asked = []
+
+    def make(rows):
+        asked.append(list(rows))
+        return np.array([[int(hashes[row][:2], 16)] for row in rows], np.float32)
+
+    path = tmp_path / "net.npz"
+    hashes = [f"{number:02x}" * 32 for number in (1, 2, 1, 3, 4)]
+    for _ in range(2):
+        assert banked_vectors(path, hashes, make)[:, 0].tolist() == [1, 2, 1, 3, 4]
+    assert asked == [[0, 1, 3, 4]]
+    with np.load(path) as archive:
+        digests, vectors = archive["sha256"], archive["vectors"]
+    np.savez(path, sha256=digests, vectors=np.concatenate([vectors[:1], vectors]))  # as earlier versions wrote it
+    assert banked_vectors(path, hashes, make)[:, 0].tolist() == [1, 2, 1, 3, 4]
+    assert len(asked) == 2
