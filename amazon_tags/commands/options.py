@@ -24,7 +24,7 @@ Option                   Commands
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve
---json                   evaluate, tune, rank, curve, models list, drift, sources
+--json                   evaluate, tune, rank, curve, sources, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve
 --layer, --cut           embed
@@ -36,7 +36,7 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, bundle export, sources
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, sources, bundle export
 --on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
