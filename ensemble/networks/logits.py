@@ -8,13 +8,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-COSINE_TEMPERATURE = 0.05  # a cosine of 1 is a logit of 20, the value that the paper's appendix uses for cosine softmax
-NORM_TEMPERATURE = (
-    0.2  # logits of length 5: with few labels, the paper's 0.04 for 1,000 classes would saturate sigmoids
-)
+COSINE_TEMPERATURE = 0.05  # a cosine of 1 is a logit of 20; chosen here
+NORM_TEMPERATURE = 0.2  # logits of length 5; chosen here for few labels, where longer ones saturate sigmoids
 MIN_SQUARE = 1e-12  # of a length that is divided by
 
 
+@keras.saving.register_keras_serializable("amazon_tags")
 class BoundedDense(layers.Dense):  # type: ignore[misc]  # Keras has no types
     """A dense layer whose logits, before the bias, depend on the direction of the vectors only.
 

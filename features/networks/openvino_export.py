@@ -4,9 +4,11 @@ OpenVINO converts directly from TensorFlow. Keras' conversions from jax and torc
 is written to disk and rebuilt by a process on Keras' openvino backend, whose graph OpenVINO runs.
 """
 
+import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ def export(model: keras.Model, folder: Path) -> None:
     architecture.write_text(model.to_json(), encoding="utf-8")
     model.save_weights(weights)
     environment = {**os.environ, "KERAS_BACKEND": "openvino"}
-    command = [sys.executable, "-m", "features.networks.openvino_export", str(folder)]
+    modules = sorted({type(layer).__module__ for layer in model.layers})  # which the process imports to know the layers
+    command = [sys.executable, "-m", "features.networks.openvino_export", str(folder), *modules]
     subprocess.run(command, env=environment, check=True)  # noqa: S603  the command is not a user's input
     architecture.unlink()
     weights.unlink()
@@ -58,10 +61,12 @@ def _from_tensorflow(model: keras.Model) -> Any:
     return graph
 
 
-def main(folder: Path) -> None:
-    """Convert the architecture and weights that `export` wrote into a folder."""
+def main(folder: Path, modules: Sequence[str]) -> None:
+    """Convert the architecture and weights that `export` wrote into a folder; `modules` define the layers' classes."""
     from features.networks.backbones import Settled  # noqa: PLC0415  not needed where the model comes from TensorFlow
 
+    for name in modules:
+        importlib.import_module(name)  # registers its layers with Keras
     architecture = (folder / "plan.json").read_text(encoding="utf-8")
     model = keras.models.model_from_json(architecture, custom_objects={"Settled": Settled})
     model.load_weights(folder / "plan.weights.h5")
@@ -71,4 +76,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
