@@ -11,11 +11,11 @@ from amazon_tags.commands import options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
-FULL = "full"
-
 
 def parse_shots(_context: click.Context, _option: click.Parameter, value: str) -> tuple[tuple[int, ...], bool]:
     """Return the numbers of shots in ascending order, and whether `full` is among them, or raise a usage error."""
+    from amazon_tags.evaluation.curve_report import FULL
+
     words = [word.strip() for word in value.split(",")]
     numbers = [word for word in words if word != FULL]
     if not all(word.isdecimal() and int(word) for word in numbers) or len(set(words)) < len(words):
@@ -56,12 +56,7 @@ def parse_shots(_context: click.Context, _option: click.Parameter, value: str) -
     show_default=True,
     help="default, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="BACKBONE=FILE",
-    help="Start a backbone from this file instead of the downloaded ImageNet weights.",
-)
+@options.BACKBONE_WEIGHTS
 @options.GROUPS
 @options.JOIN_ROWS
 @options.JSON

@@ -28,13 +28,7 @@ from ensemble.networks.settings import POOLS
     type=options.OUTPUT,
     help="The folder of the feature bank to write, or a .parquet file.",
 )
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    callback=options.check_weights,
-    help="The backbone's weights: imagenet, none (random) or a .weights.h5 or .npz file.",
-)
+@options.WEIGHTS
 @click.option(
     "--layer",
     "--cut",

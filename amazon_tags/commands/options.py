@@ -162,12 +162,19 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)  # a folder or a file: chips, or a table of tags
 
+BACKBONE_WEIGHTS = click.option(
+    "--weights",
+    multiple=True,
+    metavar="BACKBONE=FILE",
+    help="Start a backbone from this file instead of the downloaded ImageNet weights.",
+)
 BANDS = click.option(
     "--bands",
     metavar="NAMES",
     callback=check_bands,
     help="Bands of the TIFs in their order, such as red,green,blue,nir, where the files do not state them, or wrongly.",
 )
+BANK = click.option("--bank", type=OUTPUT, help="A folder that keeps the vectors, so that later runs read them.")
 LEVELS = click.option(
     "--levels",
     default="auto",
@@ -230,3 +237,10 @@ VIEWS = click.option(
     help="Average the output over this many dihedral views (rotations and mirror images) of each chip.",
 )
 WHY = click.option("--why", default="by hand", show_default=True, help="The reason to write into the registry's log.")
+WEIGHTS = click.option(
+    "--weights",
+    default="imagenet",
+    show_default=True,
+    callback=check_weights,
+    help="The backbone's weights: imagenet, none (random) or a .weights.h5 or .npz file.",
+)

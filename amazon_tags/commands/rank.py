@@ -22,12 +22,7 @@ from amazon_tags.signals import catch_signals
     help="Two or more, separated by commas: names from the table in features/README.md, perhaps with @LAYER, .onnx or "
     ".xml files, hub:PRESET, or .parquet files of vectors of these chips.",
 )
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="BACKBONE=FILE",
-    help="Take a backbone's weights from this file instead of the downloaded ImageNet weights.",
-)
+@options.BACKBONE_WEIGHTS
 @options.DOWNLOAD
 @click.option(
     "--side",
@@ -36,7 +31,7 @@ from amazon_tags.signals import catch_signals
     show_default=True,
     help="Side of the networks' input in pixels; 0 is each backbone's own side.",
 )
-@click.option("--bank", type=options.OUTPUT, help="A folder that keeps the vectors, so that later runs read them.")
+@options.BANK
 @click.option("-o", "--output", type=options.OUTPUT, help="Also write the ranking to this CSV file.")
 @options.GROUPS
 @options.JOIN_ROWS

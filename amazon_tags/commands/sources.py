@@ -42,14 +42,8 @@ def parse_sources(_context: click.Context, _option: click.Parameter, values: tup
     help="A name from the table in features/README.md, an .onnx or .xml (OpenVINO) file with a TOML file beside it, or "
     "hub:PRESET (KerasHub).",
 )
-@click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    callback=options.check_weights,
-    help="The backbone's weights: imagenet, none (random) or a .weights.h5 or .npz file.",
-)
-@click.option("--bank", type=options.OUTPUT, help="A folder that keeps the vectors, so that later runs read them.")
+@options.WEIGHTS
+@options.BANK
 @click.option(
     "--max-chips",
     type=click.IntRange(2),

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
     show_default="default; for vectors one ridge head",
     help="default, distilled, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="BACKBONE=FILE",
-    help="Start a backbone from this file instead of the downloaded ImageNet weights.",
-)
+@options.BACKBONE_WEIGHTS
 @options.DOWNLOAD
 @click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(

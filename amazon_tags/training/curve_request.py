@@ -6,12 +6,7 @@ from amazon_tags import progress
 from amazon_tags.model.recipe import Recipe
 from ensemble.networks.settings import TunedMember
 
-UNUSED_KEYS = (
-    "second",
-    "decision",
-    "budget_ms",
-    "budget_mb",
-)  # of a recipe, which need labels or members of all points
+UNUSED_KEYS = ("second", "decision", "budget_ms", "budget_mb")  # of a recipe: they need labels that a subset lacks
 
 
 @dataclass(frozen=True)
@@ -47,9 +42,7 @@ def curve_recipe(recipe: Recipe) -> Recipe:
         )
     members = tuple(member for member in recipe.members if not recipe.ship or member.name in recipe.ship)
     plain = replace(recipe, members=members, ship=(), second="mean", decision="flat", budget_ms=0.0, budget_mb=0.0)
-    keys = [
-        key for key in ("second", "decision", "budget_ms", "budget_mb") if getattr(recipe, key) != getattr(plain, key)
-    ]
+    keys = [key for key in UNUSED_KEYS if getattr(recipe, key) != getattr(plain, key)]
     if keys:
         progress.say(
             f"every point has the mean of its members and one flat threshold; the recipe's {', '.join(keys)} "

@@ -85,13 +85,9 @@ def embed(
             another format, or the position of a chip cannot be converted.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
-    check_extractor(extractor)
     vector_tables.refuse_vector_path(output, half=extractor.half)
     is_table = vector_tables.is_vector_path(output)
-    own = foreign.read_backbone(backbone_path(extractor.backbone)) if is_foreign(extractor.backbone) else None
-    origin = vector_origin(extractor, own, views)
-    if own:
-        foreign_graph.build(own, origin.spec)  # a network that cannot be used is an error before any chip is read
+    origin, own = read_extractor(extractor, views)
     paths = list_chips(inputs)
     count = len(paths)
     if unusable:
@@ -106,9 +102,7 @@ def embed(
         usable_rows(paths, origin.spec, None, jobs=jobs)
 
     geometry = read_geometry(paths, jobs=jobs) if is_table else None
-    with tempfile.TemporaryDirectory() as folder:
-        export_network(extractor, own, origin.spec, Path(folder))
-        network = openvino_runtime.load(*member_network(Path(folder)), jobs=jobs)
+    network = openvino_runtime.load(*build_network(extractor, own, origin.spec), jobs=jobs)
     with progress.bar("embedding", len(paths)) as advance:
         if is_table:
             table = EmbeddingTable(output, origin, extractor.half, geometry)
@@ -118,14 +112,22 @@ def embed(
     return EmbedSummary(f"{len(paths)} vectors of width {network.dim}", count, count - len(paths))
 
 
-def vector_origin(extractor: FeatureExtractor, own: ForeignBackbone | None, views: int) -> VectorOrigin:
-    """Return what the vectors are computed from: a backbone of the table, or a network of the user's own."""
-    if own:
+def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorOrigin, ForeignBackbone | None]:
+    """Return what the vectors are computed from, and the backbone if it is a user's own.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the backbone, its layer or its weights cannot be used.
+    """
+    _check_extractor(extractor)
+    if is_foreign(extractor.backbone):
+        own = foreign.read_backbone(backbone_path(extractor.backbone))
         spec = own.settings.chip_spec()
         spec = replace(spec, side=extractor.side or spec.side, layout=extractor.layout)
-        return VectorOrigin(backbone=own.path.name, weights=own.fingerprint, views=views, spec=spec)
+        foreign_graph.build(own, spec)  # a network that cannot be used is an error before any chip is read
+        return VectorOrigin(backbone=own.path.name, weights=own.fingerprint, views=views, spec=spec), own
     weights = extractor.weights
-    return VectorOrigin(
+    origin = VectorOrigin(
         backbone=extractor.backbone,
         layer=extractor.layer,
         pool=extractor.pool,
@@ -133,6 +135,7 @@ def vector_origin(extractor: FeatureExtractor, own: ForeignBackbone | None, view
         views=views,
         spec=ChipSpec(side=extractor.side or BACKBONE_SHAPES[extractor.backbone].side, layout=extractor.layout),
     )
+    return origin, None
 
 
 def _bank_key(chips: str, origin: VectorOrigin) -> BankKey:
@@ -161,7 +164,7 @@ def _is_complete(output: Path, key: BankKey) -> bool:
     )
 
 
-def check_extractor(extractor: FeatureExtractor) -> None:
+def _check_extractor(extractor: FeatureExtractor) -> None:
     """Raise an error for an unknown backbone or layer, or a file that holds no weights."""
     name, layer = extractor.backbone, extractor.layer
     if is_foreign(name):
@@ -192,8 +195,14 @@ def check_extractor(extractor: FeatureExtractor) -> None:
         weight_files.refuse_other_files(Path(extractor.weights))
 
 
-def export_network(extractor: FeatureExtractor, own: ForeignBackbone | None, spec: ChipSpec, folder: Path) -> None:
-    """Write the network of an extractor, `own` if it is a user's own, into a folder in OpenVINO's format."""
+def build_network(extractor: FeatureExtractor, own: ForeignBackbone | None, spec: ChipSpec) -> tuple[bytes, bytes]:
+    """Return the XML and the weights of an extractor's network; the arguments are what `read_extractor` returns."""
+    with tempfile.TemporaryDirectory() as folder:
+        _export_network(extractor, own, spec, Path(folder))
+        return member_network(Path(folder))
+
+
+def _export_network(extractor: FeatureExtractor, own: ForeignBackbone | None, spec: ChipSpec, folder: Path) -> None:
     if own:
         foreign_graph.export(own, spec, folder)
         return

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from amazon_tags import records
+from amazon_tags import progress, records
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.damage import refusing_damage
@@ -142,6 +142,44 @@ def bank_file(folder: Path, network: tuple[bytes, bytes], layout: Layout) -> Pat
     """Return where a folder keeps the vectors of a network (XML, weights), for `banked_vectors`."""
     reading = b"" if layout == AS_STATED else repr(layout).encode()  # the same files give other pixels
     return folder / f"{sha256_bytes(b''.join([*network, reading]))[:16]}.npz"
+
+
+def embed_chips(
+    hashes: Mapping[ChipPath, str],
+    network: OpenvinoNetwork,
+    spec: ChipSpec,
+    *,
+    bank: Path | None,
+    jobs: int,
+    title: str = "embedding",
+) -> Vectors:
+    """Return the vectors (chips, dim) of chips, from a file of `bank_file` where it has them.
+
+    Args:
+        hashes: the chips with their hashes, from `hash_chips`.
+        network: the network that computes the vectors.
+        spec: the chips that it takes.
+        bank: the file; None computes all vectors and keeps none.
+        jobs: threads that decode chips.
+        title: of the progress bar.
+
+    Raises:
+        chips.ChipError: a chip cannot be used.
+        ValueError: chips were changed in the meantime.
+    """
+    paths = list(hashes)
+
+    def compute(rows: Sequence[int]) -> Vectors:
+        chosen = [paths[row] for row in rows]
+        vectors = np.zeros((len(chosen), network.dim), np.float32)
+        with progress.bar(title, len(chosen)) as advance:
+            for outputs in extract.stream_outputs(chosen, [network], spec, jobs=jobs):
+                vectors[outputs.rows] = outputs.values[0][0]
+                advance(len(outputs.errors))
+        refuse_changed_chips({path: hashes[path] for path in chosen}, jobs=jobs)
+        return vectors
+
+    return banked_vectors(bank, list(hashes.values()), compute) if bank else compute(range(len(paths)))
 
 
 def banked_vectors(path: Path, hashes: Sequence[str], compute: Callable[[Sequence[int]], Vectors]) -> Vectors:

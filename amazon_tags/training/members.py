@@ -81,7 +81,7 @@ def unit_folder(member: FittedMember, number: int) -> Path:
 def member_cost(member: FittedMember) -> MemberCost:
     """Measure one core's time for a chip, and the size of the member's files."""
     unit = unit_folder(member, 0)
-    return MemberCost(milliseconds_a_chip(unit), sum(path.stat().st_size for path in unit.iterdir()))
+    return MemberCost(milliseconds_a_chip(member_network(unit)), sum(path.stat().st_size for path in unit.iterdir()))
 
 
 def teacher_targets(member: FittedMember, examples: Examples, number: int) -> tuple[Scores, Scores]:

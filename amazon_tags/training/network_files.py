@@ -15,9 +15,9 @@ def member_network(folder: Path) -> tuple[bytes, bytes]:
     return (folder / "network.xml").read_bytes(), (folder / "network.bin").read_bytes()
 
 
-def milliseconds_a_chip(folder: Path, hint: str = "f32") -> float:
-    """Return one core's time for a chip by the network in a folder, the best of some batches."""
-    network = openvino_runtime.load(*member_network(folder), hint=hint)
+def milliseconds_a_chip(files: tuple[bytes, bytes], hint: str = "f32") -> float:
+    """Return one core's time for a chip by a network (XML, weights), the best of some batches."""
+    network = openvino_runtime.load(*files, hint=hint)
     batch = np.zeros((openvino_runtime.BATCH, *network.chip_shape), network.dtype)
     times = []
     for _ in range(TIMED_BATCHES):

@@ -46,7 +46,9 @@ def measure_precisions(
             continue
         matrices = [member.scores[0] if name == "f32" else _out_of_fold(member, examples, name) for member in members]
         loss = plain - score.per_chip(examples.truth, decide(matrices))
-        milliseconds = sum(milliseconds_a_chip(_network(member, examples, 0, name), hint) for member in members)
+        milliseconds = sum(
+            milliseconds_a_chip(member_network(_network(member, examples, 0, name)), hint) for member in members
+        )
         cost = PrecisionCost(float(loss.mean()), score.bootstrap_interval(loss), milliseconds)
         progress.say(f"{name}: loses {cost.loss:+.4f} of F2, takes {cost.milliseconds:.2f} ms a chip")
         costs[name] = cost

@@ -3,7 +3,6 @@
 Each backbone is frozen. What is compared are L2 logistic regressions on its vectors, one a label, out of fold.
 """
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,11 +18,9 @@ from amazon_tags.model import decision_file
 from amazon_tags.model.vector_origin import VectorOrigin
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.vector_tables import is_vector_path, read_table
-from amazon_tags.training.embed import FeatureExtractor, check_extractor, export_network, vector_origin
-from amazon_tags.training.feature_bank import bank_file, banked_vectors
-from amazon_tags.training.fingerprints import refuse_changed_chips
-from amazon_tags.training.hub_presets import backbone_path
-from amazon_tags.training.network_files import member_network, milliseconds_a_chip
+from amazon_tags.training.embed import FeatureExtractor, build_network, read_extractor
+from amazon_tags.training.feature_bank import bank_file, embed_chips
+from amazon_tags.training.network_files import milliseconds_a_chip
 from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
 from ensemble.arrays import Rows, Scores, Tags, Vectors
 from ensemble.decisions.decision import decide_tags, flat_decision
@@ -32,7 +29,7 @@ from ensemble.metrics import folds
 from features.images import listing
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
-from features.networks import extract, foreign, foreign_graph, openvino_runtime
+from features.networks import openvino_runtime
 from features.networks.foreign import ForeignBackbone
 from features.networks.foreign_settings import is_foreign
 
@@ -134,16 +131,11 @@ def _check_backbones(backbones: tuple[str, ...], options: RankOptions) -> dict[s
 def _check_backbone(text: str, options: RankOptions) -> _Candidate:
     if is_foreign(text):
         extractor = FeatureExtractor(text, side=options.side, layout=options.layout)
-        check_extractor(extractor)
-        own = foreign.read_backbone(backbone_path(text))
-        origin = vector_origin(extractor, own, 1)
-        foreign_graph.build(own, origin.spec)  # a network that cannot be used is an error before any chip is read
-        return _Candidate(text, extractor, origin, own)
-    name, _, layer = text.partition(LAYER_SIGN)
-    weights = str(options.weights.get(name, "imagenet"))
-    extractor = FeatureExtractor(name, layer or "top", weights, options.side, options.layout)
-    check_extractor(extractor)
-    return _Candidate(text, extractor, vector_origin(extractor, None, 1), None)
+    else:
+        name, _, layer = text.partition(LAYER_SIGN)
+        weights = str(options.weights.get(name, "imagenet"))
+        extractor = FeatureExtractor(name, layer or "top", weights, options.side, options.layout)
+    return _Candidate(text, extractor, *read_extractor(extractor))
 
 
 def _read_vectors(path: Path, data: TrainingData) -> _Embedding:
@@ -171,29 +163,12 @@ def _read_vectors(path: Path, data: TrainingData) -> _Embedding:
 def _embed(candidate: _Candidate, data: TrainingData, options: RankOptions) -> _Embedding:
     """Return the vectors of a backbone, from the bank where it has them, and what its network costs."""
     spec = candidate.origin.spec
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        export_network(candidate.extractor, candidate.own, spec, folder)
-        xml, weights = member_network(folder)
-        milliseconds = milliseconds_a_chip(folder)
-    network = openvino_runtime.load(xml, weights, jobs=options.jobs)
-
-    def compute(rows: Rows | list[int]) -> Vectors:
-        paths = [data.paths[row] for row in rows]
-        vectors = np.zeros((len(paths), network.dim), np.float32)
-        with progress.bar(candidate.name, len(paths)) as advance:
-            for outputs in extract.stream_outputs(paths, [network], spec, jobs=options.jobs):
-                vectors[outputs.rows] = outputs.values[0][0]
-                advance(len(outputs.errors))
-        refuse_changed_chips({data.paths[row]: data.hashes[row] for row in rows}, jobs=options.jobs)
-        return vectors
-
-    if options.bank is None:
-        vectors = compute(list(range(len(data.paths))))
-    else:
-        path = bank_file(options.bank, (xml, weights), spec.layout)
-        vectors = banked_vectors(path, data.hashes, lambda rows: compute(list(rows)))
-    return _Embedding(vectors, (len(xml) + len(weights)) / BYTES_A_MEGABYTE, milliseconds)
+    files = build_network(candidate.extractor, candidate.own, spec)
+    network = openvino_runtime.load(*files, jobs=options.jobs)
+    bank = bank_file(options.bank, files, spec.layout) if options.bank else None
+    hashes = dict(zip(data.paths, data.hashes, strict=True))
+    vectors = embed_chips(hashes, network, spec, bank=bank, jobs=options.jobs, title=candidate.name)
+    return _Embedding(vectors, sum(map(len, files)) / BYTES_A_MEGABYTE, milliseconds_a_chip(files))
 
 
 def _probe(name: str, embedding: _Embedding, data: TrainingData, options: RankOptions) -> Probe:

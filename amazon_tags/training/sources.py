@@ -1,7 +1,6 @@
 """The call behind `amazon_tags sources`: a target's chips and candidate pretraining sets in, their ranking out."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,24 +13,20 @@ from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.evaluation.source_ranking import SourceRanking, VectorSet, rank_source_vectors, refuse_few
 from amazon_tags.model.vector_origin import VectorInput, difference, from_metadata
 from amazon_tags.tables.vector_tables import VectorTable, is_vector_file, read_table
-from amazon_tags.training.embed import FeatureExtractor, check_extractor, export_network, vector_origin
-from amazon_tags.training.feature_bank import bank_file, banked_vectors
-from amazon_tags.training.fingerprints import hash_chips, refuse_changed_chips
-from amazon_tags.training.hub_presets import backbone_path
-from amazon_tags.training.network_files import member_network
-from ensemble.arrays import Rows, Vectors
+from amazon_tags.training.embed import FeatureExtractor, build_network, read_extractor
+from amazon_tags.training.feature_bank import bank_file, embed_chips
+from amazon_tags.training.fingerprints import hash_chips
+from ensemble.arrays import Rows
 from features.images import bands, chips
 from features.images.chips import ChipError
 from features.images.layout import AS_STATED, Layout
 from features.images.listing import ChipPath, Listing
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
-from features.networks import extract, foreign, foreign_graph, openvino_runtime
-from features.networks.foreign_settings import is_foreign
-from features.networks.openvino_runtime import OpenvinoNetwork
+from features.networks import openvino_runtime
 
-DEFAULT_BACKBONE = "mobilenet_v3_small"  # the fewest multiply-adds of the table
-MAX_CHIPS = 5000  # of a set; comparing two such sets takes some ten seconds
+DEFAULT_BACKBONE = "mobilenet_v3_small"  # small, and its weights can be downloaded
+MAX_CHIPS = 5000  # of a set: the time of a comparison grows with the product of two sets
 
 
 @dataclass(frozen=True)
@@ -133,12 +128,7 @@ def _embed_sets(paths: Mapping[str, Path], options: SourceOptions) -> tuple[str,
     if options.bank and options.bank.exists() and not options.bank.is_dir():
         raise NotADirectoryError(f"{options.bank} is a file, but --bank takes a folder; name another.")
     extractor = FeatureExtractor(options.backbone, weights=options.weights, layout=options.layout)
-    check_extractor(extractor)
-    own = foreign.read_backbone(backbone_path(options.backbone)) if is_foreign(options.backbone) else None
-    origin = vector_origin(extractor, own, 1)
-    if own:
-        foreign_graph.build(own, origin.spec)  # a network that cannot be used is an error before any chip is read
-
+    origin, own = read_extractor(extractor)
     listings = {name: list_chips([path]) for name, path in paths.items()}
     compared: dict[str, Listing] = {}
     for name, listing in listings.items():
@@ -148,14 +138,13 @@ def _embed_sets(paths: Mapping[str, Path], options: SourceOptions) -> tuple[str,
     for listing in compared.values():
         usable_rows(listing, origin.spec, None, jobs=options.jobs)
 
-    with tempfile.TemporaryDirectory() as folder:
-        export_network(extractor, own, origin.spec, Path(folder))
-        files = member_network(Path(folder))
+    files = build_network(extractor, own, origin.spec)
     network = openvino_runtime.load(*files, jobs=options.jobs)
     bank = bank_file(options.bank, files, origin.spec.layout) if options.bank else None
     sets = []
     for name, listing in compared.items():
-        vectors = _embed(listing, network, origin.spec, bank, options.jobs)
+        hashes = hash_chips(listing, jobs=options.jobs)
+        vectors = embed_chips(hashes, network, origin.spec, bank=bank, jobs=options.jobs)
         sets.append(VectorSet(name, listing.names(), vectors, len(listings[name])))
     return VectorInput(network.dim, origin).describe(), sets
 
@@ -198,22 +187,3 @@ def _band_names(path: ChipPath, spec: ChipSpec) -> tuple[str, ...]:
         raise
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
-
-
-def _embed(
-    listing: Sequence[ChipPath], network: OpenvinoNetwork, spec: ChipSpec, bank: Path | None, jobs: int
-) -> Vectors:
-    """Return the vectors of chips (chips, dim), from the bank where it has them."""
-    hashes = hash_chips(listing, jobs=jobs) if bank else {}
-
-    def compute(rows: Sequence[int]) -> Vectors:
-        paths = [listing[row] for row in rows]
-        vectors = np.zeros((len(paths), network.dim), np.float32)
-        with progress.bar("embedding", len(paths)) as advance:
-            for outputs in extract.stream_outputs(paths, [network], spec, jobs=jobs):
-                vectors[outputs.rows] = outputs.values[0][0]
-                advance(len(outputs.errors))
-        refuse_changed_chips({path: hashes[path] for path in paths} if bank else {}, jobs=jobs)
-        return vectors
-
-    return banked_vectors(bank, list(hashes.values()), compute) if bank else compute(range(len(listing)))

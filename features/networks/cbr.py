@@ -1,4 +1,4 @@
-"""The CBR family: small plain networks, an honest baseline that is trained from nothing (Raghu et al. 2019, section 3).
+"""The CBR family: small plain networks, an honest baseline that is trained from nothing (Raghu et al. 2019).
 
 A block is a convolution without bias, a batch norm, a ReLU and a maximum over 3 x 3 places with stride 2. Layers are
 named `block1_conv`, `block1_bn`, `block1_relu`, `block1_pool`.

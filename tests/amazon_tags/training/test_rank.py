@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from amazon_tags.evaluation.ranking import ranking_csv, ranking_text
-from amazon_tags.training import rank as ranks
+from amazon_tags.training import feature_bank
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.rank import RankOptions, rank
 from amazon_tags.training.training_data import TrainingSource
@@ -57,7 +57,7 @@ def test_labels_on_few_chips_are_named_and_not_counted(ranking):
 
 
 def test_a_later_run_reads_the_bank_and_ranks_alike(ranking, source, bank, monkeypatch):
-    monkeypatch.setattr(ranks, "refuse_changed_chips", None)  # which follows every embedding
+    monkeypatch.setattr(feature_bank, "refuse_changed_chips", None)  # which follows every embedding
     again = rank(source, PAIR, RankOptions(bank=bank, jobs=1))
     for first, second in zip(ranking.backbones, again.backbones, strict=True):
         assert replace(second, milliseconds=None) == replace(first, milliseconds=None)
