@@ -9,8 +9,10 @@ from xml.etree.ElementTree import Element, SubElement
 WIDTH, HEIGHT = 720, 440  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the titles and the axes
 COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98")  # of the series, in their order
+LEGEND_STEP = 200  # pixels between the names of series
 TICKS = 6  # on an axis, about
 STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd}.title{font-weight:600;font-size:14px}"
+HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3"}  # keeps a name readable over other points
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
     for number, one in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         _draw_series(root, one, colour, across, up)
-        _text(root, one.name, LEFT + 170 * number + 16, TOP - 12)
-        SubElement(root, "circle", cx=str(LEFT + 170 * number + 6), cy=str(TOP - 16), r="5", fill=colour)
+        _text(root, one.name, LEFT + LEGEND_STEP * number + 16, TOP - 12)
+        SubElement(root, "circle", cx=str(LEFT + LEGEND_STEP * number + 6), cy=str(TOP - 16), r="5", fill=colour)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
@@ -107,7 +109,8 @@ def _draw_series(root: Element, series: ChartSeries, colour: str, across: Scale,
         SubElement(group, "circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", fill=colour)
         if point.labelled:
             is_right = x > (LEFT + WIDTH - RIGHT) / 2  # there the name stands to the left, where it has room
-            _text(group, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
+            name = _text(group, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
+            name.attrib.update(HALO)
 
 
 def _text(parent: Element, text: str, x: float, y: float, *, anchor: str = "start") -> Element:
