@@ -1,6 +1,7 @@
 """Measure where pretrained backbones should end, by the functions of `amazon_tags search-layer`.
 
-    python -m tests.benchmarks.search_layers CHIPS LABELS BACKBONE=WEIGHTS ... --work DIR [--tuned N] [--probe-only]
+    python -m tests.benchmarks.search_layers CHIPS LABELS BACKBONE=WEIGHTS ... --work DIR [--tuned N] [--epochs N]
+        [--side PIXELS] [--probe-only]
 
 Each backbone has a table: linear probes at the end of every block, fine-tuning at the best of these, and fine-tuning at
 layers around the best of all. The last sentence of each is what the command proposes.
@@ -26,7 +27,9 @@ def measure(backbone: str, weights: str, options: argparse.Namespace) -> LayerRe
     """Search the layers of one backbone."""
     tuned = 0 if options.probe_only else options.tuned
     bank = options.work / "bank"
-    request = LayerRequest(backbone, weights, tuned=tuned, epochs=options.epochs, bank=bank, jobs=JOBS)
+    request = LayerRequest(
+        backbone, weights, side=options.side, tuned=tuned, epochs=options.epochs, bank=bank, jobs=JOBS
+    )
     recipe = layer_recipe(request)
     data = read_layer_data(TrainingSource(options.chips, options.table, options.labels), request, recipe)
     return search_layer(data, options.work / f"{backbone}.csv", recipe=recipe, request=request)
@@ -64,6 +67,7 @@ def main() -> None:
     parser.add_argument("--labels", default="planet")
     parser.add_argument("--tuned", type=int, default=LayerRequest.tuned)
     parser.add_argument("--epochs", type=int, default=LayerRequest.epochs)
+    parser.add_argument("--side", type=int, default=LayerRequest.side)
     parser.add_argument("--probe-only", action="store_true")
     tables.add_options(parser)
     options = parser.parse_args()
