@@ -24,7 +24,7 @@ Option                   Commands
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve
---json                   evaluate, tune, rank, curve, sources, models list, drift
+--json                   evaluate, tune, rank, curve, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve
 --layer, --cut           embed
@@ -52,6 +52,7 @@ Option                   Commands
 --skip-missing           train
 --source                 sources
 --stability              drift
+--start-from             train
 --systemd                schedule
 --target                 curve
 --unlabelled             train

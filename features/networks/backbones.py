@@ -29,7 +29,9 @@ from features.networks.weights import (
     ArrayNames,
     copy_to_more_channels,
     explain_download_error,
+    is_trained_network,
     load_file,
+    load_trained,
 )
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
@@ -225,7 +227,8 @@ def build(
         layer: `top`, or one of the backbone's `truncations`.
         weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5`, `.h5` or `.npz` file
             for the whole backbone or for its part up to the layer. They are for three bands: a further band's weights
-            in the first layer are the mean of these three.
+            in the first layer are the mean of these three. Or the `network.weights.h5` of a bundle's member with the
+            same backbone, layer and `sees`, whose backbones are loaded; it is for chips of the same bands.
         options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
             their vectors are concatenated.
         start: What is redrawn of the weights. Redrawn batch norms are not folded: they take the statistics of batches
@@ -247,18 +250,22 @@ def build(
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
     images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
 
+    trained = is_trained_network(weights)
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
         over = side % BACKBONE_SHAPES[name].patch
         shape = (side - over, side - over, channels)
-        network = _settle(name, shape, layer, weights, replace(start, stream=number))
+        network = _settle(name, shape, layer, "none" if trained else weights, replace(start, stream=number))
         maps = network(backbone.scale(_crop(image, over) if over else image))
         parts = [part for part in POOLS[options.pool] if part != "class" or len(maps.shape) == 3]
         vectors += [_pool(maps, part, f"pooled_{number}_{place}") for place, part in enumerate(parts)]
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
-    return keras.Model(pixels, joined, name=name)
+    model = keras.Model(pixels, joined, name=name)
+    if trained:
+        load_trained(model, Path(weights), name=name)
+    return model
 
 
 def _crop(image: keras.KerasTensor, over: int) -> keras.KerasTensor:
