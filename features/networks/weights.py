@@ -4,7 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -63,8 +63,9 @@ def is_trained_network(weights: str) -> bool:
     """Return whether weights are the file of a member of a bundle: of backbones as `backbones.build` returns them."""
     if not weights.endswith(".h5") or not h5py.is_hdf5(weights):
         return False
-    with h5py.File(weights) as archive:
+    with suppress(OSError), h5py.File(weights) as archive:  # `load_file` refuses a damaged file
         return f"layers/{TRAINED}" in archive
+    return False
 
 
 def load_trained(model: keras.Model, path: Path, *, name: str) -> None:
