@@ -1,5 +1,6 @@
 """`amazon_tags bundle`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from amazon_tags.errors import emit, need_onnx
 
 @click.group("bundle")
 def bundle_command() -> None:
-    """Verify a model bundle, print its card or export it as ONNX.
+    """Verify a model bundle, print its card, compare it with another or export it as ONNX.
 
     Example: amazon_tags bundle verify model
     """
@@ -43,6 +44,23 @@ def show_bundle(folder: Path | None) -> None:
     from amazon_tags.model import bundle
 
     emit(bundle.read_card(folder or bundle.DEFAULT))
+
+
+@bundle_command.command("compare")
+@click.argument("folder", metavar="BUNDLE", type=options.FOLDER)
+@click.argument("other", metavar="OTHER", type=options.FOLDER)
+@options.JSON
+def compare_bundle(folder: Path, other: Path, as_json: bool) -> None:
+    """Print how much BUNDLE gains over OTHER, both trained on the same chips, on what they answered out of fold.
+
+    Prints F2, the gain and the relative gain with paired 95 % intervals over chips.
+
+    Example: amazon_tags bundle compare chain model
+    """
+    from amazon_tags.evaluation.compare import compare_bundles, comparison_text
+
+    comparison = compare_bundles(folder, other)
+    emit(json.dumps(comparison.to_json(), indent=2) + "\n" if as_json else comparison_text(comparison))
 
 
 @bundle_command.command("export")

@@ -24,8 +24,11 @@ Option                   Commands
 --half                   embed
 --html                   tune
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, sample, sources
+--jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer
---json                   evaluate, tune, rank, curve, search-layer, sources, models list, drift
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer
+--json                   evaluate, tune, rank, curve, search-layer, sources, bundle compare, models list, drift
+--json                   evaluate, tune, rank, curve, search-layer, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer
 --layer, --cut           embed
@@ -37,8 +40,8 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, sources,
-                         bundle export
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, sources, bundle
+                         export
 --on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
@@ -55,6 +58,7 @@ Option                   Commands
 --skip-missing           train
 --source                 sources
 --stability              drift
+--start-from             train
 --svg                    curve, search-layer
 --systemd                schedule
 --target                 curve

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     help="default, distilled, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
 @options.BACKBONE_WEIGHTS
+@click.option(
+    "--start-from",
+    type=options.FOLDER,
+    metavar="BUNDLE",
+    help="Start tuned members from the trained backbones of another bundle instead of ImageNet weights.",
+)
 @options.DOWNLOAD
 @click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(
@@ -50,6 +56,7 @@ def train_command(
     output: Path,
     recipe: str | None,
     weights: tuple[str, ...],
+    start_from: Path | None,
     download: bool,
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
@@ -87,7 +94,13 @@ def train_command(
 
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
     if is_of_vectors:
-        given = {"--weights": files, "--unlabelled": unlabelled, "--bands": bands, "--levels": levels != "auto"}
+        given: dict[str, object] = {
+            "--weights": files,
+            "--start-from": start_from,
+            "--unlabelled": unlabelled,
+            "--bands": bands,
+            "--levels": levels != "auto",
+        }
         given |= {"--on-error": on_error != "fail", "--views": views > 1, "--download": download}
         _train_on_vectors(source, output, recipe, given)
         return
@@ -97,7 +110,9 @@ def train_command(
     from amazon_tags.training.preparation import TrainOptions, prepare
 
     catch_signals()
-    train_options = TrainOptions(files, views, jobs, unusable=errors if on_error == "skip" else None)
+    train_options = TrainOptions(
+        files, views, jobs, start_from=start_from, unusable=errors if on_error == "skip" else None
+    )
     settings = choose_recipe(recipe or "default").reading(bands, levels)
     for member in settings.members if download else ():
         download_preset(member.backbone)

@@ -94,7 +94,22 @@ class PrecisionReport:
 F32_ONLY = PrecisionReport("f32", 0.0, {"f32": PrecisionCost(0.0, (0.0, 0.0), 0.0)})
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors"))
+@dataclass(frozen=True)
+class StartBundle:
+    """The bundle whose trained backbones a model started from.
+
+    Attributes:
+        sha256: the digest of its manifest; the first 12 digits name it.
+        members: its member that each member of the model started from, by the name of the latter.
+        note: its note on the origin of its chips and their terms.
+    """
+
+    sha256: str
+    members: Mapping[str, str]
+    note: str = ""
+
+
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -108,6 +123,7 @@ class Manifest:
         recipe: the JSON value of the training recipe; `read_recipe` parses it.
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
             user's own backbone, by its name.
+        start: the bundle whose backbones members started from; None if there is none.
         licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
@@ -130,6 +146,7 @@ class Manifest:
     members: tuple[str, ...] = ()
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)
+    start: StartBundle | None = None
     licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1

@@ -117,7 +117,15 @@ measured. A score is not a probability unless the decision was calibrated.
 ## Data and licence
 
 {data.note or "No note was given on the chips' origin and terms of use; ask the people who trained this model."}
-"""
+{_start_note(manifest)}"""
+
+
+def _start_note(manifest: Manifest) -> str:
+    """What is known of the chips of the bundle that members started from, as a paragraph."""
+    if not manifest.start:
+        return ""
+    note = manifest.start.note or "no note was given."
+    return f"\nMembers started from the bundle {manifest.start.sha256[:12]}. On the chips of that bundle: {note}\n"
 
 
 def _task(manifest: Manifest) -> str:
@@ -148,7 +156,10 @@ def _member(settings: MemberSettings, manifest: Manifest) -> str:
     if manifest.vectors and isinstance(settings, FrozenMember):
         return f"`{settings.name}`: a {settings.head} head on the vectors."
     origin = "random weights" if settings.weights == "none" else "Keras' ImageNet weights"
-    if settings.backbone in manifest.started_from:
+    if manifest.start and settings.name in manifest.start.members:
+        source = manifest.start.members[settings.name]
+        origin = f"the backbone of `{source}` in the bundle {manifest.start.sha256[:12]}"
+    elif settings.backbone in manifest.started_from:
         origin = f"a weight file of SHA-256 {manifest.started_from[settings.backbone][:16]}"
     start = f"`{settings.name}`: {settings.backbone}"
     if isinstance(settings, FrozenMember) and is_foreign(settings.backbone):

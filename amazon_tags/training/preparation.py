@@ -14,6 +14,7 @@ from amazon_tags.files import preflight
 from amazon_tags.model.recipe import MemberSettings, Recipe
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.layer_names import refuse_layer
+from amazon_tags.training.start_bundle import BundleStart, read_start
 from amazon_tags.training.training_data import LabelledData, TrainingData, TrainingSource, read_training_data
 from ensemble.choice import INNER_FOLDS
 from ensemble.decisions import tuning
@@ -37,6 +38,7 @@ class TrainOptions:
         views: the number of dihedral views to report held-out scores of, beside a single one.
         jobs: threads.
         bank: a folder that keeps vectors of frozen members for other runs.
+        start_from: a bundle whose trained backbones members of `train` start from.
         unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
     """
 
@@ -44,6 +46,7 @@ class TrainOptions:
     views: int = 1
     jobs: int = 2
     bank: Path | None = None
+    start_from: Path | None = None
     unusable: Path | None = None
 
 
@@ -56,7 +59,17 @@ def prepare(source: TrainingSource, output: Path, *, recipe: Recipe, options: Tr
         ValueError: the recipe, the chips or their table cannot be used, or there are too few chips.
     """
     check_outputs(output)
-    return prepare_data(source, recipe=recipe, options=options)
+    start = bundle_start(recipe, options)
+    data = prepare_data(source, recipe=start.recipe(recipe) if start else recipe, options=options)
+    if start:
+        start.refuse_trained_chips(data.hashes)
+    return data
+
+
+def bundle_start(recipe: Recipe, options: TrainOptions) -> BundleStart | None:
+    """Return the bundle that members start from, or None; see `read_start` for what is refused."""
+    folder = options.start_from
+    return None if folder is None else read_start(folder, recipe, chip_spec(recipe), options.weights)
 
 
 def prepare_data(source: TrainingSource, *, recipe: Recipe, options: TrainOptions) -> TrainingData:

@@ -33,7 +33,14 @@ from amazon_tags.training.foreign_members import (
 from amazon_tags.training.golden import golden_chips
 from amazon_tags.training.members import FittedMember, fit_member, train_on_all
 from amazon_tags.training.precision import add_int8, measure_precisions
-from amazon_tags.training.preparation import TrainOptions, check_outputs, chip_spec, prepare, refuse_few_chips
+from amazon_tags.training.preparation import (
+    TrainOptions,
+    bundle_start,
+    check_outputs,
+    chip_spec,
+    prepare,
+    refuse_few_chips,
+)
 from amazon_tags.training.training_data import TrainingData, TrainingSource
 from ensemble.arrays import Tags
 from ensemble.decisions.decision import Decision, decide_tags
@@ -87,12 +94,15 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
     started_from = {name: sha256(path) for name, path in options.weights.items()}
     own = read_foreign_backbones(recipe)
     origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
+    start = bundle_start(recipe, options)
+    origins |= start.origins() if start else {}
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     with locks.hold_lock(work / "lock"):
         preflight.refuse_existing(output)  # a run that has ended since may have written it
 
-        members = fit_members(data, recipe, options.weights, origins, examples, work)
+        started = start.recipe(recipe) if start else recipe
+        members = fit_members(data, started, options.weights, origins, examples, work)
         shipped, front = choose_members(recipe, data.truth, members)
         second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
         for path in tables:
@@ -109,6 +119,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
             spec=examples.spec,
             recipe=recipe_to_json(stored_recipe(recipe, own)),
             started_from=started_from | stored_hashes(own),
+            start=start.record() if start else None,
             licences=stored_licences(own),
             data=_summarise(data),
             views=options.views,
@@ -158,15 +169,16 @@ def fit_members(
     members: list[FittedMember] = []
     for settings in recipe.members:
         teachers = _teachers(settings, members)
+        file = settings.weights if settings.weights in origins else None  # of this member alone, from a bundle
         folder = work / work_key(
             recipe,
             data,
             settings,
-            origins.get(settings.backbone, settings.weights),
+            origins[file] if file else origins.get(settings.backbone, settings.weights),
             [examples.views, fold_hash, *(teacher.folder.parent.name for teacher in teachers)],
         )
         folder.mkdir(exist_ok=True)
-        start = str(weights.get(settings.backbone, settings.weights))
+        start = file or str(weights.get(settings.backbone, settings.weights))
         members.append(fit_member(replace(settings, weights=start), examples, folder, teachers))
     return members
 

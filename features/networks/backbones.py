@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,13 +22,16 @@ from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
 from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs, truncation
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
+from features.networks.settled import Settled
 from features.networks.weight_files import refuse_download
 from features.networks.weights import (
     VARIABLE_PATHS,
     ArrayNames,
     copy_to_more_channels,
     explain_download_error,
+    is_trained_network,
     load_file,
+    load_trained,
 )
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
@@ -144,40 +146,6 @@ BACKBONES = {
 }
 
 
-class Settled(keras.Layer):  # type: ignore[misc]  # Keras has no types
-    """A backbone in inference mode, also while its weights are trained.
-
-    Its batch statistics may be folded into the weights, and the batches of fine-tuning are too small to estimate new
-    ones. `fit` would override a `training=False` that is passed where layers are connected; inside `call` it holds.
-    A `live` one is not in inference mode: its redrawn batch norms have no statistics yet, and take those of batches.
-
-    Keras writes the names of this class and of its layers into weight files, so neither may be changed.
-    """
-
-    def __init__(self, network: keras.Model, number: int = 0, live: bool = False) -> None:
-        super().__init__(name=f"settled_{number}")
-        self.network = network
-        self.live = live
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that `from_config` rebuilds the layer from."""
-        network = keras.saving.serialize_keras_object(self.network)
-        return {"network": network, "number": int(self.name.split("_")[1]), "live": self.live}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Settled":
-        """Rebuild the layer."""
-        return cls(keras.saving.deserialize_keras_object(config["network"]), config["number"], config["live"])
-
-    def call(self, pixels: Any, training: bool | None = None) -> Any:
-        """Return feature maps (batch, height, width, channels), or tokens (batch, tokens, channels)."""
-        return self.network(pixels, training=training if self.live else False)
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> Any:
-        """Return the shape of the feature maps or tokens."""
-        return self.network.compute_output_shape(input_shape)
-
-
 @dataclass(frozen=True)
 class BackboneOptions:
     """The input of a backbone and the pooling of its output.
@@ -225,7 +193,8 @@ def build(
         layer: `top`, or one of `ends_of`; or several, whose vectors are then concatenated in this order.
         weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5`, `.h5` or `.npz` file
             for the whole backbone or for its part up to the layer. They are for three bands: a further band's weights
-            in the first layer are the mean of these three.
+            in the first layer are the mean of these three. Or the `network.weights.h5` of a bundle's member with the
+            same backbone, layer and `sees`, whose backbones are loaded; it is for chips of the same bands.
         options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
             their vectors are concatenated.
         start: What is redrawn of the weights. Redrawn batch norms are not folded: they take the statistics of batches
@@ -245,18 +214,22 @@ def build(
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
     images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
 
+    trained = is_trained_network(weights)
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
         over = side % BACKBONE_SHAPES[name].patch
         shape = (side - over, side - over, channels)
-        network = _settle(name, shape, ends, weights, replace(start, stream=number))
+        network = _settle(name, shape, ends, "none" if trained else weights, replace(start, stream=number))
         maps = tree.flatten(network(backbone.scale(_crop(image, over) if over else image)))
         parts = [(end, part) for end in maps for part in POOLS[options.pool] if part != "class" or len(end.shape) == 3]
         vectors += [_pool(end, part, f"pooled_{number}_{place}") for place, (end, part) in enumerate(parts)]
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
-    return keras.Model(pixels, joined, name=name)
+    model = keras.Model(pixels, joined, name=name)
+    if trained:
+        load_trained(model, Path(weights), name=name)
+    return model
 
 
 def _crop(image: keras.KerasTensor, over: int) -> keras.KerasTensor:

@@ -63,7 +63,7 @@ def _from_tensorflow(model: keras.Model) -> Any:
 
 def main(folder: Path, modules: Sequence[str]) -> None:
     """Convert the architecture and weights that `export` wrote into a folder; `modules` define the layers' classes."""
-    from features.networks.backbones import Settled  # noqa: PLC0415  not needed where the model comes from TensorFlow
+    from features.networks.settled import Settled  # noqa: PLC0415  not needed where the model comes from TensorFlow
 
     for name in modules:
         importlib.import_module(name)  # registers its layers with Keras

@@ -4,7 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -29,6 +29,7 @@ class ArrayNames:
     spare: tuple[str, ...] = ()
 
 
+TRAINED = "settled"  # Keras' name in weight files of the layers `settled.Settled`
 VARIABLE_PATHS = ArrayNames(str)  # the variables' own paths
 
 
@@ -58,10 +59,47 @@ def load_file(
         raise ValueError(f"{path} holds weights that are not finite numbers; download or save it again.")
 
 
+def is_trained_network(weights: str) -> bool:
+    """Return whether weights are the file of a member of a bundle: of backbones as `backbones.build` returns them."""
+    if not weights.endswith(".h5") or not h5py.is_hdf5(weights):
+        return False
+    with suppress(OSError), h5py.File(weights) as archive:  # `load_file` refuses a damaged file
+        return f"layers/{TRAINED}" in archive
+    return False
+
+
+def load_trained(model: keras.Model, path: Path, *, name: str) -> None:
+    """Load the backbones of a member of a bundle; its head is not read.
+
+    Args:
+        model: From `backbones.build`.
+        path: The member's `network.weights.h5`.
+        name: The backbone's, for messages.
+
+    Raises:
+        ValueError: The file is damaged, is that of another backbone, or holds values that are not finite.
+    """
+    try:
+        with h5py.File(path) as archive:
+            groups = [group for key, group in archive["layers"].items() if key.startswith(TRAINED)]
+            count = sum(_count_values(group) for group in groups)
+        if count != model.count_params():
+            raise ValueError(
+                f"{path} holds backbones of {count:,} weights, but {name} has {model.count_params():,} here; pass the "
+                "file of a member with the same backbone, layer and input."
+            )
+        model.load_weights(path)
+    except (KeyError, OSError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a readable HDF5 file ({error}); train the bundle again.") from error
+    if not all(np.isfinite(value).all() for value in model.get_weights()):
+        raise ValueError(f"{path} holds weights that are not finite numbers; train the bundle again.")
+
+
 def _load_hdf5(part: keras.Model, whole: keras.Model, path: Path, backbone: str, truncations: Sequence[str]) -> None:
     """Load a file that Keras wrote; it is known by its number of values."""
     try:
-        count = _count_values(path)
+        with h5py.File(path) as archive:
+            count = _count_values(archive)
         fitting = [model for model in (part, whole) if model.count_params() == count]
         if not fitting:
             raise ValueError(
@@ -156,11 +194,8 @@ def _misfit(count: int, part: keras.Model, whole: keras.Model, truncations: Sequ
     return f"{needed}; {advice}"
 
 
-def _count_values(path: Path) -> int:
-    """Return the number of values in all data sets of an HDF5 file."""
+def _count_values(group: h5py.Group) -> int:
+    """Return the number of values in all data sets of an HDF5 file or group."""
     sizes: list[int] = []
-    with h5py.File(path) as archive:
-        archive.visititems(
-            lambda _, item: sizes.append(math.prod(item.shape)) if isinstance(item, h5py.Dataset) else None
-        )
+    group.visititems(lambda _, item: sizes.append(math.prod(item.shape)) if isinstance(item, h5py.Dataset) else None)
     return sum(sizes)

@@ -5,7 +5,7 @@ import pytest
 
 from ensemble.networks.build import absorb_statistics, build_network
 from ensemble.networks.settings import OUTPUTS, TunedMember
-from features.networks.backbones import Settled
+from features.networks.settled import Settled
 from tests.ensemble.networks.toy_member import SETTINGS, SPEC, pixels_of, untrained_network
 
 

@@ -10,8 +10,9 @@ from keras import applications
 from features.images.spec import ChipSpec
 from features.networks import backbones, batch_norm, openvino_export, openvino_runtime
 from features.networks.backbone_shapes import BACKBONE_SHAPES
-from features.networks.backbones import Backbone, BackboneOptions, Settled
+from features.networks.backbones import Backbone, BackboneOptions
 from features.networks.openvino_runtime import OpenvinoNetwork
+from features.networks.settled import Settled
 
 SPEC = ChipSpec(side=98)  # InceptionV3 takes at least 75, DINOv2 multiples of 14
 

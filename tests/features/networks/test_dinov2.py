@@ -9,8 +9,9 @@ from ensemble.networks.rebuild import RebuildTarget, rebuild_network
 from ensemble.networks.settings import FrozenMember
 from features.images.spec import ChipSpec
 from features.networks import backbones, dinov2, openvino_export, openvino_runtime
-from features.networks.backbones import BackboneOptions, Settled
+from features.networks.backbones import BackboneOptions
 from features.networks.dinov2 import TransformerBlock
+from features.networks.settled import Settled
 
 SPEC = ChipSpec(side=28)  # 2 x 2 patches
 

@@ -5,7 +5,7 @@ import pytest
 
 from features.images.spec import ChipSpec
 from features.networks import backbones
-from features.networks.backbones import Settled
+from features.networks.settled import Settled
 
 SPEC = ChipSpec(side=32)
 KERNEL = "edges/kernel"
