@@ -17,6 +17,7 @@ from amazon_tags.commands.rank import rank_command
 from amazon_tags.commands.retrain import retrain_command
 from amazon_tags.commands.sample import sample_command
 from amazon_tags.commands.schedule import schedule_command
+from amazon_tags.commands.search_layer import search_layer_command
 from amazon_tags.commands.sources import sources_command
 from amazon_tags.commands.train import train_command
 from amazon_tags.commands.tune import tune_command
@@ -46,6 +47,7 @@ for command in (
     pairs_command,
     rank_command,
     curve_command,
+    search_layer_command,
     sample_command,
     sources_command,
     bundle_command,

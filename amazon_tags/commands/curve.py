@@ -57,6 +57,7 @@ def parse_shots(_context: click.Context, _option: click.Parameter, value: str) -
     help="default, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
 @options.BACKBONE_WEIGHTS
+@options.SVG
 @options.GROUPS
 @options.JOIN_ROWS
 @options.JSON
@@ -73,6 +74,7 @@ def curve_command(
     targets: tuple[float, ...],
     recipe: str,
     weights: tuple[str, ...],
+    svg: Path | None,
     groups: Path | None,
     join_rows: bool,
     as_json: bool,
@@ -90,15 +92,15 @@ def curve_command(
     """
     files = dict(options.parse_weights(text) for text in weights)
     need_train()
-    from amazon_tags.evaluation.curve_report import curve_text
-    from amazon_tags.files import preflight
+    from amazon_tags.evaluation.curve_report import curve_svg, curve_text
+    from amazon_tags.files import atomic, preflight
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.training.curve_request import CurveRequest, curve_recipe
     from amazon_tags.training.preparation import TrainOptions, prepare_data
     from amazon_tags.training.training_data import TrainingSource
 
     catch_signals()
-    preflight.refuse_outputs([output], [table])
+    preflight.refuse_outputs([path for path in (output, svg) if path], [table])
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
     train_options = TrainOptions(files, jobs=jobs)
     settings = curve_recipe(choose_recipe(recipe).reading(bands, levels))
@@ -108,4 +110,6 @@ def curve_command(
 
         request = CurveRequest(*shots, seeds, targets)
         report = measure_curve(data, output, recipe=settings, options=train_options, request=request)
+    if svg:
+        atomic.write_text(svg, curve_svg(report))
     emit(json.dumps(report.to_json(), indent=2) + "\n" if as_json else curve_text(report))

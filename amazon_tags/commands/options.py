@@ -5,10 +5,10 @@ Index: every option, and the commands that use it. A test holds it against the c
 Option                   Commands
 -----------------------  --------
 --at                     schedule
---backbone               embed, leaks, sources
+--backbone               embed, leaks, search-layer, sources
 --backbones              rank
---bands                  predict, embed, train, leaks, rank, curve, sources
---bank                   rank, sources
+--bands                  predict, embed, train, leaks, rank, curve, search-layer, sources
+--bank                   rank, search-layer, sources
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -18,17 +18,18 @@ Option                   Commands
 --discrepancy            drift
 --download               embed, train, leaks, rank
 --dry-run                check
+--epochs                 search-layer
 --errors                 predict, embed, train, leaks, rank
---groups                 train, tune, rank, curve
+--groups                 train, tune, rank, curve, search-layer
 --half                   embed
 --html                   tune
---jobs                   predict, embed, train, leaks, pairs, rank, curve, sample, sources
---join-rows              train, evaluate, tune, check, rank, curve
---json                   evaluate, tune, rank, curve, sources, models list, drift
+--jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, sample, sources
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer
+--json                   evaluate, tune, rank, curve, search-layer, sources, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve
+--labels                 train, evaluate, tune, check, rank, curve, search-layer
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve, sources
+--levels                 predict, embed, train, leaks, rank, curve, search-layer, sources
 --like                   predict, check, sample
 --max-chips              sources
 --model                  predict
@@ -36,10 +37,12 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, sources, bundle export
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, sources,
+                         bundle export
 --on-error               predict, embed, train, leaks, rank
 --pool                   embed
 --precision              predict
+--probe-only             search-layer
 --recall                 tune
 --recipe                 train, curve
 --repair                 check
@@ -47,17 +50,19 @@ Option                   Commands
 --seed                   sample, sources
 --seeds                  curve
 --shots                  curve
---side                   embed, rank
+--side                   embed, rank, search-layer
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
+--svg                    curve, search-layer
 --systemd                schedule
 --target                 curve
+--tuned                  search-layer
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve, sources
+--weights                embed, train, rank, curve, search-layer, sources
 --why                    models promote, models rollback
 """
 
@@ -221,6 +226,14 @@ LABELS = click.option(
     help="Label space: planet, table (the labels that the table contains), folders (the subfolders that hold the chips "
     "of each class) or a TOML file.",
 )
+SIDE = click.option(
+    "--side",
+    type=click.IntRange(0, 1024),
+    default=0,
+    show_default=True,
+    help="Side of the networks' input in pixels; 0 is each backbone's own side.",
+)
+SVG = click.option("--svg", type=OUTPUT, help="Also draw the result into this SVG file.")
 ON_ERROR = click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),

@@ -24,13 +24,7 @@ from amazon_tags.signals import catch_signals
 )
 @options.BACKBONE_WEIGHTS
 @options.DOWNLOAD
-@click.option(
-    "--side",
-    type=click.IntRange(0, 1024),
-    default=0,
-    show_default=True,
-    help="Side of the networks' input in pixels; 0 is each backbone's own side.",
-)
+@options.SIDE
 @options.BANK
 @click.option("-o", "--output", type=options.OUTPUT, help="Also write the ranking to this CSV file.")
 @options.GROUPS

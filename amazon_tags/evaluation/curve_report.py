@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amazon_tags import records
+from amazon_tags.evaluation.line_chart import ChartPoint, ChartSeries, ChartTitles, line_chart
 from amazon_tags.model.measured_scores import decimals
 from amazon_tags.records import Json
 from amazon_tags.tables.labels import LabelSpace
@@ -17,6 +18,7 @@ from ensemble.metrics.seeded_scores import SeededScores
 
 FULL = "full"  # the shots of all labelled chips
 ENDS = (0.025, 0.975)
+LAW_POINTS = 50  # of the drawn line
 
 
 @dataclass(frozen=True)
@@ -189,3 +191,20 @@ def curve_csv(report: CurveReport) -> str:
             numbers = [f"{number:.6f}" for number in (measured.value, *measured.interval)]
             writer.writerow((point.shots, f"{point.chips:.1f}", point.seeds, metric, label, *numbers))
     return table.getvalue()
+
+
+def curve_svg(report: CurveReport) -> str:
+    """Return a chart of F2 and mean average precision by the number of chips, with intervals and the law's line."""
+    f2 = [_chart_point(point, point.f2) for point in report.points]
+    precision = [_chart_point(point, point.mean_average_precision) for point in report.points]
+    series = [ChartSeries("F2", f2), ChartSeries("mean average precision", precision)]
+    if report.law is not None:
+        sizes = np.geomspace(f2[0].x, f2[-1].x, LAW_POINTS)
+        line = [ChartPoint(size, 1 - report.law.scale * size**-report.law.exponent) for size in sizes.tolist()]
+        series.append(ChartSeries("power law of F2", line, "line"))
+    title = f"Scores of {report.chips} held-out chips, with 95 % intervals"
+    return line_chart(ChartTitles(title, "labelled chips", "score", log_x=True), series)
+
+
+def _chart_point(point: CurvePoint, measured: Measured) -> ChartPoint:
+    return ChartPoint(point.chips, measured.value, measured.interval, f"{point.shots} shots")

@@ -170,6 +170,7 @@ def _start(settings: TunedMember, origin: str) -> str:
         "imagenet": origin,
         "random": "random weights",
         "auto": "random weights that AutoInit scaled",
+        "grad": "random weights that GradInit scaled",
         "stats": f"weights drawn with the mean and variance of each tensor of {origin}",
         TRANSFER: f"{origin} up to the layer {start.layer()} and random weights behind it",
     }[start.kind()]

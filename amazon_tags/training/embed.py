@@ -17,6 +17,7 @@ from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, 
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from amazon_tags.training.hub_presets import backbone_path
+from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.network_files import member_network
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
@@ -179,14 +180,10 @@ def _check_extractor(extractor: FeatureExtractor) -> None:
                     "output and pool in the TOML file."
                 )
         return
-    for what, word, choices in (
-        ("backbone", name, list(BACKBONE_SHAPES)),
-        (f"layer of {name}", layer, ["top", *(BACKBONE_SHAPES[name].truncations if name in BACKBONE_SHAPES else ())]),
-    ):
-        if word not in choices:
-            raise ValueError(
-                f"there is no {what} named {word}{did_you_mean(word, choices)}; choose one of {', '.join(choices)}."
-            )
+    if name not in BACKBONE_SHAPES:
+        near = did_you_mean(name, BACKBONE_SHAPES)
+        raise ValueError(f"there is no backbone named {name}{near}; choose one of {', '.join(BACKBONE_SHAPES)}.")
+    refuse_layer(name, layer)
     refuse_pool(name, extractor.pool)
     if extractor.side:
         refuse_side(name, extractor.side)

@@ -13,6 +13,7 @@ from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
 from amazon_tags.model.recipe import MemberSettings, Recipe
 from amazon_tags.tables.suggest import did_you_mean
+from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.training_data import LabelledData, TrainingData, TrainingSource, read_training_data
 from ensemble.choice import INNER_FOLDS
 from ensemble.decisions import tuning
@@ -166,8 +167,7 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
     if is_foreign(settings.backbone):
         return
     _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
-    layers = ["top", *BACKBONE_SHAPES[settings.backbone].truncations]
-    _check_name(f"layer of {settings.backbone}", settings.layer, layers)
+    refuse_layer(settings.backbone, settings.layer)
     if isinstance(settings, TunedMember) and settings.init == "auto" and BACKBONE_SHAPES[settings.backbone].class_token:
         raise ValueError(
             f"{settings.name} has init auto, which has no rule for the attention of {settings.backbone}; write "

@@ -48,6 +48,24 @@ def cross_entropy(targets: Any, probabilities: Any, *, groups: Groups = (), posi
     return ops.sum(mask * losses, axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
 
 
+def cross_entropy_of_logits(targets: Any, logits: Any, *, groups: Groups = ()) -> Any:
+    """Return `cross_entropy` of the scores that logits become; it has gradients also where scores are saturated.
+
+    Args:
+        targets: (batch, labels); unknown ones are left out, also of groups.
+        logits: (batch, labels).
+        groups: columns that a softmax joins.
+    """
+    targets, mask = mask_unknown(targets)
+    holds, absent = ops.log_sigmoid(logits), ops.log_sigmoid(-logits)
+    for group in groups:
+        inside = ops.convert_to_tensor([column in group for column in range(targets.shape[-1])])
+        total = ops.logsumexp(ops.take(logits, list(group), axis=-1), axis=-1, keepdims=True)
+        holds, absent = ops.where(inside, logits - total, holds), ops.where(inside, 0.0, absent)
+    losses = -(targets * holds + (1 - targets) * absent)
+    return ops.sum(mask * losses, axis=-1) / ops.maximum(ops.sum(mask, axis=-1), 1)
+
+
 def squared_error(targets: Any, probabilities: Any) -> Any:
     """Return the mean over labels of the squared error of probabilities (Brier 1950), a proper scoring rule.
 

@@ -62,7 +62,7 @@ class TunedMember:
     backbone: str
     layer: str = "top"
     weights: str = "imagenet"  # or "none"
-    init: str = "imagenet"  # random, auto, stats or transfer:LAYER
+    init: str = "imagenet"  # random, auto, grad, stats or transfer:LAYER
     sees: str = "bands"  # of SEES
     shrink: int = 1
     pool: str = "average"  # of POOLS

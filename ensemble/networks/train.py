@@ -20,6 +20,7 @@ from ensemble.networks import losses, schedules
 from ensemble.networks.batches import BatchSource, EpochBatches, seed_of
 from ensemble.networks.build import build_network, finish_network, layer_positions, softmax_groups
 from ensemble.networks.losses import Loss
+from ensemble.networks.scaled_start import first_step, scale_start
 from ensemble.networks.schedules import HyperRule, PacedAdamW, PacedSGD, Stairs
 from ensemble.networks.settings import TunedMember
 from features.networks import devices
@@ -68,6 +69,8 @@ def fit_network(
                 shrink = epoch_shrink
                 if state is not None:
                     _restore(model, state)
+                elif settings.init == "grad":
+                    _scale(model, settings, source, groups, seed=seed)
             loss = _run_epoch(model, settings, source, epoch=epoch, seed=seed)
             state = _state(model, epoch + 1)
             after_epoch(epoch + 1, loss, state)
@@ -77,6 +80,17 @@ def fit_network(
             _restore(model, state or {})
         model.optimizer.settle(model.trainable_variables)
     return finish_network(model, settings, source.spec, rates, groups)
+
+
+def _scale(model: keras.Model, settings: TunedMember, source: BatchSource, groups: Groups, *, seed: int) -> None:
+    """Scale the weights of a network that starts from `grad`."""
+    is_adam = settings.schedule == "cosine"
+    rate = settings.rate if is_adam else _hyperrule(settings, source).rate
+    rates = tuple(rate * share for share in model.optimizer.shares)
+    plain = replace(settings, loss="cross_entropy", positive=1.0, smoothing=0.0)
+    step = first_step(rates, constant_answer_loss(plain, source, groups), is_adam=is_adam)
+    columns = softmax_groups(settings, source.targets.shape[1], groups)
+    scale_start(model, settings, source, groups=columns, step=step, seed=seed)
 
 
 def _shrink_in(epoch: int, settings: TunedMember, source: BatchSource) -> int:

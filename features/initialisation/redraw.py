@@ -49,8 +49,8 @@ def redraw(network: keras.Model, start: Start, make_fresh: Callable[[], keras.Mo
 
     `stats` draws each tensor independently from a normal distribution with its own mean and variance (Raghu et al.
     2019). `random` and `transfer` draw kernels from a normal distribution of variance 2 / fan_in (He et al. 2015) with
-    biases of 0. So does `auto`; then `autoinit` scales the kernels. Norms are reset: scale 1, offset 0, mean 0,
-    variance 1. Weights of other kinds, such as layer scales, start as in a fresh network.
+    biases of 0. So do `auto` and `grad`; then `autoinit` or `gradinit` scales the kernels. Norms are reset: scale 1,
+    offset 0, mean 0, variance 1. Weights of other kinds, such as layer scales, start as in a fresh network.
 
     Args:
         network: Has its weights loaded, where the start depends on them.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-STARTS = ("imagenet", "random", "auto", "stats", "transfer")
+STARTS = ("imagenet", "random", "auto", "grad", "stats", "transfer")
 TRANSFER = "transfer"  # the start that is written with the name of a layer: transfer:LAYER
 
 
@@ -12,8 +12,9 @@ class Start:
 
     Attributes:
         name: `imagenet` keeps the weights that were loaded. `random` redraws all of them, and
-            `auto` scales what `random` draws so that signals keep their variance. `stats` redraws each tensor
-            from its own mean and variance. `transfer:LAYER` keeps the weights up to a layer, and redraws the others.
+            `auto` scales what `random` draws so that signals keep their variance. `grad` draws as `random`; training
+            then scales each tensor. `stats` redraws each tensor from its own mean and variance. `transfer:LAYER` keeps
+            the weights up to a layer, and redraws the others.
         seed: Of what is redrawn.
         stream: Of what is redrawn with the same seed, for several networks in one.
     """

@@ -6,7 +6,7 @@ pixels, the scaling that its ImageNet weights expect and the layers at which it 
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,13 +15,13 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import applications, layers, ops
+from keras import applications, layers, ops, tree
 
 from features.images.spec import ChipSpec
 from features.initialisation import autoinit, redraw
 from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
-from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs
+from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs, truncation
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.weight_files import refuse_download
 from features.networks.weights import (
@@ -209,7 +209,7 @@ def build(
     name: str,
     spec: ChipSpec,
     *,
-    layer: str = "top",
+    layer: str | Sequence[str] = "top",
     weights: str = "none",
     options: BackboneOptions = DEFAULT_OPTIONS,
     start: Start = LOADED,
@@ -222,7 +222,7 @@ def build(
     Args:
         name: A key of `BACKBONES`.
         spec: The chips' bands, type and side; the network takes no others.
-        layer: `top`, or one of the backbone's `truncations`.
+        layer: `top`, or one of `ends_of`; or several, whose vectors are then concatenated in this order.
         weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5`, `.h5` or `.npz` file
             for the whole backbone or for its part up to the layer. They are for three bands: a further band's weights
             in the first layer are the mean of these three.
@@ -239,9 +239,7 @@ def build(
             downloaded.
     """
     backbone = BACKBONES[name]
-    if layer != "top" and layer not in backbone.truncations:
-        names = ", ".join(["top", *backbone.truncations])
-        raise ValueError(f"{name} cannot be truncated at a layer named {layer}; choose one of {names}.")
+    ends = (layer,) if isinstance(layer, str) else tuple(layer)
     refuse_pool(name, options.pool)
     refuse_side(name, spec.side, options.shrink)
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
@@ -252,10 +250,10 @@ def build(
         side, channels = image.shape[2:]
         over = side % BACKBONE_SHAPES[name].patch
         shape = (side - over, side - over, channels)
-        network = _settle(name, shape, layer, weights, replace(start, stream=number))
-        maps = network(backbone.scale(_crop(image, over) if over else image))
-        parts = [part for part in POOLS[options.pool] if part != "class" or len(maps.shape) == 3]
-        vectors += [_pool(maps, part, f"pooled_{number}_{place}") for place, part in enumerate(parts)]
+        network = _settle(name, shape, ends, weights, replace(start, stream=number))
+        maps = tree.flatten(network(backbone.scale(_crop(image, over) if over else image)))
+        parts = [(end, part) for end in maps for part in POOLS[options.pool] if part != "class" or len(end.shape) == 3]
+        vectors += [_pool(end, part, f"pooled_{number}_{place}") for place, (end, part) in enumerate(parts)]
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
     return keras.Model(pixels, joined, name=name)
@@ -276,11 +274,11 @@ def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
     return pool(name=name)(layers.Cropping1D(place)(maps))
 
 
-def _settle(name: str, shape: tuple[int, int, int], layer: str, weights: str, start: Start) -> Settled:
-    """Build a backbone up to a layer, from scaled images to its maps or tokens, with batch norms folded."""
+def _settle(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights: str, start: Start) -> Settled:
+    """Build a backbone up to its ends, from scaled images to its maps or tokens, with batch norms folded."""
     side, _, channels = shape
-    narrow = _build_part(name, (side, side, 3), layer, weights if start.takes_weights() else "none")
-    redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), layer, "none"))
+    narrow = _build_part(name, (side, side, 3), ends, weights if start.takes_weights() else "none")
+    redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), ends, "none"))
     if start.name == "auto":
         autoinit.scale_kernels(narrow, _image_moments(name))
     live = redraw.live_norms(narrow, redrawn)
@@ -288,7 +286,7 @@ def _settle(name: str, shape: tuple[int, int, int], layer: str, weights: str, st
     if channels > 3:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
-            wide = _build_part(name, shape, layer, "none")
+            wide = _build_part(name, shape, ends, "none")
         wide = batch_norm.fold_into_convolutions(wide, redraw.live_norms(wide, redrawn))
         copy_to_more_channels(network, wide)
         network = wide
@@ -322,18 +320,28 @@ def settled_backbones(model: keras.Model) -> list[Settled]:
 
 def layers_to_keep(name: str, layer: str = "top") -> list[str]:
     """Return the layers of a backbone, up to `layer`, that the start `transfer:LAYER` may name, in order."""
-    shape = BACKBONE_SHAPES[name]
-    return redraw.named_layers(_build_part(name, (shape.side, shape.side, 3), layer, "none"))
+    return redraw.named_layers(truncation.truncate(architecture(name), (layer,), name))
 
 
-def _build_part(name: str, shape: tuple[int, int, int], layer: str, weights: str) -> keras.Model:
-    """Build a backbone up to a layer, as its table entry makes it, and load its weights."""
+def ends_of(name: str) -> list[str]:
+    """Return the layers at which a backbone may end, in order, beside `top`."""
+    return truncation.end_layers(architecture(name))
+
+
+def architecture(name: str) -> keras.Model:
+    """Build a whole backbone with random weights, from scaled images of three bands and its own side to its maps."""
+    side = BACKBONES[name].side
+    return BACKBONES[name].make(input_shape=(side, side, 3), include_top=False, weights=None)
+
+
+def _build_part(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights: str) -> keras.Model:
+    """Build a backbone up to its ends, as its table entry makes it, and load its weights."""
     backbone = BACKBONES[name]
     refuse_download(name, weights)
     imagenet = "imagenet" if weights == "imagenet" else None
     with explain_download_error(name) if imagenet else nullcontext():
         whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet)
-    part = whole if layer == "top" else keras.Model(whole.input, whole.get_layer(layer).output, name=name)
+    part = truncation.truncate(whole, ends, name)
     if weights not in ("imagenet", "none"):
         truncations = tuple(backbone.truncations)
         load_file(part, whole, Path(weights), name=name, truncations=truncations, arrays=backbone.arrays)

@@ -51,6 +51,7 @@ def test_the_index_of_options_names_every_option_and_its_commands():
             if isinstance(option, click.Option):
                 index.setdefault(", ".join(option.opts), []).append(name)
     _, _, table = options.__doc__.partition("--------\n")
+    table = table.replace("\n   ", " ")  # a line that begins with blanks goes on with the commands
     assert dict(line.split("  ", 1) for line in map(squeeze, table.splitlines())) == {
         option: ", ".join(names) for option, names in index.items()
     }
@@ -59,7 +60,7 @@ def test_the_index_of_options_names_every_option_and_its_commands():
 def squeeze(line: str) -> str:
     """The line with its two columns parted by two spaces."""
     option, _, names = line.partition("  ")
-    return f"{option}  {names.strip()}"
+    return f"{option}  {' '.join(names.split())}"
 
 
 def test_the_help_of_train_names_every_recipe_of_the_package():

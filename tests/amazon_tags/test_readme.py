@@ -26,6 +26,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "embed": "--backbone toy --weights none",
     "rank": "--backbones toy,toy@edges",
     "curve": "--recipe {recipe} --shots 1,full --seeds 1",
+    "search-layer": "--backbone toy --weights none --tuned 1 --epochs 1",
     "sources": "--backbone toy --weights none",
 }
 

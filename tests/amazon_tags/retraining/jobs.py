@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from amazon_tags.datasets import sample, sample_competition
+from tests import processes
 from tests import world as worlds
 
 PATIENCE_SECONDS = 600  # a run takes some 10 s alone; on a busy machine, many times that
@@ -66,9 +67,9 @@ def command(home: Path) -> list[str]:
     return [sys.executable, "-m", "amazon_tags", "retrain", str(home / "job.toml")]
 
 
-def script(home: Path, patch: str) -> list[str]:
-    """Return a command that runs `patch` and then the job, in one process, and prints the outcome."""
-    code = f"""
+def script(home: Path, patch: str) -> str:
+    """Return Python code that runs `patch` and then the job, and prints the outcome."""
+    return f"""
 import os, signal, sys
 from pathlib import Path
 from amazon_tags.files import folders
@@ -78,7 +79,6 @@ from amazon_tags.training import train as training
 {patch}
 print(retraining.retrain(Path({str(home / "job.toml")!r})).outcome)
 """
-    return [sys.executable, "-c", code]
 
 
 @contextmanager
@@ -103,15 +103,8 @@ def finish(process: subprocess.Popen[str], what: str, text: str | None = None) -
         pytest.fail(f"waited {PATIENCE_SECONDS} s for {what}; stdout: {rows!r}, stderr: {errors!r}")
 
 
-def run_script(home: Path, patch: str, what: str) -> tuple[int, str, str]:
-    """Run the job with a patch in a process of its own; return its exit code, stdout and stderr."""
-    with started(script(home, patch)) as process:
-        rows, errors = finish(process, what)
-        return process.returncode, rows, errors
-
-
 def kill_run(home: Path, function: str, *, after: bool) -> None:
     """Run the job in a process that kills itself when it calls a function, before or after the call's work."""
-    what = f"a run that is killed {'after' if after else 'before'} {function}"
-    code, rows, errors = run_script(home, KILLED.format(function=function, after=after), what)
-    assert (code, rows) == (-9, ""), (what, errors)
+    patch = KILLED.format(function=function, after=after)
+    done = processes.run_code(script(home, patch), timeout=PATIENCE_SECONDS)
+    assert (done.returncode, done.stdout) == (-9, ""), (function, after, done.stderr)

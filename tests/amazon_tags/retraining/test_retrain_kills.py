@@ -3,7 +3,8 @@
 import json
 import signal
 import subprocess
-from contextlib import ExitStack
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,15 +34,13 @@ job_data.gather = waiting
 
 
 @pytest.mark.slow
-def test_while_one_run_works_seven_others_end_with_75(home):
-    with ExitStack() as stack:
-        first = stack.enter_context(started(jobs.script(home, WAITING), stdin=subprocess.PIPE))
+def test_while_one_run_works_seven_others_end_with_75(home, run):
+    words = [sys.executable, "-c", jobs.script(home, WAITING)]
+    with started(words, stdin=subprocess.PIPE) as first, ThreadPoolExecutor() as pool:
         assert first.stdout.readline() == "running\n"
-        others = [stack.enter_context(started(jobs.command(home))) for _ in range(7)]
-        for process in others:
-            rows, errors = finish(process, "a second run to be refused")
-            assert (process.returncode, rows) == (75, ""), errors
-            assert "Another run holds" in errors
+        for other in pool.map(lambda _: run("retrain", home / "job.toml", timeout=600), range(7)):
+            assert (other.returncode, other.stdout) == (75, ""), other.stderr
+            assert "Another run holds" in other.stderr
         assert finish(first, "the run that holds the lock", "\n")[0] == "promoted\n"
     assert ledger.last(home / "runs").number == 1
 

@@ -67,6 +67,7 @@ def test_the_card_says_how_members_were_trained_and_combined(manifest):
         ("imagenet", "Keras' ImageNet weights."),
         ("random", "random weights."),
         ("auto", "random weights that AutoInit scaled."),
+        ("grad", "random weights that GradInit scaled."),
         ("stats", "weights drawn with the mean and variance of each tensor of Keras' ImageNet weights."),
         ("transfer:edges", "Keras' ImageNet weights up to the layer edges and random weights behind it."),
     ],

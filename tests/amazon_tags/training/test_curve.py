@@ -2,6 +2,7 @@
 
 import csv
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_a_run_resumes_from_its_finished_parts(data, frozen, tmp_path, monkeypat
 def test_the_command_says_which_labels_are_short_and_writes_csv_and_json(world, frozen, run, tmp_path):
     output = tmp_path / "curve.csv"
     arguments = ("curve", world.train_jpg, world.labels, "--recipe", frozen, "-o", output, "--shots", "full,5,1")
-    done = run(*arguments, "--seeds", 2, "--target", 0.9, "--json", cwd=tmp_path)
+    done = run(*arguments, "--seeds", 2, "--target", 0.9, "--json", "--svg", "curve.svg", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "5 shots: " in done.stderr
     assert "labels are on fewer chips outside of a fold (first: " in done.stderr
@@ -110,6 +111,10 @@ def test_the_command_says_which_labels_are_short_and_writes_csv_and_json(world, 
     assert report["points"][1]["short"]["blow_down"] == 0
     assert "3 sizes of samples cannot test a law" in report["law"]["refusal"]
     assert report["needed"][0]["chips"] is None
+    root = ElementTree.fromstring((tmp_path / "curve.svg").read_text())  # noqa: S314  our own chart
+    dots = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")][1:]
+    assert [dot.split()[0] for dot in dots] == 2 * ["1", "5", "full"]  # F2 and mean average precision
+    assert "power law of F2" in [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
     rows = list(csv.DictReader(output.read_text().splitlines()))
     assert {row["metric"] for row in rows} == {"f2", "mean_average_precision", "recall"}
     assert float(rows[0]["value"]) == pytest.approx(report["points"][0]["f2"]["value"], abs=1e-6)

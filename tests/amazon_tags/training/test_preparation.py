@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from amazon_tags.model.recipe import Recipe, read_recipe
+from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.preparation import TrainOptions, check_recipe, prepare, refuse_few_chips
 from amazon_tags.training.training_data import TrainingSource
 from ensemble.networks.settings import FrozenMember, TunedMember
@@ -177,11 +178,12 @@ def test_a_misspelt_backbone_of_a_weight_file_is_named_before_its_missing_weight
         (("train", "CHIPS", "TABLE", "-o", "OUT", "--labels", "SPACE"), "is not a label space"),
         (("train", "CHIPS", "TABLE", "-o", "OUT", "--recipe", "ensemble"), "too few"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "mobilenetv2"), "did you mean mobilenet_v2?"),
-        (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--layer", "edge"), "did you mean edges?"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "toy", "--weights", "BAD"), "is not a readable HDF5 file"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "dinov2_vits14"), "no weights that can be downloaded"),
         (("embed", "CHIPS", "-o", "OUT", "--backbone", "dinov2_vits14", "--side", "9"), "use a side of 14 or more"),
         (("embed", "CHIPS", "-o", "CHIPS", "--backbone", "toy"), "is no feature bank"),
+        (("search-layer", "CHIPS", "TABLE", "-o", "OUT", "--backbone", "mobilenetv2"), "did you mean mobilenet_v2?"),
+        (("search-layer", "CHIPS", "TABLE", "-o", "OUT", "--backbone", "toy", "--weights", "BAD"), "HDF5"),
         (("retrain", "JOB"), "images are repeated"),
         (("retrain", "BAD"), "bad.csv"),
     ],
@@ -204,3 +206,21 @@ def test_errors_come_before_keras(few, tmp_path, words, message):
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "imported:"), done.stderr
     assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "member", [FrozenMember("m", "mobilenet_v2_035"), TunedMember("m", "mobilenet_v2_035")], ids=["frozen", "tuned"]
+)
+def test_a_member_may_end_at_any_layer_that_the_architecture_names(member):
+    check_recipe(Recipe((replace(member, layer="block_2_depthwise_relu"),)), {})
+    with pytest.raises(
+        ValueError, match=r"no layer of mobilenet_v2_035 named block_2_ad .did you mean block_2_add.*153 layers"
+    ):
+        check_recipe(Recipe((replace(member, layer="block_2_ad"),)), {})
+
+
+def test_an_unknown_layer_is_refused_before_any_chip_is_read(tmp_path):
+    """The layers beside those of the table are known to Keras alone."""
+    missing = FeatureExtractor("toy", layer="edge", weights="none")
+    with pytest.raises(ValueError, match=r"no layer of toy named edge .did you mean edges\?.; it may end at top"):
+        embed([tmp_path / "nowhere"], tmp_path / "bank", missing)

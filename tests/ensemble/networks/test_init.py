@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from ensemble.networks.build import build_network
+from ensemble.networks.scaled_start import first_step, scale_start
 from ensemble.networks.settings import TunedMember
 from ensemble.networks.train import compile_network, constant_answer_loss, fit_network
 from features.networks.backbones import settled_backbones
@@ -68,3 +69,42 @@ def test_a_small_plain_network_learns_from_nothing(source):
     settings = TunedMember("net", "cbr_tiny", init="random", epochs=6, batch=8, shrink=2)
     fit_network(settings, source, after_epoch=lambda epoch, loss, state: losses.append(loss))
     assert losses[-1] < constant_answer_loss(settings, source)
+
+
+SCALED = TunedMember("net", "toy", init="grad", epochs=2, batch=8, rate=3e-3)
+
+
+def test_the_start_grad_is_a_random_one_with_scaled_kernels_and_the_same_head_bias(source):
+    rates = np.full(3, 0.5)
+    drawn = compile_network(SCALED, source, rates, seed=3)
+    plain = compile_network(replace(SCALED, init="random"), source, rates, seed=3)
+    assert all(np.array_equal(*pair) for pair in zip(drawn.get_weights(), plain.get_weights(), strict=True))
+
+    rests = []
+    for _ in range(2):
+        model = compile_network(SCALED, source, rates, seed=3)
+        step = first_step((3e-3,) * 6, 0.6, is_adam=True)
+        scale_start(model, SCALED, source, groups=(), step=step, seed=3)
+        rests.append(model.get_weights())
+    assert all(np.array_equal(*pair) for pair in zip(*rests, strict=True))
+    factors = [new.sum() / old.sum() for new, old in zip(rests[0], plain.get_weights(), strict=True) if old.ndim > 1]
+    assert len({1.0, *factors}) == 4 and min(factors) > 0.01
+    np.testing.assert_array_equal(rests[0][-1], plain.get_weights()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"output": "grouped", "progressive": 0.5}, {"output": "softmax", "ema": 0.9}])
+def test_a_network_that_starts_from_grad_resumes_to_the_same_weights(source, changes):
+    settings, states = replace(SCALED, **changes), []
+    model = fit_network(
+        settings, source, ((0, 1),), seed=3, after_epoch=lambda epoch, loss, state: states.append(state)
+    )
+    resumed = fit_network(settings, source, ((0, 1),), seed=3, state=states[0])
+    assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), resumed.get_weights(), strict=True))
+    other = fit_network(replace(settings, init="random"), source, ((0, 1),), seed=3)
+    assert not any(np.array_equal(*pair) for pair in zip(model.get_weights(), other.get_weights(), strict=True))
+
+
+def test_the_first_step_of_sgd_is_bounded_by_the_root_of_that_of_adam():
+    assert first_step((0.1, 0.02), 0.4, is_adam=True).bound == pytest.approx(4)
+    assert first_step((0.1, 0.02), 0.4, is_adam=False).bound == pytest.approx(2)

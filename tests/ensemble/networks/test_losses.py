@@ -1,3 +1,5 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from keras import ops
 from ensemble.metrics import score
 from ensemble.networks import losses
 from ensemble.networks.settings import LOSSES
+from features.initialisation.gradients import value_and_gradients
 
 GROUPS = ((0, 1, 2),)
 
@@ -51,6 +54,26 @@ def test_a_group_has_a_categorical_loss_and_the_rest_a_binary_one():
     rest = -np.log(np.where(truth, probabilities, 1 - probabilities))[:, 3:].sum(axis=1)
     loss = losses.make("cross_entropy", groups=GROUPS)
     np.testing.assert_allclose(values(loss, truth, probabilities), (group + rest) / 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [(), GROUPS, ((0, 1, 2, 3, 4),)])
+def test_the_cross_entropy_of_logits_is_that_of_their_scores_and_has_gradients_everywhere(groups):
+    truth, probabilities = examples()
+    targets = np.where(probabilities < 0.1, np.nan, truth) if not groups else truth.astype(np.float32)
+    logits = np.log(probabilities / (1 - probabilities))
+    for group in groups:
+        exponents = np.exp(logits[:, list(group)])
+        probabilities[:, list(group)] = exponents / exponents.sum(axis=1, keepdims=True)
+    loss = partial(losses.cross_entropy_of_logits, groups=groups)
+    expected = values(losses.make("cross_entropy", groups=groups), targets, probabilities)
+    np.testing.assert_allclose(values(loss, targets, logits), expected, rtol=1e-4)
+
+    wrong = np.where(truth, -1e3, 1e3)
+    _, (slopes,) = value_and_gradients(
+        lambda tensors: ops.sum(loss(ops.convert_to_tensor(truth, "float32"), tensors[0])),
+        [ops.convert_to_tensor(wrong, "float32")],
+    )
+    assert ops.convert_to_numpy(slopes)[truth.any(axis=1)].any(axis=1).all()
 
 
 def test_soft_f2_of_certain_scores_is_the_f2_of_their_tags():

@@ -140,7 +140,7 @@ def test_only_layers_with_names_of_their_own_are_offered():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("grad", "there is no start named grad; choose one of imagenet, random, auto, stats"),
+        ("gradient", "there is no start named gradient; choose one of imagenet, random, auto, grad, stats"),
         ("transfer", "transfer has no layer; write transfer:LAYER"),
         ("stats:stem", "stats takes no layer, but it is stats:stem; write stats"),
     ],

@@ -1,0 +1,144 @@
+"""A small line chart as self-contained SVG: points with intervals, and lines."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+WIDTH, HEIGHT = 720, 440  # pixels
+LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the titles and the axes
+COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98")  # of the series, in their order
+LEGEND_STEP = 200  # pixels between the names of series
+TICKS = 6  # on an axis, about
+STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd}.title{font-weight:600;font-size:14px}"
+HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3"}  # keeps a name readable over other points
+
+
+@dataclass(frozen=True)
+class ChartPoint:
+    """A point with the ends of its interval in y, if it has one; a named point shows its name where a mouse rests.
+
+    `labelled` writes the name beside the point.
+    """
+
+    x: float
+    y: float
+    interval: tuple[float, float] | None = None
+    name: str = ""
+    labelled: bool = False
+
+
+@dataclass(frozen=True)
+class ChartSeries:
+    """Points of one colour, joined by a line (`kind` is line), drawn as dots, or as both."""
+
+    name: str
+    points: Sequence[ChartPoint]
+    kind: str = "both"  # or line, dots
+
+
+@dataclass(frozen=True)
+class ChartTitles:
+    """The texts of a chart; `log_x` makes its horizontal axis logarithmic."""
+
+    chart: str
+    x: str
+    y: str
+    log_x: bool = False
+
+
+Scale = Callable[[float], float]  # from a value to pixels
+
+
+def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
+    """Return an SVG document.
+
+    Args:
+        titles: of the chart and its axes.
+        series: at least one of them with a point; x is positive where `titles.log_x`.
+    """
+    points = [point for one in series for point in one.points]
+    xs = [point.x for point in points]
+    ys = [value for point in points for value in (point.y, *(point.interval or ()))]
+    x_ticks = _log_ticks(min(xs), max(xs)) if titles.log_x else _ticks(min(0.0, *xs), max(xs))
+    y_ticks = _ticks(min(ys), max(ys))
+    across = _scale(x_ticks, LEFT, WIDTH - RIGHT, log=titles.log_x)
+    up = _scale(y_ticks, HEIGHT - BOTTOM, TOP)
+
+    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
+    SubElement(root, "title").text = titles.chart
+    SubElement(root, "style").text = STYLE
+    SubElement(root, "rect", width=str(WIDTH), height=str(HEIGHT), fill="#fff")
+    _draw_axes(root, titles, [(tick, across(tick)) for tick in x_ticks], [(tick, up(tick)) for tick in y_ticks])
+    for number, one in enumerate(series):
+        colour = COLOURS[number % len(COLOURS)]
+        _draw_series(root, one, colour, across, up)
+        _text(root, one.name, LEFT + LEGEND_STEP * number + 16, TOP - 12)
+        SubElement(root, "circle", cx=str(LEFT + LEGEND_STEP * number + 6), cy=str(TOP - 16), r="5", fill=colour)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _draw_axes(
+    root: Element, titles: ChartTitles, x_ticks: Sequence[tuple[float, float]], y_ticks: Sequence[tuple[float, float]]
+) -> None:
+    """Draw the grid, the numbers and the titles; ticks are values with their places in pixels."""
+    for value, x in x_ticks:
+        SubElement(root, "line", {"class": "grid"}, x1=f"{x:.1f}", x2=f"{x:.1f}", y1=str(TOP), y2=str(HEIGHT - BOTTOM))
+        _text(root, f"{value:g}", x, HEIGHT - BOTTOM + 18, anchor="middle")
+    for value, y in y_ticks:
+        SubElement(root, "line", {"class": "grid"}, x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{y:.1f}", y2=f"{y:.1f}")
+        _text(root, f"{value:g}", LEFT - 8, y + 4, anchor="end")
+    _text(root, titles.chart, LEFT, 22).set("class", "title")
+    _text(root, titles.x, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, anchor="middle")
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    _text(root, titles.y, 18, middle, anchor="middle").set("transform", f"rotate(-90 18 {middle:g})")
+
+
+def _draw_series(root: Element, series: ChartSeries, colour: str, across: Scale, up: Scale) -> None:
+    places = [(across(point.x), up(point.y)) for point in series.points]
+    if series.kind in ("line", "both") and len(places) > 1:
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        SubElement(root, "polyline", {"points": path, "fill": "none", "stroke": colour, "stroke-width": "1.5"})
+    for point, (x, y) in zip(series.points, places, strict=True) if series.kind != "line" else ():
+        group = SubElement(root, "g")
+        SubElement(group, "title").text = f"{point.name} {point.y:.4f}".strip()
+        if point.interval:
+            low, high = (up(end) for end in point.interval)
+            SubElement(group, "line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{low:.1f}", y2=f"{high:.1f}", stroke=colour)
+        SubElement(group, "circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", fill=colour)
+        if point.labelled:
+            is_right = x > (LEFT + WIDTH - RIGHT) / 2  # there the name stands to the left, where it has room
+            name = _text(group, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
+            name.attrib.update(HALO)
+
+
+def _text(parent: Element, text: str, x: float, y: float, *, anchor: str = "start") -> Element:
+    element = SubElement(parent, "text", {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor})
+    element.text = text
+    return element
+
+
+def _scale(ticks: Sequence[float], first: float, last: float, *, log: bool = False) -> Scale:
+    """Return the map from the span of ticks to that of pixels."""
+    low, high = (log10(end) if log else end for end in (ticks[0], ticks[-1]))
+    return lambda value: first + (last - first) * ((log10(value) if log else value) - low) / (high - low)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return about `TICKS` round numbers, at least two, that enclose the values."""
+    span = high - low or abs(high) or 1.0
+    rough = span / (TICKS - 1)
+    unit = 10 ** floor(log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return [round(place * step, 10) for place in range(first, max(last, first + 1) + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return numbers 1, 2 and 5 times powers of ten, at least two, that enclose the positive values."""
+    powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 2)
+    steps = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    first = max(place for place, step in enumerate(steps) if step <= low)
+    last = min(place for place, step in enumerate(steps) if step >= high and place > first)
+    return steps[first : last + 1]
