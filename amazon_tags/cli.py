@@ -9,6 +9,7 @@ from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
 from amazon_tags.commands.embed import embed_command
 from amazon_tags.commands.evaluate import evaluate_command
+from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
 from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
@@ -48,6 +49,7 @@ for command in (
     rank_command,
     curve_command,
     search_layer_command,
+    inspect_command,
     sample_command,
     sources_command,
     bundle_command,

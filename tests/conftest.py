@@ -32,7 +32,16 @@ head = "ridge"
 """
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-KERAS_COMMANDS = ("curve", "embed", "rank", "retrain", "search-layer", "sources", "train")  # those that import Keras
+KERAS_COMMANDS = (
+    "curve",
+    "embed",
+    "inspect",
+    "rank",
+    "retrain",
+    "search-layer",
+    "sources",
+    "train",
+)  # those that import Keras
 
 
 @pytest.fixture(scope="session", autouse=True)

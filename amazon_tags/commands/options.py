@@ -6,9 +6,10 @@ Option                   Commands
 -----------------------  --------
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
---backbones              rank
---bands                  predict, embed, train, leaks, rank, curve, search-layer, sources
---bank                   rank, search-layer, sources
+--backbones              rank, inspect separation, inspect alignment
+--bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+                         alignment, sources
+--bank                   rank, search-layer, inspect separation, inspect alignment, sources
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -19,20 +20,22 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --epochs                 search-layer
---errors                 predict, embed, train, leaks, rank
---groups                 train, tune, rank, curve, search-layer
+--errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment
+--groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment
 --half                   embed
---html                   tune
---jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, sample, sources
---jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, sample, sources
---join-rows              train, evaluate, tune, check, rank, curve, search-layer
---join-rows              train, evaluate, tune, check, rank, curve, search-layer
---json                   evaluate, tune, rank, curve, search-layer, sources, bundle compare, models list, drift
---json                   evaluate, tune, rank, curve, search-layer, sources, bundle compare, models list, drift
+--html                   tune, inspect separation, inspect alignment
+--jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
+                         alignment, sample, sources
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
+                         alignment
+--json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, sources,
+                         bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer
+--labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
+                         alignment
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve, search-layer, sources
+--levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+                         alignment, sources
 --like                   predict, check, sample
 --max-chips              sources
 --model                  predict
@@ -40,9 +43,9 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, sources, bundle
-                         export
---on-error               predict, embed, train, leaks, rank
+-o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
+                         separation, inspect alignment, sources, bundle export
+--on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment
 --pool                   embed
 --precision              predict
 --probe-only             search-layer
@@ -53,20 +56,20 @@ Option                   Commands
 --seed                   sample, sources
 --seeds                  curve
 --shots                  curve
---side                   embed, rank, search-layer
+--side                   embed, rank, search-layer, inspect separation, inspect alignment
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
---svg                    curve, search-layer
+--svg                    curve, search-layer, inspect separation, inspect alignment
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve, search-layer, sources
+--weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, sources
 --why                    models promote, models rollback
 """
 
@@ -78,6 +81,11 @@ from pathlib import Path
 import click
 
 from amazon_tags.errors import SKIPPED
+
+
+def parse_names(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 def check_label_space(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -171,6 +179,14 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)  # a folder or a file: chips, or a table of tags
 
+BACKBONES = click.option(
+    "--backbones",
+    required=True,
+    metavar="NAMES",
+    callback=parse_names,
+    help="One or more, separated by commas: names from the table in features/README.md, perhaps with @LAYER, .onnx or "
+    ".xml files, hub:PRESET, or .parquet files of vectors of these chips.",
+)
 BACKBONE_WEIGHTS = click.option(
     "--weights",
     multiple=True,
@@ -237,6 +253,7 @@ SIDE = click.option(
     show_default=True,
     help="Side of the networks' input in pixels; 0 is each backbone's own side.",
 )
+PAGE = click.option("--html", "page", type=OUTPUT, help="Also write the report as an HTML page with a picture.")
 SVG = click.option("--svg", type=OUTPUT, help="Also draw the result into this SVG file.")
 ON_ERROR = click.option(
     "--on-error",

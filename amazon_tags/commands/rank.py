@@ -15,13 +15,7 @@ from amazon_tags.signals import catch_signals
 @click.command("rank")
 @click.argument("chips", type=options.EXISTING)
 @click.argument("table", metavar="LABELS", type=options.EXISTING)
-@click.option(
-    "--backbones",
-    required=True,
-    metavar="NAMES",
-    help="Two or more, separated by commas: names from the table in features/README.md, perhaps with @LAYER, .onnx or "
-    ".xml files, hub:PRESET, or .parquet files of vectors of these chips.",
-)
+@options.BACKBONES
 @options.BACKBONE_WEIGHTS
 @options.DOWNLOAD
 @options.SIDE
@@ -39,7 +33,7 @@ from amazon_tags.signals import catch_signals
 def rank_command(
     chips: Path,
     table: Path,
-    backbones: str,
+    backbones: tuple[str, ...],
     weights: tuple[str, ...],
     download: bool,
     side: int,
@@ -63,26 +57,24 @@ def rank_command(
     Example: amazon_tags rank train-jpg/ train_v2.csv --backbones mobilenet_v3_small,mobilenet_v2 --bank bank
     """
     files = dict(options.parse_weights(text) for text in weights)
-    names = tuple(name.strip() for name in backbones.split(",") if name.strip())
     from amazon_tags.evaluation.ranking import ranking_csv, ranking_text
     from amazon_tags.files import atomic, preflight
-    from amazon_tags.tables.vector_tables import is_vector_path
+    from amazon_tags.training.compared_backbones import ComparisonOptions, needs_keras
     from amazon_tags.training.hub_presets import download_preset
-    from amazon_tags.training.rank import RankOptions, rank
+    from amazon_tags.training.rank import rank
     from amazon_tags.training.training_data import TrainingSource
     from features.images.layout import Layout
-    from features.networks.foreign_settings import is_foreign
 
-    if not all(is_foreign(name) or is_vector_path(Path(name)) for name in names):
+    if any(map(needs_keras, backbones)):
         need_train()
     catch_signals()
     unusable = errors if on_error == "skip" else None
     preflight.refuse_outputs([path for path in (output, unusable) if path], [table])
-    for name in names if download else ():
+    for name in backbones if download else ():
         download_preset(name)
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        ranking = rank(source, names, RankOptions(files, side, Layout(bands, levels), bank, jobs, unusable))
+        ranking = rank(source, backbones, ComparisonOptions(files, side, Layout(bands, levels), bank, jobs, unusable))
     if output:
         atomic.write_text(output, ranking_csv(ranking))
     emit(json.dumps(ranking.to_json(), indent=2) + "\n" if as_json else ranking_text(ranking))

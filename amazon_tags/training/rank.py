@@ -3,178 +3,43 @@
 Each backbone is frozen. What is compared are L2 logistic regressions on its vectors, one a label, out of fold.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-
-import numpy as np
-
 from amazon_tags import progress
-from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.evaluation.ranking import Probe, Ranking, rank_probes
-from amazon_tags.files import preflight
 from amazon_tags.model import decision_file
-from amazon_tags.model.vector_origin import VectorOrigin
-from amazon_tags.tables.image_names import likely_difference, select
-from amazon_tags.tables.vector_tables import is_vector_path, read_table
-from amazon_tags.training.embed import FeatureExtractor, build_network, read_extractor
-from amazon_tags.training.feature_bank import bank_file, embed_chips
-from amazon_tags.training.network_files import milliseconds_a_chip
-from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
-from ensemble.arrays import Rows, Scores, Tags, Vectors
+from amazon_tags.training.compared_backbones import (
+    FOLDS,
+    ComparedBackbones,
+    ComparisonOptions,
+    Embedding,
+    read_compared,
+)
+from amazon_tags.training.training_data import TrainingSource
+from ensemble.arrays import Rows, Scores, Tags
 from ensemble.decisions.decision import decide_tags, flat_decision
 from ensemble.heads.label_strengths import fit_label_strengths
 from ensemble.metrics import folds
-from features.images import listing
-from features.images.layout import AS_STATED, Layout
-from features.images.spec import ChipSpec
-from features.networks import openvino_runtime
-from features.networks.foreign import ForeignBackbone
-from features.networks.foreign_settings import is_foreign
-
-FOLDS = 5
-BYTES_A_MEGABYTE = 1e6
-LAYER_SIGN = "@"  # between a backbone and a layer at which it ends
 
 
-@dataclass(frozen=True)
-class RankOptions:
-    """Options of a ranking.
-
-    Attributes:
-        weights: files to start a backbone from, by its name, instead of ImageNet's weights.
-        side: the chips' side in pixels; 0 for each backbone's own.
-        layout: how bands and levels of the files are read.
-        bank: a folder that keeps the vectors for later runs.
-        jobs: threads.
-        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
-        seed: of the folds.
-    """
-
-    weights: Mapping[str, Path] = field(default_factory=dict)
-    side: int = 0
-    layout: Layout = AS_STATED
-    bank: Path | None = None
-    jobs: int = 2
-    unusable: Path | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A checked backbone: its name, how it makes vectors, and `own` if it is a file of the user's own."""
-
-    name: str
-    extractor: FeatureExtractor
-    origin: VectorOrigin
-    own: ForeignBackbone | None
-
-
-@dataclass(frozen=True)
-class _Embedding:
-    """The vectors of a backbone (chips, width); size and time are None if they were read from a file."""
-
-    vectors: Vectors
-    megabytes: float | None = None
-    milliseconds: float | None = None
-
-
-def rank(source: TrainingSource, backbones: tuple[str, ...], options: RankOptions | None = None) -> Ranking:
+def rank(source: TrainingSource, backbones: tuple[str, ...], options: ComparisonOptions | None = None) -> Ranking:
     """Rank backbones by how well linear probes on their frozen vectors tag labelled chips.
 
     Args:
         source: labelled chips.
-        backbones: at least two; each is a name of the table, with `@` and a layer if it shall end there, an `.onnx` or
-            `.xml` file, `hub:` and a KerasHub preset, or a Parquet file of vectors of these chips.
+        backbones: at least two, as `read_compared` takes them.
         options: weights, folders, threads.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a backbone, the weights, the chips or their table cannot be used, or there are too few chips.
     """
-    options = options or RankOptions()
-    candidates = _check_backbones(backbones, options)
-    spec = next((candidate.origin.spec for candidate in candidates.values() if candidate), ChipSpec())
-    if options.unusable:
-        preflight.refuse_outputs([options.unusable], [source.table])
-    find_usable = partial(usable_rows, spec=spec, listed=options.unusable, jobs=options.jobs)
-    data = read_training_data(source, options.jobs, find_usable=find_usable)
-    if not folds.can_divide(data.truth, (FOLDS,), groups=data.groups):
-        raise ValueError(f"{len(data.truth)} chips cannot make {FOLDS} folds of chips or groups; label more chips.")
-    tables = {name: _read_vectors(Path(name), data) for name, candidate in candidates.items() if candidate is None}
-
-    probes = [
-        _probe(name, _embed(candidate, data, options) if candidate else tables[name], data, options)
-        for name, candidate in candidates.items()
-    ]
-    return rank_probes(data.truth, probes, data.space, folds=FOLDS)
+    compared = read_compared(source, backbones, options or ComparisonOptions(), least=2)
+    probes = [_probe(name, embedding, compared) for name, embedding in compared.embeddings()]
+    return rank_probes(compared.data.truth, probes, compared.data.space, folds=FOLDS)
 
 
-def _check_backbones(backbones: tuple[str, ...], options: RankOptions) -> dict[str, _Candidate | None]:
-    """Return the backbones by their names, None for a file of vectors; raise an error for what cannot be ranked."""
-    if len(set(backbones)) < max(2, len(backbones)):
-        raise ValueError(
-            f"a ranking compares two backbones or more, each once, but these are {', '.join(backbones) or 'none'}; "
-            "name others."
-        )
-    known = [name.partition(LAYER_SIGN)[0] for name in backbones]
-    surplus = [name for name in options.weights if name not in known]
-    if surplus:
-        raise ValueError(
-            f"there are weights for {surplus[0]}, which is not among the backbones {', '.join(backbones)}; name it "
-            "there, or leave the weights out."
-        )
-    return {name: None if is_vector_path(Path(name)) else _check_backbone(name, options) for name in backbones}
-
-
-def _check_backbone(text: str, options: RankOptions) -> _Candidate:
-    if is_foreign(text):
-        extractor = FeatureExtractor(text, side=options.side, layout=options.layout)
-    else:
-        name, _, layer = text.partition(LAYER_SIGN)
-        weights = str(options.weights.get(name, "imagenet"))
-        extractor = FeatureExtractor(name, layer or "top", weights, options.side, options.layout)
-    return _Candidate(text, extractor, *read_extractor(extractor))
-
-
-def _read_vectors(path: Path, data: TrainingData) -> _Embedding:
-    """Return the vectors of the chips from a file; raise ValueError for chips that are missing or were others."""
-    table = read_table(path)
-    ids = [listing.name(chip) for chip in data.paths]
-    there = set(table.ids)
-    missing = [name for name in ids if name not in there]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(ids)} chips have no vector in {path} (first: {missing[0]})"
-            f"{likely_difference(missing[0], table.ids)}; embed these chips too."
-        )
-    rows = select(table.ids, ids)
-    hashes = data.hashes if table.hashes is None else [table.hashes[row] for row in rows]
-    changed = [name for name, then, now in zip(ids, hashes, data.hashes, strict=True) if then != now]
-    if changed:
-        raise ValueError(
-            f"{len(changed)} of {len(ids)} chips are not those whose vectors {path} holds (first: {changed[0]}); "
-            "embed the chips again."
-        )
-    return _Embedding(np.concatenate(list(table.parts()))[rows])
-
-
-def _embed(candidate: _Candidate, data: TrainingData, options: RankOptions) -> _Embedding:
-    """Return the vectors of a backbone, from the bank where it has them, and what its network costs."""
-    spec = candidate.origin.spec
-    files = build_network(candidate.extractor, candidate.own, spec)
-    network = openvino_runtime.load(*files, jobs=options.jobs)
-    bank = bank_file(options.bank, files, spec.layout) if options.bank else None
-    hashes = dict(zip(data.paths, data.hashes, strict=True))
-    vectors = embed_chips(hashes, network, spec, bank=bank, jobs=options.jobs, title=candidate.name)
-    return _Embedding(vectors, sum(map(len, files)) / BYTES_A_MEGABYTE, milliseconds_a_chip(files))
-
-
-def _probe(name: str, embedding: _Embedding, data: TrainingData, options: RankOptions) -> Probe:
+def _probe(name: str, embedding: Embedding, compared: ComparedBackbones) -> Probe:
     """Fit a logistic probe on the complement of each fold to score the fold."""
-    vectors, truth = embedding.vectors, data.truth
-    fold = folds.stratify(truth, folds=FOLDS, seed=options.seed, groups=data.groups)
+    vectors, truth, options = embedding.vectors, compared.data.truth, compared.options
     with progress.bar(f"{name}: probes", FOLDS) as advance:
 
         def fit(train: Rows, held_out: Rows) -> Scores:
@@ -182,8 +47,8 @@ def _probe(name: str, embedding: _Embedding, data: TrainingData, options: RankOp
             advance(1)
             return head.scores(vectors[held_out])
 
-        scores = folds.out_of_fold_scores(fit, fold, truth.shape[1])
+        scores = folds.out_of_fold_scores(fit, compared.fold, truth.shape[1])
     progress.say(f"{name}: {len(vectors)} vectors of width {vectors.shape[1]}, {FOLDS} folds of logistic probes")
-    flat = flat_decision(truth.shape[1], rules=decision_file.rules(data.space))
+    flat = flat_decision(truth.shape[1], rules=decision_file.rules(compared.data.space))
     tags: Tags = decide_tags(flat, scores)
     return Probe(name, vectors.shape[1], embedding.megabytes, embedding.milliseconds, scores, tags)

@@ -9,8 +9,9 @@ import pytest
 
 from amazon_tags.evaluation.ranking import ranking_csv, ranking_text
 from amazon_tags.training import feature_bank
+from amazon_tags.training.compared_backbones import ComparisonOptions
 from amazon_tags.training.embed import FeatureExtractor, embed
-from amazon_tags.training.rank import RankOptions, rank
+from amazon_tags.training.rank import rank
 from amazon_tags.training.training_data import TrainingSource
 
 PAIR = ("toy", "toy@edges")
@@ -28,7 +29,7 @@ def bank(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranking(source, bank):
-    return rank(source, PAIR, RankOptions(bank=bank))
+    return rank(source, PAIR, ComparisonOptions(bank=bank))
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +59,13 @@ def test_labels_on_few_chips_are_named_and_not_counted(ranking):
 
 def test_a_later_run_reads_the_bank_and_ranks_alike(ranking, source, bank, monkeypatch):
     monkeypatch.setattr(feature_bank, "refuse_changed_chips", None)  # which follows every embedding
-    again = rank(source, PAIR, RankOptions(bank=bank, jobs=1))
+    again = rank(source, PAIR, ComparisonOptions(bank=bank, jobs=1))
     for first, second in zip(ranking.backbones, again.backbones, strict=True):
         assert replace(second, milliseconds=None) == replace(first, milliseconds=None)
 
 
 def test_vectors_of_a_file_rank_like_their_backbone(source, bank, vectors):
-    first, second = rank(source, ("toy", str(vectors)), RankOptions(bank=bank)).backbones
+    first, second = rank(source, ("toy", str(vectors)), ComparisonOptions(bank=bank)).backbones
     assert (first.log_odds, second.log_odds, second.behind_interval) == (0, 0, (0, 0))
     assert first.f2 == second.f2
     assert (second.megabytes, second.milliseconds) == (None, None)
@@ -75,7 +76,7 @@ def test_a_network_of_ones_own_is_ranked(source, bank, tmp_path):
     from tests import own_networks  # noqa: PLC0415  it needs onnx
 
     path = own_networks.write(tmp_path / "own.onnx")
-    ranking = rank(source, ("toy", str(path)), RankOptions(bank=bank))
+    ranking = rank(source, ("toy", str(path)), ComparisonOptions(bank=bank))
     assert {row.name: row.width for row in ranking.backbones} == {"toy": 16, str(path): own_networks.WIDTH}
 
 
@@ -101,7 +102,7 @@ def test_the_text_and_the_csv_have_a_row_for_each_backbone(ranking):
 )
 def test_backbones_that_cannot_be_ranked_are_refused(source, backbones, weights, words):
     with pytest.raises(ValueError, match=words):
-        rank(source, backbones, RankOptions(weights))
+        rank(source, backbones, ComparisonOptions(weights))
 
 
 def test_a_file_that_lacks_chips_or_has_others_is_refused(world, source, vectors, tmp_path):

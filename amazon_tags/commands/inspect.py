@@ -1,0 +1,131 @@
+"""`amazon_tags inspect`."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from amazon_tags.commands import options
+from amazon_tags.errors import emit, need_train
+from amazon_tags.signals import catch_signals
+
+if TYPE_CHECKING:
+    from amazon_tags.inspection.findings import Findings
+    from amazon_tags.training.compared_backbones import ComparisonOptions
+    from amazon_tags.training.training_data import TrainingSource
+
+
+@click.group("inspect")
+def inspect_command() -> None:
+    """Measure what the vectors of backbones and layers know about tags, before anything is trained.
+
+    Each measure prints a table and a sentence that says what to do.
+
+    Example: amazon_tags inspect separation train-jpg/ train_v2.csv --backbones mobilenet_v3_small,mobilenet_v2
+    """
+
+
+def _of_backbones(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the arguments and options of a measure that compares backbones on labelled chips."""
+    decorators = (
+        click.argument("chips", type=options.EXISTING),
+        click.argument("table", metavar="LABELS", type=options.EXISTING),
+        options.BACKBONES,
+        options.BACKBONE_WEIGHTS,
+        options.SIDE,
+        options.BANK,
+        click.option("-o", "--output", type=options.OUTPUT, help="Also write the table to this CSV file."),
+        options.SVG,
+        options.PAGE,
+        options.JSON,
+        options.GROUPS,
+        options.JOIN_ROWS,
+        options.LABELS,
+        options.BANDS,
+        options.LEVELS,
+        options.ON_ERROR,
+        options.ERRORS,
+        options.JOBS,
+    )
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+@inspect_command.command("separation")
+@_of_backbones
+def separation_command(**values: Any) -> None:
+    """Measure how tightly the chips with each tag of LABELS lie together, by backbone.
+
+    Also probes each backbone, and warns where the one that separates most is not the better feature extractor.
+
+    Example: amazon_tags inspect separation train-jpg/ train_v2.csv --backbones mobilenet_v3_small,mobilenet_v2
+    """
+    from amazon_tags.inspection.separation import inspect_separation
+
+    _inspect(inspect_separation, **values)
+
+
+@inspect_command.command("alignment")
+@_of_backbones
+def alignment_command(**values: Any) -> None:
+    """Rank backbones and layers by how fast linear heads learn the tags of LABELS, without training any.
+
+    Example: amazon_tags inspect alignment train-jpg/ train_v2.csv --backbones mobilenet_v2,mobilenet_v2@block_13_expand
+    """
+    from amazon_tags.inspection.alignment import inspect_alignment
+
+    _inspect(inspect_alignment, **values)
+
+
+def _inspect(
+    measure: "Callable[[TrainingSource, tuple[str, ...], ComparisonOptions], Findings]",
+    *,
+    chips: Path,
+    table: Path,
+    backbones: tuple[str, ...],
+    weights: tuple[str, ...],
+    side: int,
+    bank: Path | None,
+    output: Path | None,
+    svg: Path | None,
+    page: Path | None,
+    as_json: bool,
+    groups: Path | None,
+    join_rows: bool,
+    space: str,
+    bands: tuple[str, ...] | None,
+    levels: str,
+    on_error: str,
+    errors: Path,
+    jobs: int,
+) -> None:
+    """Run a measure, write its files and print it."""
+    files = dict(options.parse_weights(text) for text in weights)
+    from amazon_tags.files import atomic, preflight
+    from amazon_tags.inspection.findings import findings_csv, findings_page, findings_text
+    from amazon_tags.training.compared_backbones import ComparisonOptions, needs_keras
+    from amazon_tags.training.training_data import TrainingSource
+    from features.images.layout import Layout
+
+    if any(map(needs_keras, backbones)):
+        need_train()
+    catch_signals()
+    unusable = errors if on_error == "skip" else None
+    outputs = {path: write for path, write in ((output, findings_csv), (svg, _picture), (page, findings_page)) if path}
+    preflight.refuse_outputs([*outputs, *([unusable] if unusable else [])], [table])
+    source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
+    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
+        chosen = ComparisonOptions(files, side, Layout(bands, levels), bank, jobs, unusable)
+        findings = measure(source, backbones, chosen)
+    for path, write in outputs.items():
+        atomic.write_text(path, write(findings))
+    emit(json.dumps(findings.to_json(), indent=2) + "\n" if as_json else findings_text(findings))
+
+
+def _picture(findings: "Findings") -> str:
+    return findings.picture

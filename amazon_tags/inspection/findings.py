@@ -1,0 +1,98 @@
+"""What a measure found: a table, a picture and a sentence that says what to do, as text, CSV, JSON or an HTML page."""
+
+import csv
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
+
+from amazon_tags.records import Json
+
+Cell = str | int | float  # NaN: there is no such figure
+
+STYLE = """
+body { font: 14px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
+table { border-collapse: collapse; margin: 1em 0; } svg { max-width: 100%; height: auto; }
+th, td { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+"""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a measure found.
+
+    Attributes:
+        title: what was measured, on what.
+        columns: of the table; the first names its rows.
+        rows: the table's cells.
+        notes: what the figures mean, a line each.
+        advice: the sentence that says what to do.
+        picture: an SVG document.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    notes: tuple[str, ...]
+    advice: str
+    picture: str
+
+    def to_json(self) -> Json:
+        """Return the values as `--json` prints them: rows by the names of their columns, null for what is missing."""
+        rows = [
+            {column: None if _is_missing(cell) else cell for column, cell in zip(self.columns, row, strict=True)}
+            for row in self.rows
+        ]
+        return {"title": self.title, "rows": rows, "notes": list(self.notes), "advice": self.advice}
+
+
+def findings_text(findings: Findings) -> str:
+    """Return the findings as an aligned table of plain text."""
+    cells = [findings.columns, *(tuple(map(_shown, row)) for row in findings.rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(findings.columns))]
+    lines = [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in cells
+    ]
+    return "\n".join([findings.title, "", *lines, "", *findings.notes, "", findings.advice]) + "\n"
+
+
+def findings_csv(findings: Findings) -> str:
+    """Return the table as CSV; a missing figure is an empty cell."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(findings.columns)
+    for row in findings.rows:
+        writer.writerow("" if _is_missing(cell) else f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row)
+    return table.getvalue()
+
+
+def findings_page(findings: Findings) -> str:
+    """Return an HTML page that loads nothing else."""
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in findings.columns)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(_shown(cell))}</td>' for cell in row)}</tr>" for row in findings.rows
+    )
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in findings.notes)
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{html.escape(findings.title)}</title><style>{STYLE}</style>
+<h1>{html.escape(findings.title)}</h1>
+<p><strong>{html.escape(findings.advice)}</strong></p>
+{findings.picture}
+<table><tr>{head}</tr>{body}</table>
+<ul>{notes}</ul></html>
+"""
+
+
+def _shown(cell: Cell) -> str:
+    if _is_missing(cell):
+        return "-"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _is_missing(cell: Cell) -> bool:
+    return isinstance(cell, float) and isnan(cell)

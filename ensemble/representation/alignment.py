@@ -1,0 +1,74 @@
+"""Alignment of vectors with labels: how much of a label lies along the vectors' large singular directions.
+
+By Imani, Hu and White 2022, "Representation Alignment in Neural Networks", section 2. Gradient descent fits a linear
+head along large singular directions first, so a label that is aligned with them is learnt fast.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ensemble.arrays import Floats, Tags, Vectors
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Labels in the basis of the vectors' singular directions.
+
+    Attributes:
+        singular: (directions,) singular values of the vectors, descending.
+        shares: (directions, labels): the share of a label's squared length along each direction.
+    """
+
+    singular: Floats
+    shares: Floats
+
+    def curve(self) -> Floats:
+        """Return the shares (directions, labels) along the first directions, cumulative; the last is R^2."""
+        curve: Floats = np.cumsum(self.shares, axis=0)
+        return curve
+
+    def loss(self, rate: float, steps: int) -> Floats:
+        """Return what is left (labels,) of each label's squared length after gradient descent from zero.
+
+        The descent is on half of the squared error, w <- w - rate V'(V w - y); rate * singular^2 has to be below 2.
+        """
+        return self._losses(rate, np.full(self.shares.shape[1], steps, np.float64))
+
+    def steps_to(self, share: float, rate: float) -> Floats:
+        """Return after how many steps (labels,) gradient descent has explained `share` of what it can explain."""
+        target = 1 - share * self.shares.sum(axis=0)
+        low, high = np.zeros(len(target)), np.ones(len(target))
+        for _ in range(MAX_DOUBLINGS):
+            slow = self._losses(rate, high) > target
+            if not slow.any():
+                break
+            high[slow] *= 2
+        for _ in range(MAX_DOUBLINGS):
+            middle = (low + high) / 2
+            slow = self._losses(rate, middle) > target
+            low, high = np.where(slow, middle, low), np.where(slow, high, middle)
+        return np.ceil(high)
+
+    def _losses(self, rate: float, steps: Floats) -> Floats:
+        left = (1 - rate * self.singular[:, np.newaxis] ** 2) ** (2 * steps)
+        losses: Floats = 1 - self.shares.sum(axis=0) + (left * self.shares).sum(axis=0)
+        return losses
+
+
+MAX_DOUBLINGS = 60  # of a number of steps: no head is trained longer
+
+
+def measure_alignment(vectors: Vectors, truth: Tags) -> Alignment:
+    """Return how labels, as -1 and 1, are aligned with vectors (chips, dim) that get a column of ones and unit length.
+
+    Raises:
+        ValueError: a vector is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise ValueError("a vector has values that are not finite numbers.")
+    wide = np.column_stack([vectors, np.ones(len(vectors))]).astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    left, singular, _ = np.linalg.svd(wide, full_matrices=False)
+    shares = (left.T @ np.where(truth, 1.0, -1.0)) ** 2 / len(truth)
+    return Alignment(singular, shares)

@@ -1,0 +1,45 @@
+"""Test alignment against known values, and its losses against gradient descent itself."""
+
+import numpy as np
+import pytest
+
+from ensemble.representation.alignment import measure_alignment
+
+VECTORS = np.random.RandomState(0).randn(50, 5)
+TRUTH = VECTORS[:, :2] > 0
+RATE = 0.02
+
+
+def test_the_curve_has_its_known_values():
+    curve = measure_alignment(VECTORS, TRUTH[:, :1]).curve()[:, 0]
+    expected = [0.0934643, 0.1713084, 0.6709987, 0.7056687, 0.7066703, 0.7850740]
+    np.testing.assert_allclose(curve, expected, atol=5e-8)
+
+
+def descend(steps):
+    """The share of each label's squared length that gradient descent leaves."""
+    wide = np.column_stack([VECTORS, np.ones(50)])
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    labels = np.where(TRUTH, 1.0, -1.0)
+    weights = np.zeros((6, 2))
+    for _ in range(steps):
+        weights -= RATE * wide.T @ (wide @ weights - labels)
+    return ((wide @ weights - labels) ** 2).sum(axis=0) / 50
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7, 100])
+def test_the_loss_is_that_of_gradient_descent(steps):
+    np.testing.assert_allclose(measure_alignment(VECTORS, TRUTH).loss(RATE, steps), descend(steps), rtol=1e-10)
+
+
+def test_the_steps_to_a_share_are_the_first_that_reach_it():
+    alignment = measure_alignment(VECTORS, TRUTH)
+    steps = alignment.steps_to(0.9, RATE).astype(int)
+    wanted = 1 - 0.9 * alignment.shares.sum(axis=0)
+    for column, count in enumerate(steps):
+        assert descend(count)[column] <= wanted[column] < descend(count - 1)[column]
+
+
+def test_vectors_with_nan_are_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        measure_alignment(np.where(VECTORS > 2, np.nan, VECTORS), TRUTH)
