@@ -92,7 +92,7 @@ def test_the_text_and_the_csv_have_a_row_for_each_backbone(ranking):
 @pytest.mark.parametrize(
     ("backbones", "weights", "words"),
     [
-        (("toy",), {}, "compares two backbones or more"),
+        (("toy",), {}, "compares 2 backbones or more"),
         (("toy", "toy"), {}, "each once"),
         (("toy", "mobilenet_v4"), {}, "did you mean mobilenet_v"),
         (("toy", "toy@edge"), {}, "did you mean edges"),
