@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from amazon_tags.inspection.findings import Findings
     from amazon_tags.training.compared_backbones import ComparisonOptions
     from amazon_tags.training.training_data import TrainingSource
+
+CSV = click.option("-o", "--output", type=options.OUTPUT, help="Also write the table to this CSV file.")
+BATCH = click.option(
+    "--batch",
+    type=click.IntRange(8, 2048),  # 2048 take 32 MB a layer
+    default=256,
+    show_default=True,
+    help="Chips in a minibatch, which is what the memory holds.",
+)
+SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the chips' order.")
 
 
 @click.group("inspect")
@@ -38,7 +48,7 @@ def _of_backbones(command: Callable[..., None]) -> Callable[..., None]:
         options.BACKBONE_WEIGHTS,
         options.SIDE,
         options.BANK,
-        click.option("-o", "--output", type=options.OUTPUT, help="Also write the table to this CSV file."),
+        CSV,
         options.SVG,
         options.PAGE,
         options.JSON,
@@ -82,6 +92,59 @@ def alignment_command(**values: Any) -> None:
     _inspect(inspect_alignment, **values)
 
 
+@inspect_command.command("cka")
+@click.argument("chips", type=options.EXISTING)
+@click.argument("models", metavar="MODEL [MODEL]", nargs=-1, required=True)
+@options.BACKBONE_WEIGHTS
+@click.option(
+    "--measure",
+    type=click.Choice(["debiased", "linear", "rbf"]),
+    default="debiased",
+    show_default=True,
+    help="debiased compares layers of any width fairly; linear is as in many publications, and rbf compares by near "
+    "chips: both need more chips in a minibatch than a layer has columns.",
+)
+@BATCH
+@SEED
+@options.SIDE
+@CSV
+@options.SVG
+@options.PAGE
+@options.JSON
+@options.BANDS
+@options.LEVELS
+@options.JOBS
+def cka_command(
+    chips: Path,
+    models: tuple[str, ...],
+    weights: tuple[str, ...],
+    measure: str,
+    batch: int,
+    seed: int,
+    side: int,
+    bands: tuple[str, ...] | None,
+    levels: str,
+    jobs: int,
+    **files: Any,
+) -> None:
+    """Compare all layers of a MODEL on CHIPS, which need no tags, or those of two models, by CKA.
+
+    A MODEL is the name of a backbone, perhaps with @LAYER where it shall end, or the folder of a bundle: its
+    fine-tuned member, or another one as BUNDLE@MEMBER. Beside a bundle, a backbone takes the same chips.
+
+    Example: amazon_tags inspect cka train-jpg/ mobilenet_v3_small my-model@small
+    """
+    starts = dict(options.parse_weights(text) for text in weights)
+    from amazon_tags.inspection.cka import inspect_cka
+    from amazon_tags.inspection.layered_model import ModelOptions
+    from amazon_tags.inspection.minibatches import BatchOptions
+    from features.images.layout import Layout
+
+    need_train()
+    chosen = ModelOptions(starts, side, Layout(bands, levels))
+    _report(lambda: inspect_cka(chips, models, measure, chosen, BatchOptions(batch, seed, jobs)), **files)
+
+
 def _inspect(
     measure: "Callable[[TrainingSource, tuple[str, ...], ComparisonOptions], Findings]",
     *,
@@ -104,24 +167,47 @@ def _inspect(
     errors: Path,
     jobs: int,
 ) -> None:
-    """Run a measure, write its files and print it."""
+    """Run a measure of backbones on labelled chips."""
     files = dict(options.parse_weights(text) for text in weights)
-    from amazon_tags.files import atomic, preflight
-    from amazon_tags.inspection.findings import findings_csv, findings_page, findings_text
     from amazon_tags.training.compared_backbones import ComparisonOptions, needs_keras
     from amazon_tags.training.training_data import TrainingSource
     from features.images.layout import Layout
 
     if any(map(needs_keras, backbones)):
         need_train()
-    catch_signals()
     unusable = errors if on_error == "skip" else None
-    outputs = {path: write for path, write in ((output, findings_csv), (svg, _picture), (page, findings_page)) if path}
-    preflight.refuse_outputs([*outputs, *([unusable] if unusable else [])], [table])
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
+    chosen = ComparisonOptions(files, side, Layout(bands, levels), bank, jobs, unusable)
+    _report(
+        lambda: measure(source, backbones, chosen),
+        output=output,
+        svg=svg,
+        page=page,
+        as_json=as_json,
+        others=[unusable] if unusable else [],
+        inputs=[table],
+    )
+
+
+def _report(
+    measure: "Callable[[], Findings]",
+    *,
+    output: Path | None,
+    svg: Path | None,
+    page: Path | None,
+    as_json: bool,
+    others: Sequence[Path] = (),
+    inputs: Sequence[Path] = (),
+) -> None:
+    """Run a measure, write its files and print it; it reads `inputs`, and writes `others` itself."""
+    from amazon_tags.files import atomic, preflight
+    from amazon_tags.inspection.findings import findings_csv, findings_page, findings_text
+
+    catch_signals()
+    outputs = {path: write for path, write in ((output, findings_csv), (svg, _picture), (page, findings_page)) if path}
+    preflight.refuse_outputs([*outputs, *others], inputs)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        chosen = ComparisonOptions(files, side, Layout(bands, levels), bank, jobs, unusable)
-        findings = measure(source, backbones, chosen)
+        findings = measure()
     for path, write in outputs.items():
         atomic.write_text(path, write(findings))
     emit(json.dumps(findings.to_json(), indent=2) + "\n" if as_json else findings_text(findings))

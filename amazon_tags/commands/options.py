@@ -7,9 +7,10 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment
---bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sources
+--bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect cka, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, sources
+--batch                  inspect cka
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -23,28 +24,29 @@ Option                   Commands
 --errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment
 --half                   embed
---html                   tune, inspect separation, inspect alignment
+--html                   tune, inspect separation, inspect alignment, inspect cka
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sample, sources
+                         alignment, inspect cka, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment
---json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, sources,
-                         bundle compare, models list, drift
+--json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect cka,
+                         sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sources
+--levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect cka, sources
 --like                   predict, check, sample
 --max-chips              sources
+--measure                inspect cka
 --model                  predict
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, sources, bundle export
+                         separation, inspect alignment, inspect cka, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment
 --pool                   embed
 --precision              predict
@@ -53,23 +55,24 @@ Option                   Commands
 --recipe                 train, curve
 --repair                 check
 --scores                 predict
---seed                   sample, sources
+--seed                   inspect cka, sample, sources
 --seeds                  curve
 --shots                  curve
---side                   embed, rank, search-layer, inspect separation, inspect alignment
+--side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect cka
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
---svg                    curve, search-layer, inspect separation, inspect alignment
+--svg                    curve, search-layer, inspect separation, inspect alignment, inspect cka
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, sources
+--weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect cka,
+                         sources
 --why                    models promote, models rollback
 """
 

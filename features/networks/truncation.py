@@ -45,6 +45,12 @@ def block_ends(network: keras.Model) -> list[str]:
     return [*(name for name in last.values() if network.get_layer(name).output is not network.output), TOP]
 
 
+def block_ends_up_to(network: keras.Model, end: str) -> list[str]:
+    """Return those of `block_ends` that the network up to a layer holds, in order, and this layer."""
+    inside = {layer.name for layer in truncate(network, (end,), network.name).layers}
+    return [*(name for name in block_ends(network) if name in inside and name not in (end, TOP)), end]
+
+
 def layers_around(network: keras.Model, end: str) -> list[str]:
     """Return the layers between the block ends before and after one of `block_ends`, in order, without these.
 

@@ -111,3 +111,21 @@ def test_weights_of_the_whole_file_are_loaded_for_several_ends(tmp_path):
 def test_an_unknown_end_is_refused_with_some_that_are_known(mobilenet):
     with pytest.raises(ValueError, match=r"named block_2_adds; choose one of top, Conv1, .* and 14\d more"):
         truncation.truncate(mobilenet, ["block_2_adds"], "net")
+
+
+def test_the_ends_up_to_a_layer_are_those_before_it_and_this_layer(mobilenet):
+    ends = truncation.block_ends(mobilenet)
+    assert truncation.block_ends_up_to(mobilenet, "top") == ends
+    assert truncation.block_ends_up_to(mobilenet, ends[3]) == ends[:4]
+    assert truncation.block_ends_up_to(mobilenet, "block_3_expand_relu") == [*ends[:3], "block_3_expand_relu"]
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_035", pytest.param("resnet50_v2", marks=SLOW)])
+def test_a_network_with_several_ends_has_its_weights_in_the_order_of_one_end(name):
+    network = backbones.architecture(name)
+    ends = truncation.block_ends(network)
+    for end in ("top", ends[3]):
+        one, many = (
+            truncation.truncate(network, chosen, name) for chosen in ((end,), truncation.block_ends_up_to(network, end))
+        )
+        assert [variable.path for variable in one.weights] == [variable.path for variable in many.weights]

@@ -1,0 +1,37 @@
+"""Chips in random minibatches, so that a measure needs no more memory for more chips."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.usable_chips import usable_rows
+from ensemble.representation.cka import MIN_CHIPS
+from features.images.listing import Listing
+from features.images.spec import ChipSpec
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Options of minibatches: the most chips in one, at least 2 x `MIN_CHIPS`; the seed of their order; threads."""
+
+    batch: int = 256
+    seed: int = 0
+    jobs: int = 2
+
+
+def read_minibatches(chips: Path, spec: ChipSpec, options: BatchOptions) -> list[Listing]:
+    """Return chips in random order, in minibatches of about the same size.
+
+    Raises:
+        ChipError: a chip cannot be used.
+        ValueError: there are fewer than four chips.
+    """
+    paths = list_chips([chips])
+    if len(paths) < MIN_CHIPS:
+        raise ValueError(f"{chips} has {len(paths)} chips, and at least {MIN_CHIPS} are needed; name more.")
+    usable_rows(paths, spec, None, jobs=options.jobs)  # an unusable one is an error before any network is built
+    order = np.random.default_rng(options.seed).permutation(len(paths))
+    count = -(-len(paths) // options.batch)
+    return [paths.take(rows) for rows in np.array_split(order, count)]
