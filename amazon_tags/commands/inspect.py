@@ -145,6 +145,40 @@ def cka_command(
     _report(lambda: inspect_cka(chips, models, measure, chosen, BatchOptions(batch, seed, jobs)), **files)
 
 
+@inspect_command.command("members")
+@click.argument("chips", type=options.EXISTING)
+@click.argument("bundle", type=options.FOLDER)
+@BATCH
+@SEED
+@CSV
+@options.SVG
+@options.PAGE
+@options.JSON
+@options.BANDS
+@options.LEVELS
+@options.JOBS
+def members_command(
+    chips: Path,
+    bundle: Path,
+    batch: int,
+    seed: int,
+    bands: tuple[str, ...] | None,
+    levels: str,
+    jobs: int,
+    **files: Any,
+) -> None:
+    """Compare the scores that the members of BUNDLE give CHIPS, which need no tags, by CKA.
+
+    Example: amazon_tags inspect members test-jpg/ my-model
+    """
+    from amazon_tags.inspection.members import inspect_members
+    from amazon_tags.inspection.minibatches import BatchOptions
+    from features.images.layout import Layout
+
+    layout = Layout(bands, levels)
+    _report(lambda: inspect_members(chips, bundle, layout, BatchOptions(batch, seed, jobs)), **files)
+
+
 def _inspect(
     measure: "Callable[[TrainingSource, tuple[str, ...], ComparisonOptions], Findings]",
     *,

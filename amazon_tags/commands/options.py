@@ -8,9 +8,9 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect cka, sources
+                         inspect cka, inspect members, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, sources
---batch                  inspect cka
+--batch                  inspect cka, inspect members
 --beta                   tune
 --checkpoint, --journal  predict
 --colours                drift
@@ -24,19 +24,19 @@ Option                   Commands
 --errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect cka
+--html                   tune, inspect separation, inspect alignment, inspect cka, inspect members
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect cka, sample, sources
+                         alignment, inspect cka, inspect members, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect cka,
-                         sources, bundle compare, models list, drift
+                         inspect members, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect cka, sources
+                         inspect cka, inspect members, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -46,7 +46,7 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect cka, sources, bundle export
+                         separation, inspect alignment, inspect cka, inspect members, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment
 --pool                   embed
 --precision              predict
@@ -55,7 +55,7 @@ Option                   Commands
 --recipe                 train, curve
 --repair                 check
 --scores                 predict
---seed                   inspect cka, sample, sources
+--seed                   inspect cka, inspect members, sample, sources
 --seeds                  curve
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect cka
@@ -64,7 +64,7 @@ Option                   Commands
 --source                 sources
 --stability              drift
 --start-from             train
---svg                    curve, search-layer, inspect separation, inspect alignment, inspect cka
+--svg                    curve, search-layer, inspect separation, inspect alignment, inspect cka, inspect members
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer

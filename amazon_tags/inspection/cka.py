@@ -10,7 +10,7 @@ from amazon_tags import progress
 from amazon_tags.evaluation.heat_map import heat_map
 from amazon_tags.inspection.findings import Cell, Findings
 from amazon_tags.inspection.layered_model import LayeredModel, ModelOptions, read_models
-from amazon_tags.inspection.minibatches import BatchOptions, read_minibatches
+from amazon_tags.inspection.minibatches import BatchOptions, describe_minibatches, read_minibatches
 from ensemble.arrays import Floats
 from ensemble.representation.cka import MinibatchCka
 from features.images.listing import Listing
@@ -60,7 +60,9 @@ def inspect_cka(
     checked = read_models(models, options)
     minibatches = read_minibatches(chips, checked[0].spec, batches)
     compared = _compare(checked, minibatches, measure, jobs=batches.jobs)
-    return cka_findings(compared, sum(map(len, minibatches)), (MEASURES[measure], _division(minibatches), POOLED))
+    return cka_findings(
+        compared, sum(map(len, minibatches)), (MEASURES[measure], describe_minibatches(minibatches), POOLED)
+    )
 
 
 def cka_findings(compared: ComparedLayers, chips: int, notes: tuple[str, ...] = ()) -> Findings:
@@ -101,15 +103,6 @@ def _compare(
             advance(len(paths))
     names = tuple(model.name for model in models)
     return ComparedLayers(names, tuple(network.layers for network in networks), similarity.similarities())
-
-
-def _division(minibatches: Sequence[Listing]) -> str:
-    sizes = [len(paths) for paths in minibatches]
-    return (
-        f"measured on {len(sizes)} random minibatches of {max(sizes)} chips"
-        if len(sizes) > 1
-        else (f"measured on one minibatch of all {sizes[0]} chips")
-    )
 
 
 def _advice_within(compared: ComparedLayers) -> str:

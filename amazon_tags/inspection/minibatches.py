@@ -1,5 +1,6 @@
 """Chips in random minibatches, so that a measure needs no more memory for more chips."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,3 +36,12 @@ def read_minibatches(chips: Path, spec: ChipSpec, options: BatchOptions) -> list
     order = np.random.default_rng(options.seed).permutation(len(paths))
     count = -(-len(paths) // options.batch)
     return [paths.take(rows) for rows in np.array_split(order, count)]
+
+
+def describe_minibatches(minibatches: Sequence[Listing]) -> str:
+    """Return a note for findings."""
+    size = max(map(len, minibatches))
+    count = (
+        f"{len(minibatches)} random minibatches of {size}" if len(minibatches) > 1 else f"one minibatch of all {size}"
+    )
+    return f"measured on {count} chips"

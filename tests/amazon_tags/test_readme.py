@@ -25,6 +25,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "train": "--recipe {recipe}",
     "embed": "--backbone toy --weights none",
     "inspect": "--backbones toy,toy@edges",
+    "inspect members": "--jobs 1",
     "rank": "--backbones toy,toy@edges",
     "curve": "--recipe {recipe} --shots 1,full --seeds 1",
     "search-layer": "--backbone toy --weights none --tuned 1 --epochs 1",
@@ -67,7 +68,11 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     for line in lines:
         words = shlex.split(line)
         is_of_vectors = words[1:3] == ["train", "vectors.parquet"]  # on which the small recipe cannot be trained
-        small = [] if is_of_vectors else SMALL.get(words[1], "").format(recipe=recipe_file).split()
+        small = (
+            []
+            if is_of_vectors
+            else SMALL.get(" ".join(words[1:3]), SMALL.get(words[1], "")).format(recipe=recipe_file).split()
+        )
         done = run(*words[1:], *small, cwd=tmp_path, timeout=600)
         assert done.returncode == 0, (line, done.stderr)
 

@@ -14,8 +14,10 @@ from amazon_tags.inspection.cka import MEASURES, ComparedLayers, cka_findings, i
 from amazon_tags.inspection.layered_model import ModelOptions, read_models
 from amazon_tags.inspection.minibatches import BatchOptions
 from amazon_tags.model import bundle
+from amazon_tags.model.vector_origin import VectorInput
 from ensemble.representation.cka import KERNELS
 from features.networks import backbones
+from tests.bundle_copies import copied
 
 LAYERS = ("a", "b", "c", "d", "e")
 NO_OPTIONS = ModelOptions({})
@@ -31,16 +33,6 @@ def within(groups):
 
 def between(similarities, *, columns=LAYERS):
     return cka_findings(ComparedLayers(("one", "two"), (LAYERS, columns), np.array(similarities)), chips=50)
-
-
-def copied(model, tmp_path, **changes):
-    """Return a copy of a bundle whose manifest has other values."""
-    folder = tmp_path / "copy"
-    shutil.copytree(model, folder)
-    values = replace(bundle.read_manifest(model), **changes).to_json()
-    values["sha256"] = bundle.digest(values)
-    (folder / "manifest.json").write_text(json.dumps(values))
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -145,7 +137,9 @@ def test_a_member_is_the_only_tuned_one_or_the_one_that_is_named(model, tmp_path
 def test_models_that_cannot_be_compared_are_refused(model, tmp_path):
     other = replace(bundle.read_manifest(model).spec, bands=("blue", "green", "red", "nir"), dtype="uint16")
     infrared = copied(model, tmp_path, spec=other)
+    heads = copied(model, tmp_path / "heads", vectors=VectorInput(16))
     for names, options, words in (
+        ((str(heads),), NO_OPTIONS, "has heads on vectors and no network"),
         (("toy", "toy"), NO_OPTIONS, "one model or of two different ones"),
         ((str(model), str(infrared)), NO_OPTIONS, "takes uint8 chips of red, green, blue, but"),
         ((f"{model}@nett",), NO_OPTIONS, r"no member nett .*\(did you mean net\?\)"),
