@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = {  # each package, and each part of one, may import those before it
     "features": ("arrays", "images", "initialisation", "networks", "scenes"),
-    "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "second_level", "representation"),
+    "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "representation", "second_level"),
     "amazon_tags": (
         "records",
         "signals",

@@ -32,7 +32,7 @@ from features.networks.onnx_export import NetworkFile
 from features.networks.onnx_operations import NotConvertibleError
 
 TOLERANCE = 1e-4  # of golden scores: rounding moves them by some 1e-6, a wrong operation by far more
-ADVICE = "export a bundle of fine-tuned networks and linear heads whose second level is mean, greedy or routed"
+ADVICE = "export a bundle of fine-tuned networks and linear heads whose second level is mean, diverse, greedy or routed"
 
 
 class OnnxError(ValueError):

@@ -27,6 +27,7 @@ SECOND_LEVEL_SENTENCES = {
     "mean": "Their scores are averaged.",
     "geometric": "Their scores are averaged geometrically.",
     "rank": "The ranks of their scores are averaged.",
+    "diverse": "The scores of the best one and of those least like it, among members of like F2, are averaged.",
     "greedy": "Their scores are averaged with weights by greedy selection.",
     "routed": "Their scores are averaged with separate weights for each label, by greedy selection.",
     "ridge": "Their scores are combined by two levels of ridge regressions.",

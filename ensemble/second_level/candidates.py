@@ -14,6 +14,7 @@ from ensemble.heads.fitted import LinearHead
 from ensemble.heads.ridge import fit_ridge
 from ensemble.metrics import folds, score
 from ensemble.second_level import blend
+from ensemble.second_level.diverse import diverse
 from ensemble.second_level.models import (
     SecondLevel,
     StackedHead,
@@ -55,6 +56,7 @@ SECOND_LEVELS: dict[str, FitSecondLevel] = {  # name -> fit(matrices, truth, see
     BASELINE: lambda matrices, truth, seed: blend.equal(matrices),
     "geometric": lambda matrices, truth, seed: blend.equal(matrices, "geometric"),
     "rank": lambda matrices, truth, seed: blend.ranked(matrices),
+    "diverse": diverse,
     "greedy": lambda matrices, truth, seed: blend.greedy(matrices, truth),
     "routed": lambda matrices, truth, seed: blend.routed(matrices, truth),
     "ridge": fit_two_levels,
