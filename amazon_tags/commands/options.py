@@ -6,11 +6,12 @@ Option                   Commands
 -----------------------  --------
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
---backbones              rank, inspect separation, inspect alignment
+--backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sources
---bank                   rank, search-layer, inspect separation, inspect alignment, sources
+                         alignment, inspect diversity, sources
+--bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --beta                   tune
+--by                     inspect diversity
 --checkpoint, --journal  predict
 --colours                drift
 --cron                   schedule
@@ -20,22 +21,23 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --epochs                 search-layer
---errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment
---groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment
+--errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
+--groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity
 --half                   embed
---html                   tune, inspect separation, inspect alignment
+--html                   tune, inspect separation, inspect alignment, inspect diversity
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sample, sources
+                         alignment, inspect diversity, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment
---json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, sources,
-                         bundle compare, models list, drift
+                         alignment, inspect diversity
+--json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment
+                         alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, sources
+                         alignment, inspect diversity, sources
 --like                   predict, check, sample
 --max-chips              sources
 --model                  predict
@@ -44,8 +46,8 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, sources, bundle export
---on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment
+                         separation, inspect alignment, inspect diversity, sources, bundle export
+--on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --pool                   embed
 --precision              predict
 --probe-only             search-layer
@@ -56,20 +58,21 @@ Option                   Commands
 --seed                   sample, sources
 --seeds                  curve
 --shots                  curve
---side                   embed, rank, search-layer, inspect separation, inspect alignment
+--side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
---svg                    curve, search-layer, inspect separation, inspect alignment
+--svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, sources
+--weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, sources
 --why                    models promote, models rollback
 """
 

@@ -45,8 +45,9 @@ def inspect_separation(source: TrainingSource, backbones: tuple[str, ...], optio
         ValueError: a backbone, the weights, the chips or their table cannot be used, or there are too few chips.
     """
     compared = read_compared(source, backbones, options, least=1)
+    fold, truth = compared.divide(), compared.data.truth
     found = [
-        _Separated(name, tag_separations(embedding.vectors, compared.data.truth), probe_f2(embedding.vectors, compared))
+        _Separated(name, tag_separations(embedding.vectors, truth), probe_f2(embedding.vectors, compared, fold))
         for name, embedding in compared.embeddings()
     ]
     found.sort(key=lambda one: -one.mean())

@@ -24,7 +24,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "sample": "-n 4",
     "train": "--recipe {recipe}",
     "embed": "--backbone toy --weights none",
-    "inspect": "--backbones toy,toy@edges",
+    "inspect": "--backbones toy",
     "rank": "--backbones toy,toy@edges",
     "curve": "--recipe {recipe} --shots 1,full --seeds 1",
     "search-layer": "--backbone toy --weights none --tuned 1 --epochs 1",
