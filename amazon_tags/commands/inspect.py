@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
 if TYPE_CHECKING:
+    from amazon_tags.inspection.diversity import By
     from amazon_tags.inspection.findings import Findings
     from amazon_tags.training.compared_backbones import ComparisonOptions
     from amazon_tags.training.training_data import TrainingSource
@@ -90,6 +92,27 @@ def alignment_command(**values: Any) -> None:
     from amazon_tags.inspection.alignment import inspect_alignment
 
     _inspect(inspect_alignment, **values)
+
+
+@inspect_command.command("diversity")
+@click.option(
+    "--by",
+    type=click.Choice(["tag", "fold", "group"]),
+    default="tag",
+    show_default=True,
+    help="The tasks: each tag on all chips, or all tags on the chips of each fold or group.",
+)
+@_of_backbones
+def diversity_command(by: "By", **values: Any) -> None:
+    """Measure how unlike tags, folds or groups of CHIPS are as tasks for one backbone.
+
+    Folds and groups are held against random divisions: are they exchangeable?
+
+    Example: amazon_tags inspect diversity train-jpg/ train_v2.csv --backbones mobilenet_v3_small --by fold
+    """
+    from amazon_tags.inspection.diversity import inspect_diversity
+
+    _inspect(partial(inspect_diversity, by=by), **values)
 
 
 @inspect_command.command("cka")

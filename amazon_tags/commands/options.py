@@ -6,12 +6,13 @@ Option                   Commands
 -----------------------  --------
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
---backbones              rank, inspect separation, inspect alignment
+--backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect cka, inspect members, sources
---bank                   rank, search-layer, inspect separation, inspect alignment, sources
+                         inspect diversity, inspect cka, inspect members, sources
+--bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members
 --beta                   tune
+--by                     inspect diversity
 --checkpoint, --journal  predict
 --colours                drift
 --cron                   schedule
@@ -21,22 +22,23 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --epochs                 search-layer
---errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment
---groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment
+--errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
+--groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect cka, inspect members
+--html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect cka, inspect members, sample, sources
---join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment
---json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect cka,
-                         inspect members, sources, bundle compare, models list, drift
+                         alignment, inspect diversity, inspect cka, inspect members, sample, sources
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect diversity
+--json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, inspect cka, inspect members, sources, bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment
+--labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect cka, inspect members, sources
+                         inspect diversity, inspect cka, inspect members, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -46,8 +48,9 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect cka, inspect members, sources, bundle export
---on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources, bundle
+                         export
+--on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --pool                   embed
 --precision              predict
 --probe-only             search-layer
@@ -58,21 +61,23 @@ Option                   Commands
 --seed                   inspect cka, inspect members, sample, sources
 --seeds                  curve
 --shots                  curve
---side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect cka
+--side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
+                         cka
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
---svg                    curve, search-layer, inspect separation, inspect alignment, inspect cka, inspect members
+--svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
 --views                  predict, embed, train
---weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect cka,
-                         sources
+--weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, inspect cka, sources
 --why                    models promote, models rollback
 """
 

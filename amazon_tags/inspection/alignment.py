@@ -19,7 +19,7 @@ MAX_DRAWN = 4  # backbones in the picture: more colours cannot be told apart
 NOTES = (
     f"explained: what a linear head explains of a tag beyond its rate, after {STEPS} steps of gradient descent at the "
     "greatest stable rate; mean over tags",
-    f"steps: until {SHARE:.0%} of what the vectors can explain of a tag is explained",
+    f"steps: until {SHARE:.0%} of what the vectors can explain of a tag beyond its rate is explained",
     "measured on the chips that the vectors are of, without a held-out part: it is about speed, not about new chips",
 )
 
@@ -34,12 +34,24 @@ class _Aligned:
     def rate(self) -> float:
         return float(1 / self.alignment.singular[0] ** 2)
 
+    def steps(self, truth: Tags) -> Floats:
+        """Return the steps (labels,) until most of a tag is explained; NaN for a tag on all chips or none."""
+        constant = _constant(truth)
+        steps = self.alignment.steps_to(SHARE, self.rate(), constant)
+        return np.where(constant < 1, steps, np.nan)
+
     def explained(self, truth: Tags, steps: int) -> Floats:
         """Return the share (labels,) explained beyond the constant answer; NaN for a tag on all chips or none."""
-        constant = (2 * truth.mean(axis=0) - 1) ** 2
+        constant = _constant(truth)
         with np.errstate(divide="ignore", invalid="ignore"):
             shares: Floats = 1 - self.alignment.loss(self.rate(), steps) / np.where(constant < 1, 1 - constant, np.nan)
         return shares
+
+
+def _constant(truth: Tags) -> Floats:
+    """Return the share (labels,) of a label's squared length, as -1 and 1, that its rate explains."""
+    constant: Floats = (2 * truth.mean(axis=0) - 1) ** 2
+    return constant
 
 
 def inspect_alignment(source: TrainingSource, backbones: tuple[str, ...], options: ComparisonOptions) -> Findings:
@@ -64,23 +76,20 @@ def inspect_alignment(source: TrainingSource, backbones: tuple[str, ...], option
 def _findings(compared: ComparedBackbones, found: list[_Aligned]) -> Findings:
     truth, labels = compared.data.truth, compared.data.space.names
     title = f"Alignment of {len(labels)} tags with vectors of {len(truth)} chips"
-    rows: list[tuple[Cell, ...]] = []
-    for one in found:
-        steps = one.alignment.steps_to(SHARE, one.rate())
-        rows.append(
-            (one.name, float(np.nanmean(one.explained(truth, STEPS))), float(np.median(steps)), *map(int, steps))
-        )
-    columns = ("backbone", "explained", "median steps", *(f"steps {label}" for label in labels))
+    steps = np.stack([one.steps(truth) for one in found], axis=1)
+    rows: list[tuple[Cell, ...]] = [
+        ("(explained)", *(float(np.nanmean(one.explained(truth, STEPS))) for one in found)),
+        ("(median steps)", *np.nanmedian(steps, axis=0).tolist()),
+        *((label, *row) for label, row in zip(labels, steps.tolist(), strict=True)),
+    ]
+    columns = ("steps by tag", *(one.name for one in found))
     return Findings(title, columns, rows, NOTES, _advice(compared, found), _picture(truth, found))
 
 
 def _advice(compared: ComparedBackbones, found: list[_Aligned]) -> str:
     best = found[0]
-    steps = best.alignment.steps_to(SHARE, best.rate())
-    rates = compared.data.truth.mean(axis=0)
-    limit = SLOW * np.median(steps[(rates > 0) & (rates < 1)])
-    names = np.array(compared.data.space.names)
-    slow = names[(rates > 0) & (rates < 1) & (steps > limit)].tolist()
+    steps = best.steps(compared.data.truth)
+    slow = np.array(compared.data.space.names)[steps > SLOW * np.nanmedian(steps)].tolist()
     text = f"{best.name} is aligned best with the tags" if len(found) > 1 else f"{best.name}"
     if slow:
         return f"{text}; these are learnt slowly, in more than {SLOW} times the median's steps: {', '.join(slow)}."

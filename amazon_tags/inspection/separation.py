@@ -15,7 +15,7 @@ from ensemble.representation.separation import tag_separations
 
 NOTES = (
     "separation of a tag: 1 - (mean cosine distance within chips with it and within those without) / (mean distance)",
-    "mean: over tags that have a figure; F2: of ridge heads on the frozen vectors, out of fold, at a flat threshold",
+    "mean: over tags that have a figure; probe: ridge heads on the frozen vectors, out of fold, at a flat threshold",
     "a network that was trained to separate its own classes more often transfers worse (Kornblith et al. 2021)",
 )
 
@@ -45,8 +45,9 @@ def inspect_separation(source: TrainingSource, backbones: tuple[str, ...], optio
         ValueError: a backbone, the weights, the chips or their table cannot be used, or there are too few chips.
     """
     compared = read_compared(source, backbones, options, least=1)
+    fold, truth = compared.divide(), compared.data.truth
     found = [
-        _Separated(name, tag_separations(embedding.vectors, compared.data.truth), probe_f2(embedding.vectors, compared))
+        _Separated(name, tag_separations(embedding.vectors, truth), probe_f2(embedding.vectors, compared, fold))
         for name, embedding in compared.embeddings()
     ]
     found.sort(key=lambda one: -one.mean())
@@ -56,13 +57,14 @@ def inspect_separation(source: TrainingSource, backbones: tuple[str, ...], optio
 def _findings(compared: ComparedBackbones, found: list[_Separated]) -> Findings:
     labels = compared.data.space.names
     title = f"Class separation of {len(labels)} tags on {len(compared.data.truth)} chips"
-    separations = np.stack([one.separations for one in found])
+    separations = np.stack([one.separations for one in found], axis=1)
     names = [one.name for one in found]
     rows: list[tuple[Cell, ...]] = [
-        (one.name, one.mean(), float(one.f2.mean()), *map(float, one.separations)) for one in found
+        ("(mean)", *(one.mean() for one in found)),
+        ("(F2 of a probe)", *(float(one.f2.mean()) for one in found)),
+        *((label, *row) for label, row in zip(labels, separations.tolist(), strict=True)),
     ]
-    picture = heat_map(title, names, labels, separations)
-    return Findings(title, ("backbone", "mean", "F2", *labels), rows, NOTES, _advice(found), picture)
+    return Findings(title, ("tag", *names), rows, NOTES, _advice(found), heat_map(title, labels, names, separations))
 
 
 def _advice(found: list[_Separated]) -> str:

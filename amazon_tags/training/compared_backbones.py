@@ -74,14 +74,24 @@ class Embedding:
 
 @dataclass(frozen=True)
 class ComparedBackbones:
-    """Labelled chips in their folds, and the checked backbones by their names; `files` have vectors already."""
+    """Labelled chips, and the checked backbones by their names; `files` have vectors already."""
 
     data: TrainingData
-    fold: Fold
     names: tuple[str, ...]
     networks: Mapping[str, _Candidate]
     files: Mapping[str, Embedding]
     options: ComparisonOptions
+
+    def divide(self) -> Fold:
+        """Return the fold (chips,) of each chip, with groups in one fold.
+
+        Raises:
+            ValueError: there are too few chips or groups.
+        """
+        data = self.data
+        if not folds.can_divide(data.truth, (FOLDS,), groups=data.groups):
+            raise ValueError(f"{len(data.truth)} chips cannot make {FOLDS} folds of chips or groups; label more chips.")
+        return folds.stratify(data.truth, folds=FOLDS, seed=self.options.seed, groups=data.groups)
 
     def embeddings(self) -> Iterator[tuple[str, Embedding]]:
         """Yield the vectors of all chips by one backbone after another."""
@@ -112,11 +122,8 @@ def read_compared(
         preflight.refuse_outputs([options.unusable], [source.table])
     find_usable = partial(usable_rows, spec=spec, listed=options.unusable, jobs=options.jobs)
     data = read_training_data(source, options.jobs, find_usable=find_usable)
-    if not folds.can_divide(data.truth, (FOLDS,), groups=data.groups):
-        raise ValueError(f"{len(data.truth)} chips cannot make {FOLDS} folds of chips or groups; label more chips.")
     files = {name: _read_vectors(Path(name), data) for name in backbones if name not in networks}
-    fold = folds.stratify(data.truth, folds=FOLDS, seed=options.seed, groups=data.groups)
-    return ComparedBackbones(data, fold, backbones, networks, files, options)
+    return ComparedBackbones(data, backbones, networks, files, options)
 
 
 def needs_keras(backbone: str) -> bool:

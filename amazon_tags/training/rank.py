@@ -14,7 +14,7 @@ from amazon_tags.training.compared_backbones import (
     read_compared,
 )
 from amazon_tags.training.training_data import TrainingSource
-from ensemble.arrays import Rows, Scores, Tags
+from ensemble.arrays import Fold, Rows, Scores, Tags
 from ensemble.decisions.decision import decide_tags, flat_decision
 from ensemble.heads.label_strengths import fit_label_strengths
 from ensemble.metrics import folds
@@ -33,11 +33,12 @@ def rank(source: TrainingSource, backbones: tuple[str, ...], options: Comparison
         ValueError: a backbone, the weights, the chips or their table cannot be used, or there are too few chips.
     """
     compared = read_compared(source, backbones, options or ComparisonOptions(), least=2)
-    probes = [_probe(name, embedding, compared) for name, embedding in compared.embeddings()]
+    fold = compared.divide()
+    probes = [_probe(name, embedding, compared, fold) for name, embedding in compared.embeddings()]
     return rank_probes(compared.data.truth, probes, compared.data.space, folds=FOLDS)
 
 
-def _probe(name: str, embedding: Embedding, compared: ComparedBackbones) -> Probe:
+def _probe(name: str, embedding: Embedding, compared: ComparedBackbones, fold: Fold) -> Probe:
     """Fit a logistic probe on the complement of each fold to score the fold."""
     vectors, truth, options = embedding.vectors, compared.data.truth, compared.options
     with progress.bar(f"{name}: probes", FOLDS) as advance:
@@ -47,7 +48,7 @@ def _probe(name: str, embedding: Embedding, compared: ComparedBackbones) -> Prob
             advance(1)
             return head.scores(vectors[held_out])
 
-        scores = folds.out_of_fold_scores(fit, compared.fold, truth.shape[1])
+        scores = folds.out_of_fold_scores(fit, fold, truth.shape[1])
     progress.say(f"{name}: {len(vectors)} vectors of width {vectors.shape[1]}, {FOLDS} folds of logistic probes")
     flat = flat_decision(truth.shape[1], rules=decision_file.rules(compared.data.space))
     tags: Tags = decide_tags(flat, scores)

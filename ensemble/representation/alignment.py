@@ -35,9 +35,12 @@ class Alignment:
         """
         return self._losses(rate, np.full(self.shares.shape[1], steps, np.float64))
 
-    def steps_to(self, share: float, rate: float) -> Floats:
-        """Return after how many steps (labels,) gradient descent has explained `share` of what it can explain."""
-        target = 1 - share * self.shares.sum(axis=0)
+    def steps_to(self, share: float, rate: float, known: Floats | float = 0.0) -> Floats:
+        """Return after how many steps (labels,) gradient descent has explained `share` of what it can explain.
+
+        `known` (labels,) is the part of each label's squared length that is known without vectors, and not counted.
+        """
+        target = 1 - known - share * (self.shares.sum(axis=0) - known)
         low, high = np.zeros(len(target)), np.ones(len(target))
         for _ in range(MAX_DOUBLINGS):
             slow = self._losses(rate, high) > target

@@ -57,8 +57,8 @@ def scale_weights(
 
     As in the paper's algorithm 1, the factors descend on the norm of the gradients where that is above the bound, else
     on the loss after the step, on a batch of which one half was not in the batch of the step. Each descent is along
-    the gradient by a length of its own. Offsets keep their
-    values, and so does all that is not trained, such as the statistics of norms.
+    the gradient by a length of its own. Offsets keep their values, and so does all that is not trained, such as the
+    statistics of norms.
 
     Args:
         model: Returns predictions (batch, ...).

@@ -1,6 +1,6 @@
 """Run a command of `amazon_tags` and record the text that it prints: what a user reads about the real data.
 
-    python -m tests.benchmarks.answers --section NAME --data FACTS -- COMMAND [ARGUMENT ...]
+python -m tests.benchmarks.answers --section NAME --data FACTS -- COMMAND [ARGUMENT ...]
 """
 
 import argparse

@@ -31,9 +31,9 @@ def test_a_label_along_a_large_direction_is_learnt_first(source, data, tmp_path)
     large = vector_files.write(tmp_path / "large.parquet", data, planted(truth, 1.0))
     small = vector_files.write(tmp_path / "small.parquet", data, planted(truth, 0.01))
     findings = inspect_alignment(source, (small, large), ComparisonOptions())
-    steps = {row[0]: row[3 + column] for row in findings.rows}
-    assert findings.rows[0][0] == large
-    assert steps[large] < steps[small] / 100
+    assert findings.columns[1:] == (large, small)
+    _, fast, slow = next(row for row in findings.rows if row[0] == data.space.names[column])
+    assert fast < slow / 100
     assert findings.advice.startswith(f"{large} is aligned best with the tags")
 
 

@@ -31,8 +31,9 @@ def test_a_backbone_that_separates_more_but_probes_worse_is_warned_of(source, da
         for name, vectors in (("narrow", one), ("broad", all_tags))
     )
     findings = inspect_separation(source, (broad, narrow), ComparisonOptions())
-    assert [row[0] for row in findings.rows] == [narrow, broad]
-    assert findings.rows[0][1] > findings.rows[1][1]
+    assert findings.columns[1:] == (narrow, broad)
+    assert findings.rows[0][1] > findings.rows[0][2]
+    assert findings.rows[1][1] < findings.rows[1][2]
     assert findings.advice.startswith(f"Warning: {narrow} separates the tags most but probes worse than {broad}")
 
 
@@ -51,10 +52,11 @@ def test_the_command_prints_json_and_writes_its_files(world, run, tmp_path):
     done = run(*arguments, *files)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
-    assert {row["backbone"] for row in rows} == {"toy", "toy@edges"}
-    assert rows[0]["conventional_mine"] is None  # no chip carries it
+    rows = {row["tag"]: row for row in rows}
+    assert set(rows["clear"]) == {"tag", "toy", "toy@edges"}
+    assert rows["conventional_mine"]["toy"] is None  # no chip carries it
     assert (tmp_path / "a.svg").read_text() in (tmp_path / "a.html").read_text()
-    assert (tmp_path / "a.csv").read_text().startswith("backbone,mean,F2,")
+    assert (tmp_path / "a.csv").read_text().startswith("tag,toy")
 
 
 def test_what_cannot_be_inspected_ends_in_one_line(world, run):

@@ -40,6 +40,14 @@ def test_the_steps_to_a_share_are_the_first_that_reach_it():
         assert descend(count)[column] <= wanted[column] < descend(count - 1)[column]
 
 
+def test_what_is_known_without_vectors_is_not_counted():
+    alignment = measure_alignment(VECTORS, TRUTH)
+    known = np.array([0.1, 0.3])
+    wanted = 1 - known - 0.9 * (alignment.shares.sum(axis=0) - known)
+    for column, count in enumerate(alignment.steps_to(0.9, RATE, known).astype(int)):
+        assert descend(count)[column] <= wanted[column] < descend(count - 1)[column]
+
+
 def test_vectors_with_nan_are_refused():
     with pytest.raises(ValueError, match="not finite"):
         measure_alignment(np.where(VECTORS > 2, np.nan, VECTORS), TRUTH)
