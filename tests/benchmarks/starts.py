@@ -19,22 +19,21 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.members import fit_member
-from amazon_tags.training.preparation import check_recipe, chip_spec
+from amazon_tags.training.preparation import check_recipe
 from amazon_tags.training.training_data import TrainingSource, read_training_data
 from ensemble.arrays import Floats, Scores
 from ensemble.choice import gain_over
 from ensemble.decisions.thresholds import FLAT_THRESHOLD
-from ensemble.metrics import folds, score
+from ensemble.metrics import score
 from ensemble.networks.settings import TunedMember
 from features.initialisation.start import STARTS, TRANSFER
 from tests.benchmarks import tables
 from tests.benchmarks.fine_tuned_road import f2_per_chip, mean_with_interval, members_with_weights
+from tests.benchmarks.frozen_road import JOBS, make_examples
 
-JOBS = 2  # threads
 KEPT = {"mobilenet_v2_035": "block_6_project_BN", "mobilenet_v3_small": "expanded_conv_5_add"}  # the last kept layer
 DRAWS = 2000  # of the bootstrap of shares
 
@@ -145,17 +144,7 @@ def main() -> None:
     data = read_training_data(TrainingSource(options.chips, options.table, options.labels), JOBS)
     whole = make_recipe(options, epochs=options.epochs)
     check_recipe(whole, {})
-    examples = Examples(
-        data.paths,
-        data.truth,
-        chip_spec(whole),
-        folds.stratify(data.truth, folds=options.folds, seed=options.seed),
-        views=1,
-        seed=options.seed,
-        jobs=JOBS,
-        groups=decision_file.rules(data.space).groups,
-        hashes=data.hashes,
-    )
+    examples = make_examples(data, whole, options)
     runs = {"all": (whole, examples)}
     if options.few:
         few = make_recipe(options, epochs=options.few_epochs)
