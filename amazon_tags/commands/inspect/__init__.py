@@ -1,0 +1,20 @@
+"""`amazon_tags inspect`."""
+
+import click
+
+from amazon_tags.commands.inspect.models import cka_command, members_command
+from amazon_tags.commands.inspect.vectors import alignment_command, diversity_command, separation_command
+
+
+@click.group("inspect")
+def inspect_command() -> None:
+    """Measure what backbones, layers and members know about tags, before and after training.
+
+    Each measure prints a table and a sentence that says what to do.
+
+    Example: amazon_tags inspect separation train-jpg/ train_v2.csv --backbones mobilenet_v3_small,mobilenet_v2
+    """
+
+
+for command in (separation_command, alignment_command, diversity_command, cka_command, members_command):
+    inspect_command.add_command(command)
