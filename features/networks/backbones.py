@@ -171,6 +171,7 @@ POOLS: dict[str, tuple[str, ...]] = {
 }
 DEFAULT_OPTIONS = BackboneOptions()
 LOADED = Start()  # the weights as they were loaded
+LIVE_MOMENTUM = 0.9  # of redrawn batch norms; 0.999, as in the table's networks, is for thousands of steps
 
 
 def build(
@@ -263,6 +264,8 @@ def _settle(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights
         wide = batch_norm.fold_into_convolutions(wide, redraw.live_norms(wide, redrawn))
         copy_to_more_channels(network, wide)
         network = wide
+    for norm in live:
+        network.get_layer(norm).momentum = LIVE_MOMENTUM
     return Settled(network, start.stream, live=bool(live))
 
 

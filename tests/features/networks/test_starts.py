@@ -72,6 +72,16 @@ def test_live_norms_take_the_statistics_of_batches_and_kept_ones_their_own():
     assert split.get_layer("redrawn").moving_mean.numpy().all()
 
 
+def test_live_norms_know_the_statistics_of_batches_after_few_steps():
+    model = build("random", "none", ChipSpec(side=32))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    (trunk,) = backbones.settled_backbones(model)
+    for _ in range(50):
+        in_training = keras.ops.convert_to_numpy(trunk(pixels.astype(np.float32), training=True))
+    in_prediction = keras.ops.convert_to_numpy(trunk(pixels.astype(np.float32), training=False))
+    assert np.corrcoef(in_prediction.ravel(), in_training.ravel())[0, 1] > 0.99
+
+
 def test_two_images_get_different_random_weights():
     spec = ChipSpec(("blue", "green", "red", "nir"), "uint16", 64)
     options = backbones.BackboneOptions("streams")
