@@ -7,8 +7,8 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+--bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members
 --beta                   tune
@@ -29,16 +29,16 @@ Option                   Commands
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, sample, sources
---join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect members, sources, bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity
+--labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+--levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -48,8 +48,8 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources, bundle
-                         export
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources,
+                         bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --pool                   embed
 --precision              predict
@@ -58,6 +58,7 @@ Option                   Commands
 --recipe                 train, curve
 --repair                 check
 --scores                 predict
+--screen                 search-layer
 --seed                   inspect cka, inspect members, sample, sources
 --seeds                  curve
 --shots                  curve

@@ -4,12 +4,16 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amazon_tags.commands import options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
+
+if TYPE_CHECKING:
+    from amazon_tags.training.layer_request import Screen
 
 
 @click.command("search-layer")
@@ -28,7 +32,14 @@ from amazon_tags.signals import catch_signals
     type=click.IntRange(1, 100),
     default=3,
     show_default=True,
-    help="Fine-tune at so many layers in each of the stages 1 and 2, those with the best linear probes.",
+    help="Fine-tune at so many layers in each of the stages 1 and 2, those that --screen finds best.",
+)
+@click.option(
+    "--screen",
+    type=click.Choice(["probes", "alignment"]),
+    default="probes",
+    show_default=True,
+    help="Choose the layers to fine-tune by F2 of their probes, or by their alignment with the tags (see inspect).",
 )
 @click.option("--probe-only", is_flag=True, help="Stop after the linear probes of stage 0; nothing is fine-tuned.")
 @click.option(
@@ -51,6 +62,7 @@ def search_layer_command(
     backbone: str,
     output: Path,
     tuned: int,
+    screen: "Screen",
     probe_only: bool,
     epochs: int,
     weights: str,
@@ -84,7 +96,7 @@ def search_layer_command(
     preflight.refuse_outputs([path for path in (output, svg) if path], [table])
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
     request = LayerRequest(
-        backbone, weights, side, 0 if probe_only else tuned, epochs, Layout(bands, levels), bank, jobs
+        backbone, weights, side, 0 if probe_only else tuned, epochs, Layout(bands, levels), bank, jobs, screen
     )
     recipe = layer_recipe(request)
     data = read_layer_data(source, request, recipe)

@@ -9,9 +9,8 @@ from amazon_tags.inspection.findings import Cell, Findings
 from amazon_tags.training.compared_backbones import ComparedBackbones, ComparisonOptions, read_compared
 from amazon_tags.training.training_data import TrainingSource
 from ensemble.arrays import Floats, Tags
-from ensemble.representation.alignment import Alignment, measure_alignment
+from ensemble.representation.alignment import STEPS, Alignment, constant_shares, explained_shares, measure_alignment
 
-STEPS = 100  # of gradient descent, after which backbones are compared
 SLOW = 10  # times the median tag's steps
 SHARE = 0.9  # of what a head can explain, for the steps of a tag
 DRAWN_STEPS = np.unique(np.geomspace(1, 10_000, 41).astype(int))
@@ -26,32 +25,20 @@ NOTES = (
 
 @dataclass(frozen=True)
 class _Aligned:
-    """A backbone's alignment with tags, and the step size of the descent."""
+    """A backbone's alignment with tags."""
 
     name: str
     alignment: Alignment
 
-    def rate(self) -> float:
-        return float(1 / self.alignment.singular[0] ** 2)
-
     def steps(self, truth: Tags) -> Floats:
         """Return the steps (labels,) until most of a tag is explained; NaN for a tag on all chips or none."""
-        constant = _constant(truth)
-        steps = self.alignment.steps_to(SHARE, self.rate(), constant)
+        constant = constant_shares(truth)
+        steps = self.alignment.steps_to(SHARE, self.alignment.rate(), constant)
         return np.where(constant < 1, steps, np.nan)
 
-    def explained(self, truth: Tags, steps: int) -> Floats:
-        """Return the share (labels,) explained beyond the constant answer; NaN for a tag on all chips or none."""
-        constant = _constant(truth)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares: Floats = 1 - self.alignment.loss(self.rate(), steps) / np.where(constant < 1, 1 - constant, np.nan)
-        return shares
-
-
-def _constant(truth: Tags) -> Floats:
-    """Return the share (labels,) of a label's squared length, as -1 and 1, that its rate explains."""
-    constant: Floats = (2 * truth.mean(axis=0) - 1) ** 2
-    return constant
+    def explained(self, truth: Tags, steps: int) -> float:
+        """Return the share of a tag that a head explains beyond its rate, as the mean over tags."""
+        return float(np.nanmean(explained_shares(self.alignment, truth, steps)))
 
 
 def inspect_alignment(source: TrainingSource, backbones: tuple[str, ...], options: ComparisonOptions) -> Findings:
@@ -69,7 +56,7 @@ def inspect_alignment(source: TrainingSource, backbones: tuple[str, ...], option
     compared = read_compared(source, backbones, options, least=1)
     truth = compared.data.truth
     found = [_Aligned(name, measure_alignment(embedding.vectors, truth)) for name, embedding in compared.embeddings()]
-    found.sort(key=lambda one: -float(np.nanmean(one.explained(truth, STEPS))))
+    found.sort(key=lambda one: -one.explained(truth, STEPS))
     return _findings(compared, found)
 
 
@@ -78,7 +65,7 @@ def _findings(compared: ComparedBackbones, found: list[_Aligned]) -> Findings:
     title = f"Alignment of {len(labels)} tags with vectors of {len(truth)} chips"
     steps = np.stack([one.steps(truth) for one in found], axis=1)
     rows: list[tuple[Cell, ...]] = [
-        ("(explained)", *(float(np.nanmean(one.explained(truth, STEPS))) for one in found)),
+        ("(explained)", *(one.explained(truth, STEPS) for one in found)),
         ("(median steps)", *np.nanmedian(steps, axis=0).tolist()),
         *((label, *row) for label, row in zip(labels, steps.tolist(), strict=True)),
     ]
@@ -100,7 +87,7 @@ def _picture(truth: Tags, found: list[_Aligned]) -> str:
     series = [
         ChartSeries(
             one.name,
-            [ChartPoint(float(step), float(np.nanmean(one.explained(truth, int(step))))) for step in DRAWN_STEPS],
+            [ChartPoint(float(step), one.explained(truth, int(step))) for step in DRAWN_STEPS],
             "line",
         )
         for one in found[:MAX_DRAWN]

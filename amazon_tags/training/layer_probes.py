@@ -14,17 +14,21 @@ import numpy as np
 
 from amazon_tags import progress
 from amazon_tags.evaluation.layer_report import LayerCost
+from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import Recipe
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.feature_bank import bank_file, embed_chips
+from amazon_tags.training.layer_request import Screen
 from amazon_tags.training.member_files import ViewOutputs, cached_array
 from amazon_tags.training.network_files import member_network, milliseconds_a_chip
 from amazon_tags.training.train import work_key
 from amazon_tags.training.training_data import TrainingData
-from ensemble.arrays import Rows, Scores, Vectors
+from ensemble.arrays import Rows, Scores, Tags, Vectors
+from ensemble.decisions.decision import decide_tags, flat_decision
 from ensemble.heads.table import HEADS
-from ensemble.metrics import folds
+from ensemble.metrics import folds, score
 from ensemble.networks.settings import FrozenMember, TunedMember
+from ensemble.representation.alignment import STEPS, explained_shares, measure_alignment
 from features.networks import backbones, openvino_export, openvino_runtime, truncation
 from features.networks.network_costs import NetworkFiles, multiply_adds, split_ends
 
@@ -42,6 +46,7 @@ class LayerSearch:
         work: the folder of finished parts.
         weights: what the backbone starts from: `imagenet`, `none` or a weight file.
         origin: the same, a file by its SHA-256.
+        screen: by what the layers to fine-tune are chosen.
     """
 
     data: TrainingData
@@ -50,6 +55,7 @@ class LayerSearch:
     work: Path
     weights: str
     origin: str
+    screen: Screen
 
     @property
     def member(self) -> TunedMember:
@@ -62,11 +68,19 @@ class LayerSearch:
 
 @dataclass(frozen=True)
 class ProbedLayer:
-    """The out-of-fold scores (chips, labels) of a linear probe at a layer, and what the network up to it costs."""
+    """A linear probe at a layer.
+
+    Attributes:
+        layer: its name.
+        scores: (chips, labels), out of fold.
+        cost: of the network up to the layer.
+        merit: by which it is chosen for fine-tuning.
+    """
 
     layer: str
     scores: Scores
     cost: LayerCost
+    merit: float
 
 
 def probe_layers(search: LayerSearch, ends: Sequence[str]) -> list[ProbedLayer]:
@@ -80,10 +94,11 @@ def probe_layers(search: LayerSearch, ends: Sequence[str]) -> list[ProbedLayer]:
     probed = []
     with progress.bar("probes", len(ends)) as advance:
         for end, width, stop, part in zip(ends, widths, stops, split_ends(files, widths), strict=True):
-            scores = _probe(search, end, vectors[:, stop - width : stop])
+            own = vectors[:, stop - width : stop]
+            scores = _probe(search, end, own)
             parameters = truncation.count_parameters(architecture, end)
             cost = LayerCost(width, parameters, multiply_adds(part), milliseconds_a_chip(part))
-            probed.append(ProbedLayer(end, scores, cost))
+            probed.append(ProbedLayer(end, scores, cost, _merit(search, scores, own)))
             advance(1)
     return probed
 
@@ -124,3 +139,15 @@ def _probe(search: LayerSearch, end: str, vectors: Vectors) -> Scores:
 
     scores: Scores = cached_array(folder / "scores.npy", make)[0]
     return scores
+
+
+def _merit(search: LayerSearch, scores: Scores, vectors: Vectors) -> float:
+    truth = search.data.truth
+    if search.screen == "alignment":
+        return float(np.nanmean(explained_shares(measure_alignment(vectors, truth), truth, STEPS)))
+    return score.f2(truth, flat_tags(search, scores))
+
+
+def flat_tags(search: LayerSearch, scores: Scores) -> Tags:
+    """Return the tags of scores by one flat threshold."""
+    return decide_tags(flat_decision(scores.shape[1], rules=decision_file.rules(search.data.space)), scores)

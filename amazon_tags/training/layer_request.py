@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from amazon_tags import progress
 from amazon_tags.datasets.usable_chips import usable_rows
@@ -19,6 +20,7 @@ from features.networks.foreign_settings import is_foreign
 FOLDS = 5
 EPOCHS = TunedMember.epochs
 LAYERS_TUNED = 3  # in a stage; each costs a training in every fold
+Screen = Literal["probes", "alignment"]  # F2 of linear probes, or what gradient descent explains of the tags early
 WEIGHT_NAMES = ("imagenet", "none")
 
 
@@ -35,6 +37,7 @@ class LayerRequest:
         layout: how bands and levels of the files are read.
         bank: a folder that keeps the vectors for later runs.
         jobs: threads.
+        screen: by what the layers to fine-tune are chosen.
     """
 
     backbone: str
@@ -45,6 +48,7 @@ class LayerRequest:
     layout: Layout = AS_STATED
     bank: Path | None = None
     jobs: int = 2
+    screen: Screen = "probes"
 
     def options(self) -> TrainOptions:
         """Return the options of the trainings."""

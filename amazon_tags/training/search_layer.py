@@ -13,14 +13,12 @@ from amazon_tags import progress
 from amazon_tags.evaluation.layer_report import LayerReport, MeasuredLayer, Method, layer_csv, layer_report
 from amazon_tags.files import atomic, locks
 from amazon_tags.files.hashes import sha256
-from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import Recipe
-from amazon_tags.training.layer_probes import HEAD, LayerSearch, ProbedLayer, probe_layers
+from amazon_tags.training.layer_probes import HEAD, LayerSearch, ProbedLayer, flat_tags, probe_layers
 from amazon_tags.training.layer_request import LayerRequest
 from amazon_tags.training.train import fit_members, make_examples
 from amazon_tags.training.training_data import TrainingData
-from ensemble.arrays import Scores, Tags
-from ensemble.decisions.decision import decide_tags, flat_decision
+from ensemble.arrays import Scores
 from ensemble.metrics import score
 from features.networks import backbones, truncation
 
@@ -45,7 +43,7 @@ def search_layer(data: TrainingData, output: Path, *, recipe: Recipe, request: L
         file = options.weights.get(request.backbone)
         examples = make_examples(data, recipe, options)
         origin = sha256(file) if file else request.weights
-        search = LayerSearch(data, recipe, examples, work, request.weights, origin)
+        search = LayerSearch(data, recipe, examples, work, request.weights, origin, request.screen)
 
         measured = _run_stages(search, request)
         report = layer_report(
@@ -69,7 +67,7 @@ def _run_stages(search: LayerSearch, request: LayerRequest) -> list[MeasuredLaye
     if not request.tuned:
         return measured
 
-    tuned = _fine_tune(search, 1, _best(search, probed, request.tuned))
+    tuned = _fine_tune(search, 1, _best(probed, request.tuned))
     measured += tuned
     best = max(tuned, key=lambda layer: score.f2(search.data.truth, layer.tags)).layer
     inside = truncation.layers_around(architecture, best)
@@ -79,13 +77,12 @@ def _run_stages(search: LayerSearch, request: LayerRequest) -> list[MeasuredLaye
     progress.say(f"stage 2: linear probes at {len(inside)} layers around {best}")
     probed = probe_layers(search, inside)
     measured += [_measure(search, 2, "frozen", layer, layer.scores) for layer in probed]
-    return measured + _fine_tune(search, 2, _best(search, probed, request.tuned))
+    return measured + _fine_tune(search, 2, _best(probed, request.tuned))
 
 
-def _best(search: LayerSearch, probed: Sequence[ProbedLayer], count: int) -> list[ProbedLayer]:
-    """Return the layers of highest F2 by their probes, in the order of `probed`."""
-    f2 = {layer.layer: score.f2(search.data.truth, _decide(search, layer.scores)) for layer in probed}
-    names = sorted(f2, key=lambda name: -f2[name])[:count]
+def _best(probed: Sequence[ProbedLayer], count: int) -> list[ProbedLayer]:
+    """Return the layers of highest merit, in the order of `probed`."""
+    names = [layer.layer for layer in sorted(probed, key=lambda layer: -layer.merit)[:count]]
     return [layer for layer in probed if layer.layer in names]
 
 
@@ -109,7 +106,8 @@ def _announce(search: LayerSearch, stage: int, chosen: Sequence[ProbedLayer]) ->
     chips = len(search.data.truth) * (folds - 1) * epochs
     forward = sum(layer.cost.milliseconds for layer in chosen) * chips / search.examples.jobs
     minutes = PASSES_A_STEP * forward / MILLISECONDS_A_MINUTE
-    names = ", ".join(layer.layer for layer in chosen)
+    by = "F2 of the probe" if search.screen == "probes" else "share of the tags explained early"
+    names = ", ".join(f"{layer.layer} ({by} {layer.merit:.4f})" for layer in chosen)
     progress.say(
         f"stage {stage}: fine-tuning at {names}: {len(chosen)} layers x {folds} folds x {epochs} epochs, "
         f"{len(chosen) * chips:,} chips through a network and back; on these cores at least "
@@ -118,12 +116,7 @@ def _announce(search: LayerSearch, stage: int, chosen: Sequence[ProbedLayer]) ->
 
 
 def _measure(search: LayerSearch, stage: int, method: Method, layer: ProbedLayer, scores: Scores) -> MeasuredLayer:
-    return MeasuredLayer(stage, method, layer.layer, _decide(search, scores), layer.cost)
-
-
-def _decide(search: LayerSearch, scores: Scores) -> Tags:
-    """Return the tags of scores by one flat threshold."""
-    return decide_tags(flat_decision(scores.shape[1], rules=decision_file.rules(search.data.space)), scores)
+    return MeasuredLayer(stage, method, layer.layer, flat_tags(search, scores), layer.cost)
 
 
 def _member_text(search: LayerSearch, method: Method) -> str:

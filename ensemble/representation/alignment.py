@@ -28,6 +28,10 @@ class Alignment:
         curve: Floats = np.cumsum(self.shares, axis=0)
         return curve
 
+    def rate(self) -> float:
+        """Return the greatest step size at which gradient descent does not swing."""
+        return float(1 / self.singular[0] ** 2)
+
     def loss(self, rate: float, steps: int) -> Floats:
         """Return what is left (labels,) of each label's squared length after gradient descent from zero.
 
@@ -59,6 +63,7 @@ class Alignment:
         return losses
 
 
+STEPS = 100  # of gradient descent, after which vectors are compared
 MAX_DOUBLINGS = 60  # of a number of steps: no head is trained longer
 
 
@@ -75,3 +80,20 @@ def measure_alignment(vectors: Vectors, truth: Tags) -> Alignment:
     left, singular, _ = np.linalg.svd(wide, full_matrices=False)
     shares = (left.T @ np.where(truth, 1.0, -1.0)) ** 2 / len(truth)
     return Alignment(singular, shares)
+
+
+def constant_shares(truth: Tags) -> Floats:
+    """Return the share (labels,) of a label's squared length, as -1 and 1, that its rate explains."""
+    shares: Floats = (2 * truth.mean(axis=0) - 1) ** 2
+    return shares
+
+
+def explained_shares(alignment: Alignment, truth: Tags, steps: int) -> Floats:
+    """Return the share (labels,) of each label, beyond its rate, that a linear head explains after so many steps.
+
+    A label that all chips have, or none, gets NaN.
+    """
+    constant = constant_shares(truth)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares: Floats = 1 - alignment.loss(alignment.rate(), steps) / np.where(constant < 1, 1 - constant, np.nan)
+    return shares

@@ -101,6 +101,18 @@ def test_probes_find_the_planted_block(stripes, tmp_path):
 
 
 @pytest.mark.slow
+def test_layers_to_fine_tune_can_be_chosen_by_alignment(stripes, tmp_path, capsys):
+    request = LayerRequest(
+        "planted", str(tmp_path / "planted.weights.h5"), tuned=1, epochs=1, bank=tmp_path / "bank", screen="alignment"
+    )
+    recipe = layer_recipe(request)
+    data = read_layer_data(stripes, request, recipe)
+    report = search_layer(data, tmp_path / "layers.csv", recipe=replace(recipe, folds=2), request=request)
+    assert [row.layer for row in report.rows if row.stage == 1] == ["block2_out"]
+    assert "fine-tuning at block2_out (share of the tags explained early 0.4" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_fine_tuning_finds_the_planted_block_and_the_smallest_layer_in_it(stripes, tmp_path):
     request = LayerRequest("planted", str(tmp_path / "planted.weights.h5"), tuned=2, epochs=10)
     recipe = layer_recipe(request)

@@ -15,7 +15,7 @@ from features.networks.backbones import settled_backbones
 from tests.ensemble.networks.toy_member import SPEC, pixels_of
 
 RANDOM = TunedMember(
-    "net", "mobilenet_v2_035", layer="block_6_expand_relu", weights="none", init="random", epochs=2, batch=8
+    "net", "mobilenet_v2_035", layer="block_1_project_BN", weights="none", init="random", epochs=2, batch=8
 )
 
 
@@ -51,7 +51,7 @@ def test_a_trained_network_answers_as_the_one_that_was_trained(trained, source):
     for position, variable in enumerate(live.variables):
         variable.assign(states[-1][f"{position}"])
     means = [variable for variable in live.non_trainable_variables if variable.path.endswith("moving_mean")]
-    assert len(means) == 19 and all(keras.ops.convert_to_numpy(mean).any() for mean in means)
+    assert len(means) == 6 and all(keras.ops.convert_to_numpy(mean).any() for mean in means)
     expected = live.predict_on_batch(pixels_of(source))
     np.testing.assert_allclose(model.predict_on_batch(pixels_of(source)), expected, atol=1e-5)
 
@@ -93,7 +93,7 @@ def test_the_start_grad_is_a_random_one_with_scaled_kernels_and_the_same_head_bi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"output": "grouped", "progressive": 0.5}, {"output": "softmax", "ema": 0.9}])
+@pytest.mark.parametrize("changes", [{"output": "grouped", "progressive": 0.5}, {"output": "softmax", "ema": 0.9}])
 def test_a_network_that_starts_from_grad_resumes_to_the_same_weights(source, changes):
     settings, states = replace(SCALED, **changes), []
     model = fit_network(
