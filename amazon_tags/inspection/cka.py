@@ -16,11 +16,13 @@ from ensemble.representation.cka import MinibatchCka
 from features.images.listing import Listing
 
 ALIKE = 0.9  # CKA of layers that say nearly the same
-MEASURES = {  # what each key of `cka.KERNELS` means
+MEASURES = {  # what each of `cka.MEASURES` means
     "debiased": "linear and debiased: on average 0 for layers that have nothing in common",
     "linear": "linear and not debiased, as in many publications: too high where a minibatch has fewer chips than a "
     "layer has columns",
     "rbf": "by Gaussian kernels, so that near chips count more, and not debiased: too high in small minibatches",
+    "cca": "the mean canonical correlation: 1 where layers are linear maps of one another, too high where a minibatch "
+    "has few more chips than a layer has columns",
 }
 POOLED = "a layer's vector: the mean over the places of its feature maps; of tokens, the class token and the mean"
 
@@ -33,11 +35,13 @@ class ComparedLayers:
         models: the name of one, or of two.
         layers: the names of the layers of each; those of one model are rows and columns.
         similarities: (layers of the first, layers of the last).
+        figure: what they are.
     """
 
     models: tuple[str, ...]
     layers: tuple[tuple[str, ...], ...]
     similarities: Floats
+    figure: str = "CKA"
 
 
 def inspect_cka(
@@ -76,14 +80,17 @@ def cka_findings(compared: ComparedLayers, chips: int, notes: tuple[str, ...] = 
         raise ValueError(
             f"the {chips} chips have the same vector at every layer that is compared; name chips that differ."
         )
-    title = f"CKA of the layers of {' and '.join(compared.models)} on {chips} chips"
+    title = f"{compared.figure} of the layers of {' and '.join(compared.models)} on {chips} chips"
     cells: list[tuple[Cell, ...]] = [
         (name, *map(float, line)) for name, line in zip(rows, compared.similarities, strict=True)
     ]
     if len(compared.models) > 1:
         notes = (*notes, f"rows are the layers of {compared.models[0]}, columns those of {compared.models[1]}")
     if np.isnan(compared.similarities).any():
-        notes = (*notes, "without a figure: a layer whose vectors are the same for all chips")
+        notes = (
+            *notes,
+            "without a figure: a layer whose vectors are the same for all chips, or by cca as wide as a minibatch",
+        )
     advice = _advice_within(compared) if len(compared.models) == 1 else _advice_between(compared)
     picture = heat_map(title, rows, columns, compared.similarities)
     return Findings(title, ("layer", *columns), cells, notes, advice, picture)
@@ -102,7 +109,8 @@ def _compare(
             similarity.update(vectors[0], vectors[-1])
             advance(len(paths))
     names = tuple(model.name for model in models)
-    return ComparedLayers(names, tuple(network.layers for network in networks), similarity.similarities())
+    figure = "mean CCA" if measure == "cca" else "CKA"
+    return ComparedLayers(names, tuple(network.layers for network in networks), similarity.similarities(), figure)
 
 
 def _advice_within(compared: ComparedLayers) -> str:
@@ -111,15 +119,15 @@ def _advice_within(compared: ComparedLayers) -> str:
     first, last = _longest_run(similarities)
     if first < last:
         return (
-            f"The {last - first + 1} layers from {layers[first]} to {layers[last]} of {name} say nearly the same (CKA "
-            f"of at least {ALIKE} between any two): ending it at {layers[first]} rather than at {layers[last]} loses "
-            "little; check with amazon_tags search-layer."
+            f"The {last - first + 1} layers from {layers[first]} to {layers[last]} of {name} say nearly the same "
+            f"({compared.figure} of at least {ALIKE} between any two): ending it at {layers[first]} rather than at "
+            f"{layers[last]} loses little; check with amazon_tags search-layer."
         )
     if len(layers) == 1:
         return f"{name} has only one layer to compare; name a second model."
     return (
-        f"No two neighbouring layers of {name} say nearly the same (CKA of at least {ALIKE}): each of them adds "
-        "something, so end it early only where amazon_tags search-layer finds that it loses nothing."
+        f"No two neighbouring layers of {name} say nearly the same ({compared.figure} of at least {ALIKE}): each "
+        "of them adds something, so end it early only where amazon_tags search-layer finds that it loses nothing."
     )
 
 
@@ -144,7 +152,7 @@ def _advice_between(compared: ComparedLayers) -> str:
     agree = filled[np.arange(len(rows)), partners] >= ALIKE
     count = len(rows) if agree.all() else int(agree.argmin())  # layers before the first that differs
 
-    limit = f"(CKA of at least {ALIKE})"
+    limit = f"({compared.figure} of at least {ALIKE})"
     if not count:
         best = np.unravel_index(filled.argmax(), filled.shape)
         return (

@@ -24,12 +24,16 @@ class MinibatchCka:
     layers if a minibatch has fewer chips than a layer has columns. If one minibatch holds all chips, `linear` is
     equation 5 of Kornblith et al., and `rbf` is the same with Gaussian kernels, by which near chips count more.
 
+    `cca` is the mean canonical correlation instead (their section 3), as the mean over minibatches; linear maps keep
+    it. A layer has no figure where it has as many columns as a minibatch has chips, for it would be 1.
+
     Args:
-        measure: a key of `KERNELS`.
+        measure: one of `MEASURES`.
     """
 
     def __init__(self, measure: str = "debiased") -> None:
-        self._kernel = KERNELS[measure]
+        self._prepare = KERNELS.get(measure, _basis)
+        self._inner: Callable[[Floats, Floats], float] = _correlation if measure == "cca" else _product
         self._sums: tuple[Floats, Floats, Floats] | None = None  # of HSIC: across, within the first, within the second
 
     def update(self, first: Sequence[Vectors], second: Sequence[Vectors]) -> None:
@@ -38,12 +42,12 @@ class MinibatchCka:
         Raises:
             ValueError: the layers differ in their chips, or there are fewer than four chips.
         """
-        rows = [self._flat_kernel(vectors) for vectors in first]
-        columns = rows if second is first else [self._flat_kernel(vectors) for vectors in second]
-        if len({kernel.size for kernel in (*rows, *columns)}) != 1:
+        if len({len(vectors) for vectors in (*first, *second)}) != 1:
             raise ValueError("the layers have vectors of different numbers of chips; give each layer the same chips.")
-        across = np.array([[row @ column for column in columns] for row in rows])
-        sums = (across, np.array([row @ row for row in rows]), np.array([column @ column for column in columns]))
+        rows = [self._prepared(vectors) for vectors in first]
+        columns = rows if second is first else [self._prepared(vectors) for vectors in second]
+        across = np.array([[self._inner(row, column) for column in columns] for row in rows])
+        sums = (across, *(np.array([self._inner(own, own) for own in layers]) for layers in (rows, columns)))
         old = self._sums or tuple(np.zeros_like(part) for part in sums)
         self._sums = (old[0] + sums[0], old[1] + sums[1], old[2] + sums[2])
 
@@ -60,34 +64,36 @@ class MinibatchCka:
         similarities: Floats = across / scale
         return similarities
 
-    def _flat_kernel(self, vectors: Vectors) -> Floats:
-        """Return the kernel of a minibatch as (batch * batch,); it is 0 where all vectors are alike."""
+    def _prepared(self, vectors: Vectors) -> Floats:
+        """Return the kernel or the basis of a minibatch (batch, ...); it is 0 where all vectors are alike."""
         wide = vectors.astype(np.float64)
         if len(wide) < MIN_CHIPS:
             raise ValueError(f"a minibatch of {len(wide)} chips cannot be compared; give at least {MIN_CHIPS}.")
         centred = wide - wide.mean(axis=0)
         if np.abs(centred).max() <= ROUNDING * np.abs(wide).max():
-            return np.zeros(len(wide) ** 2)
-        return self._kernel(centred).ravel()
+            centred = np.zeros_like(centred)
+        return self._prepare(centred)
 
 
-def mean_cca(first: Vectors, second: Vectors) -> float:
-    """Return the mean canonical correlation of vectors (chips, dim), in 0..1; any invertible linear map keeps it.
-
-    It is 1 for any two sets of vectors that are as wide as there are chips, so it needs all chips at once.
-    """
-    x, y = (np.linalg.qr(vectors - vectors.mean(axis=0, dtype=np.float64))[0] for vectors in (first, second))
-    return float(np.linalg.svd(x.T @ y, compute_uv=False).mean())
+def _basis(vectors: Floats) -> Floats:
+    """Return an orthonormal basis (chips, rank) of centred columns; none if they span all centred columns."""
+    directions, lengths, _ = np.linalg.svd(vectors, full_matrices=False)
+    basis: Floats = directions[:, lengths > max(ROUNDING * lengths[0], np.finfo(float).tiny)]
+    return basis if basis.shape[1] < len(vectors) - 1 else basis[:, :0]
 
 
-def hsic1(first: Floats, second: Floats) -> float:
-    """Return the unbiased estimate of HSIC by Song et al. 2012 of two kernels (chips, chips), at least four chips."""
-    chips = len(first)
-    return float(_hollow_centred(first).ravel() @ _hollow_centred(second).ravel() / (chips * (chips - 3)))
+def _product(first: Floats, second: Floats) -> float:
+    return float(np.vdot(first, second))
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    """Return the mean canonical correlation of what two bases (chips, rank) span, times the chips."""
+    correlations = np.linalg.svd(first.T @ second, compute_uv=False)
+    return float(len(first) * correlations.mean()) if len(correlations) else 0.0
 
 
 def _debiased_kernel(vectors: Floats) -> Floats:
-    """Return the debiased linear kernel (chips, chips), scaled so that inner products are HSIC1."""
+    """Return the debiased linear kernel (chips, chips), scaled so that inner products are HSIC1 (Song et al. 2012)."""
     chips = len(vectors)
     kernel: Floats = _hollow_centred(vectors @ vectors.T) / np.sqrt(chips * (chips - 3))
     return kernel
@@ -111,6 +117,9 @@ KERNELS: dict[str, Callable[[Floats], Floats]] = {
     "linear": _linear_kernel,
     "rbf": _rbf_kernel,
 }
+
+
+MEASURES = (*KERNELS, "cca")
 
 
 def _hollow_centred(kernel: Floats) -> Floats:

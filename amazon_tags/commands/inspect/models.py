@@ -25,11 +25,11 @@ SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=Tr
 @options.BACKBONE_WEIGHTS
 @click.option(
     "--measure",
-    type=click.Choice(["debiased", "linear", "rbf"]),
+    type=click.Choice(["debiased", "linear", "rbf", "cca"]),
     default="debiased",
     show_default=True,
     help="debiased compares layers of any width fairly; linear is as in many publications, and rbf compares by near "
-    "chips: both need more chips in a minibatch than a layer has columns.",
+    "chips: both need more chips in a minibatch than a layer has columns. cca is the mean canonical correlation.",
 )
 @BATCH
 @SEED

@@ -15,7 +15,7 @@ from amazon_tags.inspection.layered_model import ModelOptions, read_models
 from amazon_tags.inspection.minibatches import BatchOptions
 from amazon_tags.model import bundle
 from amazon_tags.model.vector_origin import VectorInput
-from ensemble.representation.cka import KERNELS
+from ensemble.representation import cka
 from features.networks import backbones
 from tests.bundle_copies import copied
 
@@ -84,7 +84,9 @@ def test_layers_of_two_backbones_are_compared_with_the_most_alike_one():
 def test_a_layer_that_is_the_same_for_all_chips_has_no_figure():
     similarities = np.array([[1, np.nan], [np.nan, np.nan]])
     findings = cka_findings(ComparedLayers(("net",), (("a", "b"),), similarities), chips=50)
-    assert findings.notes == ("without a figure: a layer whose vectors are the same for all chips",)
+    assert findings.notes == (
+        "without a figure: a layer whose vectors are the same for all chips, or by cca as wide as a minibatch",
+    )
     assert findings.to_json()["rows"][1] == {"layer": "b", "a": None, "b": None}
     with pytest.raises(ValueError, match="the 50 chips have the same vector at every layer"):
         cka_findings(ComparedLayers(("net",), (("a", "b"),), np.full((2, 2), np.nan)), chips=50)
@@ -92,7 +94,7 @@ def test_a_layer_that_is_the_same_for_all_chips_has_no_figure():
 
 def test_every_measure_is_offered_and_explained():
     (option,) = (option for option in cka_command.params if option.name == "measure")
-    assert tuple(option.type.choices) == tuple(MEASURES) == tuple(KERNELS)
+    assert tuple(option.type.choices) == tuple(MEASURES) == cka.MEASURES
 
 
 @pytest.mark.parametrize("batch", [8, 256])
