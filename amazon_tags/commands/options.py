@@ -8,7 +8,7 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members
 --beta                   tune
@@ -26,31 +26,36 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members
+--html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
+                         inspect explain
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, sample, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, sources, bundle compare, models list, drift
+                         diversity, inspect cka, inspect members, inspect explain, sources, bundle compare, models
+                         list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
---model                  predict
+--method                 inspect explain
+--model                  predict, inspect explain
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources,
-                         bundle export
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
+--overlays               inspect explain
+--patch                  inspect explain
 --pool                   embed
 --precision              predict
 --probe-only             search-layer
@@ -72,7 +77,9 @@ Option                   Commands
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
                          inspect members
 --systemd                schedule
+--tags                   inspect explain
 --target                 curve
+--train-chips            inspect explain
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict

@@ -4,7 +4,7 @@ import csv
 import html
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 
 from amazon_tags.records import Json
@@ -29,7 +29,8 @@ class Findings:
         rows: the table's cells.
         notes: what the figures mean, a line each.
         advice: the sentence that says what to do.
-        picture: an SVG document.
+        picture: an SVG document, or images as HTML.
+        details: further values for JSON, by their keys.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Findings:
     notes: tuple[str, ...]
     advice: str
     picture: str
+    details: Json = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the values as `--json` prints them: rows by the names of their columns, null for what is missing."""
@@ -45,7 +47,7 @@ class Findings:
             {column: None if _is_missing(cell) else cell for column, cell in zip(self.columns, row, strict=True)}
             for row in self.rows
         ]
-        return {"title": self.title, "rows": rows, "notes": list(self.notes), "advice": self.advice}
+        return {"title": self.title, "rows": rows, "notes": list(self.notes), "advice": self.advice, **self.details}
 
 
 def findings_text(findings: Findings) -> str:

@@ -73,6 +73,17 @@ def expected_f(decision: Decision, scores: Scores, tags: Tags) -> Floats:
     return expected.expected_f_beta(calibrated, tags, beta=decision.beta, rules=decision.rules)
 
 
+def expected_f_changes(decision: Decision, scores: Scores, tags: Tags) -> Floats:
+    """Return by how much the expected F-beta (chips, labels) changes if a tag is dropped, or another label added."""
+    before = expected_f(decision, scores, tags)
+    changes = np.zeros(tags.shape)
+    for label in range(tags.shape[1]):
+        changed = tags.copy()
+        changed[:, label] ^= True
+        changes[:, label] = expected_f(decision, scores, changed) - before
+    return changes
+
+
 def fit_decision(decoder: str, calibration: Calibration, scores: Scores, truth: Tags, start: Decision) -> Decision:
     """Return a decision by one decoder, fitted on scores and their truth, with the rules, beta and floors of `start`.
 

@@ -130,18 +130,28 @@ def load(
     Raises:
         ValueError: The bytes are not an OpenVINO network from a batch of chips to a row of floats a chip.
     """
-    core = _core()
     try:
-        model = core.read_model(xml, weights)
-        _, *chip_shape = model.input(0).partial_shape
-        model.reshape([CHIPS_A_REQUEST, *chip_shape])
-        transpose_after_scaling(model)
+        model = read_graph(xml, weights)
         if last is not None:
             model = append_layer(model, last)
-        options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
-        return OpenvinoNetwork(core.compile_model(model, "CPU", options))
+        return compile_graph(model, jobs=jobs, hint=hint)
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"these bytes are not a network that OpenVINO can run: {error}") from error
+
+
+def read_graph(xml: bytes, weights: bytes) -> Any:
+    """Return the graph of a network's OpenVINO files, for `CHIPS_A_REQUEST` chips; other bytes raise various errors."""
+    model = _core().read_model(xml, weights)
+    _, *chip_shape = model.input(0).partial_shape
+    model.reshape([CHIPS_A_REQUEST, *chip_shape])
+    transpose_after_scaling(model)
+    return model
+
+
+def compile_graph(model: Any, *, jobs: int = 1, hint: str = "f32") -> OpenvinoNetwork:
+    """Compile a graph from `CHIPS_A_REQUEST` chips to a row of floats a chip; the options are those of `load`."""
+    options = {"NUM_STREAMS": jobs, "INFERENCE_NUM_THREADS": jobs, "INFERENCE_PRECISION_HINT": hint}
+    return OpenvinoNetwork(_core().compile_model(model, "CPU", options))
 
 
 @cache

@@ -8,7 +8,14 @@ from amazon_tags.model.recipe import DECISIONS
 from amazon_tags.training import card
 from ensemble.decisions import calibrate, tuning
 from ensemble.decisions.calibrate import CALIBRATIONS
-from ensemble.decisions.decision import DECODERS, Decision, decide_tags, flat_decision, score_thresholds
+from ensemble.decisions.decision import (
+    DECODERS,
+    Decision,
+    decide_tags,
+    expected_f_changes,
+    flat_decision,
+    score_thresholds,
+)
 from ensemble.decisions.expected import Rules
 
 
@@ -43,3 +50,15 @@ def test_tags_that_depend_on_other_labels_have_no_thresholds_of_scores():
 def test_a_label_that_is_never_a_tag_has_a_threshold_above_every_score():
     decision = replace(flat_decision(2, rules=Rules()), thresholds=np.float32([1.5, 0]))
     assert score_thresholds(decision).tolist() == [np.nextafter(np.float32(1), np.float32(2)), 0]
+
+
+def test_the_change_of_expected_f2_is_that_of_counting_by_hand():
+    """Two independent labels of probability 0.75 and 0.25; F2 of t true, p predicted and h hits is 5 h / (4 t + p)."""
+    both, first, second, none = 0.1875, 0.5625, 0.0625, 0.1875
+    of_first = both * 5 / 9 + first
+    of_both = both + first * 5 / 6 + second * 5 / 6
+    decision, scores = flat_decision(2, rules=Rules()), np.float32([[0.75, 0.25]])
+    changes = expected_f_changes(decision, scores, np.array([[True, False]]))
+    np.testing.assert_allclose(changes, [[none - of_first, of_both - of_first]], atol=1e-12)
+    changes = expected_f_changes(decision, scores, np.array([[True, True]]))
+    np.testing.assert_allclose(changes, [[both * 5 / 9 + second - of_both, of_first - of_both]], atol=1e-12)
