@@ -8,9 +8,9 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+                         inspect diversity, inspect cka, inspect members, inspect signal, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
---batch                  inspect cka, inspect members
+--batch                  inspect cka, inspect members, inspect signal
 --beta                   tune
 --by                     inspect diversity
 --checkpoint, --journal  predict
@@ -26,19 +26,22 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members
+--html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
+                         inspect signal
+--init                   inspect signal
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, sample, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect signal, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
                          inspect diversity
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, sources, bundle compare, models list, drift
+                         diversity, inspect cka, inspect members, inspect signal, sources, bundle compare, models list,
+                         drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
                          inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+                         inspect diversity, inspect cka, inspect members, inspect signal, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -48,8 +51,8 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources, bundle
-                         export
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect signal,
+                         sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --pool                   embed
 --precision              predict
@@ -58,18 +61,18 @@ Option                   Commands
 --recipe                 train, curve
 --repair                 check
 --scores                 predict
---seed                   inspect cka, inspect members, sample, sources
+--seed                   inspect cka, inspect members, inspect signal, sample, sources
 --seeds                  curve
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka
+                         cka, inspect signal
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members
+                         inspect members, inspect signal
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
@@ -77,7 +80,7 @@ Option                   Commands
 --vectors                predict
 --views                  predict, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, sources
+                         diversity, inspect cka, inspect signal, sources
 --why                    models promote, models rollback
 """
 
