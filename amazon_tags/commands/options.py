@@ -8,9 +8,10 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
---batch                  inspect cka, inspect members
+--batch                  inspect cka, inspect members, inspect signal
 --beta                   tune
 --by                     inspect diversity
 --checkpoint, --journal  predict
@@ -27,20 +28,23 @@ Option                   Commands
                          diversity
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain
+                         inspect explain, inspect signal
+--init                   inspect signal
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sample, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, inspect explain, sources, bundle compare, models
-                         list, drift
+                         diversity, inspect cka, inspect members, inspect explain, inspect signal, sources, bundle
+                         compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -52,7 +56,7 @@ Option                   Commands
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, sources, bundle export
+                         explain, inspect signal, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --overlays               inspect explain
 --patch                  inspect explain
@@ -64,18 +68,18 @@ Option                   Commands
 --repair                 check
 --scores                 predict
 --screen                 search-layer
---seed                   inspect cka, inspect members, sample, sources
+--seed                   inspect cka, inspect members, inspect signal, sample, sources
 --seeds                  curve
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka
+                         cka, inspect signal
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members
+                         inspect members, inspect signal
 --systemd                schedule
 --tags                   inspect explain
 --target                 curve
@@ -85,7 +89,7 @@ Option                   Commands
 --vectors                predict
 --views                  predict, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, sources
+                         diversity, inspect cka, inspect signal, sources
 --why                    models promote, models rollback
 """
 

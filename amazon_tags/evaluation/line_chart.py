@@ -11,6 +11,7 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the t
 COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98")  # of the series, in their order
 LEGEND_STEP = 200  # pixels between the names of series
 TICKS = 6  # on an axis, about
+MAX_LOG_TICKS = 16  # on a logarithmic axis, whose numbers would touch one another beyond
 STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd}.title{font-weight:600;font-size:14px}"
 HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3"}  # keeps a name readable over other points
 
@@ -40,12 +41,13 @@ class ChartSeries:
 
 @dataclass(frozen=True)
 class ChartTitles:
-    """The texts of a chart; `log_x` makes its horizontal axis logarithmic."""
+    """The texts of a chart; `log_x` and `log_y` make an axis logarithmic."""
 
     chart: str
     x: str
     y: str
     log_x: bool = False
+    log_y: bool = False
 
 
 Scale = Callable[[float], float]  # from a value to pixels
@@ -56,15 +58,15 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
 
     Args:
         titles: of the chart and its axes.
-        series: at least one of them with a point; x is positive where `titles.log_x`.
+        series: at least one of them with a point; values are positive on a logarithmic axis.
     """
     points = [point for one in series for point in one.points]
     xs = [point.x for point in points]
     ys = [value for point in points for value in (point.y, *(point.interval or ()))]
     x_ticks = _log_ticks(min(xs), max(xs)) if titles.log_x else _ticks(min(0.0, *xs), max(xs))
-    y_ticks = _ticks(min(ys), max(ys))
+    y_ticks = (_log_ticks if titles.log_y else _ticks)(min(ys), max(ys))
     across = _scale(x_ticks, LEFT, WIDTH - RIGHT, log=titles.log_x)
-    up = _scale(y_ticks, HEIGHT - BOTTOM, TOP)
+    up = _scale(y_ticks, HEIGHT - BOTTOM, TOP, log=titles.log_y)
 
     root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
     SubElement(root, "title").text = titles.chart
@@ -136,9 +138,16 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Return numbers 1, 2 and 5 times powers of ten, at least two, that enclose the positive values."""
+    """Return numbers 1, 2 and 5 times powers of ten, at least two, that enclose the positive values.
+
+    Where these are too many to read, return powers of ten in equal steps.
+    """
     powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 2)
     steps = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     first = max(place for place, step in enumerate(steps) if step <= low)
     last = min(place for place, step in enumerate(steps) if step >= high and place > first)
-    return steps[first : last + 1]
+    if last - first < MAX_LOG_TICKS:
+        return steps[first : last + 1]
+    low_power, high_power = floor(log10(low)), ceil(log10(high))
+    stride = -(-(high_power - low_power) // TICKS)
+    return [10.0**power for power in range(low_power, high_power + stride, stride)]

@@ -11,6 +11,8 @@ from amazon_tags.records import Json
 
 Cell = str | int | float  # NaN: there is no such figure
 
+SMALL = 1e-3  # below it, six decimals would be fewer than three digits
+
 STYLE = """
 body { font: 14px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; margin: 1em 0; } svg { max-width: 100%; height: auto; }
@@ -69,7 +71,7 @@ def findings_csv(findings: Findings) -> str:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(findings.columns)
     for row in findings.rows:
-        writer.writerow("" if _is_missing(cell) else f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row)
+        writer.writerow(_written(cell) for cell in row)
     return table.getvalue()
 
 
@@ -88,6 +90,12 @@ def findings_page(findings: Findings) -> str:
 <table><tr>{head}</tr>{body}</table>
 <ul>{notes}</ul></html>
 """
+
+
+def _written(cell: Cell) -> Cell:
+    if not isinstance(cell, float):
+        return cell
+    return "" if isnan(cell) else f"{cell:.6g}" if 0 < abs(cell) < SMALL else f"{cell:.6f}"
 
 
 def _shown(cell: Cell) -> str:

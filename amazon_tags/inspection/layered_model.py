@@ -44,6 +44,10 @@ class LayeredModel:
     sees: str = "bands"
     shrink: int = 1
 
+    def is_member(self) -> bool:
+        """Return whether it is a member of a bundle, with trained weights."""
+        return self.name.partition(SIGN)[0] not in BACKBONE_SHAPES
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -53,11 +57,13 @@ class ModelOptions:
         weights: files to start a backbone of the table from, by its name, instead of ImageNet's weights.
         side: the chips' side in pixels; 0 for each backbone's own, or beside a bundle, for the bundle's.
         layout: how bands and levels of the files are read.
+        otherwise: what a backbone without a file starts from, imagenet or none (random).
     """
 
     weights: Mapping[str, Path]
     side: int = 0
     layout: Layout = AS_STATED
+    otherwise: str = "imagenet"
 
 
 def read_models(names: Sequence[str], options: ModelOptions) -> list[LayeredModel]:
@@ -111,7 +117,7 @@ def _read_backbone(text: str, options: ModelOptions, beside: LayeredModel | None
             f"{text} is neither a backbone nor the folder of a bundle{did_you_mean(name, BACKBONE_SHAPES)}; name a "
             f"bundle, or one of {', '.join(BACKBONE_SHAPES)}."
         )
-    weights = str(options.weights.get(name, "imagenet"))
+    weights = str(options.weights.get(name, options.otherwise))
     side = beside.spec.side if beside else options.side
     origin, _ = read_extractor(FeatureExtractor(name, layer or "top", weights, side, options.layout))
     if beside:

@@ -29,13 +29,24 @@ def read_minibatches(chips: Path, spec: ChipSpec, options: BatchOptions) -> list
         ChipError: a chip cannot be used.
         ValueError: there are fewer than four chips.
     """
-    paths = list_chips([chips])
-    if len(paths) < MIN_CHIPS:
-        raise ValueError(f"{chips} has {len(paths)} chips, and at least {MIN_CHIPS} are needed; name more.")
+    paths = _list_enough(chips)
     usable_rows(paths, spec, None, jobs=options.jobs)  # an unusable one is an error before any network is built
     order = np.random.default_rng(options.seed).permutation(len(paths))
     count = -(-len(paths) // options.batch)
     return [paths.take(rows) for rows in np.array_split(order, count)]
+
+
+def draw_minibatch(chips: Path, spec: ChipSpec, options: BatchOptions) -> Listing:
+    """Return one random minibatch of chips.
+
+    Raises:
+        ChipError: a chip of the minibatch cannot be used.
+        ValueError: there are fewer than four chips.
+    """
+    paths = _list_enough(chips)
+    minibatch = paths.take(np.random.default_rng(options.seed).permutation(len(paths))[: options.batch])
+    usable_rows(minibatch, spec, None, jobs=options.jobs)
+    return minibatch
 
 
 def describe_minibatches(minibatches: Sequence[Listing]) -> str:
@@ -45,3 +56,10 @@ def describe_minibatches(minibatches: Sequence[Listing]) -> str:
         f"{len(minibatches)} random minibatches of {size}" if len(minibatches) > 1 else f"one minibatch of all {size}"
     )
     return f"measured on {count} chips"
+
+
+def _list_enough(chips: Path) -> Listing:
+    paths = list_chips([chips])
+    if len(paths) < MIN_CHIPS:
+        raise ValueError(f"{chips} has {len(paths)} chips, and at least {MIN_CHIPS} are needed; name more.")
+    return paths

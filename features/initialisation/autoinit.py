@@ -35,6 +35,9 @@ class Moments:
         return self.mean**2 + self.variance
 
 
+Rule = Callable[[Any, Sequence[Moments]], Moments]  # a layer and the moments of what it reads to those of its output
+
+
 def after_activation(signal: Moments, activation: Callable[[Any], Any]) -> Moments:
     """Return the moments of an activation of a normally distributed signal, by quadrature.
 
@@ -67,12 +70,25 @@ def scale_kernels(network: keras.Model, images: Moments) -> Moments:
     Raises:
         ValueError: There is no rule for a layer.
     """
+    return propagate(network, images, _after)[id(network.outputs[0])]
+
+
+def propagate(network: keras.Model, images: Moments, after: Rule) -> dict[int, Moments]:
+    """Return the moments of each tensor of a network, by its `id`, in the order of the layers.
+
+    Args:
+        network: The network.
+        images: The moments of its input.
+        after: Returns the moments of a layer's output, for those of what it reads.
+    """
     signals = {id(tensor): images for tensor in network.inputs}
     for operation in network.operations:
         if not isinstance(operation, layers.InputLayer):
             read = [signals[id(tensor)] for tensor in tree.flatten(operation.input)]
-            signals[id(operation.output)] = _after(operation, read)
-    return signals[id(network.outputs[0])]
+            for step in operation.layers if isinstance(operation, keras.Sequential) else [operation]:
+                read = [after(step, read)]
+            signals[id(operation.output)] = read[0]
+    return signals
 
 
 def _after(operation: Any, signals: Sequence[Moments]) -> Moments:
@@ -98,16 +114,18 @@ def _after_kernel(layer: Any, signals: Sequence[Moments]) -> Moments:
             second = 1.0  # of the input of a pointwise kernel behind a depthwise one
         values.append(value)
     layer.set_weights(values)
-    return _activate(layer, [Moments()])
+    return activate(layer, [Moments()])
 
 
-def _activate(layer: Any, signals: Sequence[Moments]) -> Moments:
+def activate(layer: Any, signals: Sequence[Moments]) -> Moments:
+    """Return the moments behind the activation of a layer."""
     activation = layer.call if isinstance(layer, layers.ReLU) else layer.activation
     is_linear = activation is keras.activations.linear
     return signals[0] if is_linear else after_activation(signals[0], activation)
 
 
-def _keep(_: Any, signals: Sequence[Moments]) -> Moments:
+def keep(_: Any, signals: Sequence[Moments]) -> Moments:
+    """Return the moments as they are."""
     return signals[0]
 
 
@@ -157,16 +175,10 @@ def _scale(layer: Any, signals: Sequence[Moments]) -> Moments:
     return Moments(mean, float((gains**2).mean()) * signals[0].second() - mean**2)
 
 
-def _chain(network: Any, signals: Sequence[Moments]) -> Moments:
-    for layer in network.layers:
-        signals = [_after(layer, signals)]
-    return signals[0]
-
-
-RULES: dict[str, Callable[[Any, Sequence[Moments]], Moments]] = {  # by the type of a layer or of a function of `ops`
+RULES: dict[str, Rule] = {  # by the type of a layer or of a function of `ops`
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"), _after_kernel),
-    **dict.fromkeys(("Activation", "ReLU"), _activate),
-    **dict.fromkeys(("Identity", "Reshape", "Flatten", "Cropping2D"), _keep),
+    **dict.fromkeys(("Activation", "ReLU"), activate),
+    **dict.fromkeys(("Identity", "Reshape", "Flatten", "Cropping2D"), keep),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _normalise),
     **dict.fromkeys(("AveragePooling2D", "GlobalAveragePooling2D"), _average),
     "Add": _add,
@@ -176,5 +188,4 @@ RULES: dict[str, Callable[[Any, Sequence[Moments]], Moments]] = {  # by the type
     "Dropout": _drop,
     "MaxPooling2D": _largest,
     "LayerScale": _scale,
-    "Sequential": _chain,
 }

@@ -4,6 +4,7 @@ import click
 
 from amazon_tags.commands.inspect.explain import explain_command
 from amazon_tags.commands.inspect.models import cka_command, members_command
+from amazon_tags.commands.inspect.networks import signal_command
 from amazon_tags.commands.inspect.vectors import alignment_command, diversity_command, separation_command
 
 
@@ -24,5 +25,6 @@ for command in (
     cka_command,
     members_command,
     explain_command,
+    signal_command,
 ):
     inspect_command.add_command(command)

@@ -59,3 +59,11 @@ def test_names_are_escaped_and_written_where_they_are_wanted():
     assert "c" in texts
     assert "a<b>&" not in texts
     assert not list(root.iter(f"{SVG}polyline"))
+
+
+def test_a_logarithmic_vertical_axis_over_many_powers_of_ten_has_few_numbers():
+    points = [ChartPoint(place, value) for place, value in enumerate((1e-7, 1e-1, 1e5))]
+    _, dots, texts = read(line_chart(ChartTitles("a", "b", "c", log_y=True), [ChartSeries("s", points)]))
+    assert dots[0][1] - dots[1][1] == pytest.approx(dots[1][1] - dots[2][1])
+    assert [text for text in texts if "e" in text] == ["1e-07", "1e-05"]
+    assert {"0.001", "0.1", "10", "1000", "100000"} <= set(texts)
