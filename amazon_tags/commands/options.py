@@ -8,7 +8,7 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+                         inspect diversity, inspect cka, inspect members, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members
 --beta                   tune
@@ -24,21 +24,23 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity
+                         diversity, inspect reuse
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members
+--html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
+                         inspect reuse
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, sample, sources
+                         alignment, inspect diversity, inspect cka, inspect members, inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity
+                         inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, sources, bundle compare, models list, drift
+                         diversity, inspect cka, inspect members, inspect reuse, sources, bundle compare, models list,
+                         drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
                          inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, sources
+                         inspect diversity, inspect cka, inspect members, inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -48,8 +50,8 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, sources, bundle
-                         export
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect reuse,
+                         sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --pool                   embed
 --precision              predict
@@ -69,7 +71,7 @@ Option                   Commands
 --stability              drift
 --start-from             train
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members
+                         inspect members, inspect reuse
 --systemd                schedule
 --target                 curve
 --tuned                  search-layer
@@ -77,7 +79,7 @@ Option                   Commands
 --vectors                predict
 --views                  predict, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, sources
+                         diversity, inspect cka, inspect reuse, sources
 --why                    models promote, models rollback
 """
 

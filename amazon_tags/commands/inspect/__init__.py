@@ -3,6 +3,7 @@
 import click
 
 from amazon_tags.commands.inspect.models import cka_command, members_command
+from amazon_tags.commands.inspect.reuse import reuse_command
 from amazon_tags.commands.inspect.vectors import alignment_command, diversity_command, separation_command
 
 
@@ -16,5 +17,5 @@ def inspect_command() -> None:
     """
 
 
-for command in (separation_command, alignment_command, diversity_command, cka_command, members_command):
+for command in (separation_command, alignment_command, diversity_command, cka_command, members_command, reuse_command):
     inspect_command.add_command(command)
