@@ -9,7 +9,7 @@ Option                   Commands
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         sources
+                         inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal
 --beta                   tune
@@ -25,26 +25,26 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity
+                         diversity, inspect reuse
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal
+                         inspect explain, inspect signal, inspect reuse
 --init                   inspect signal
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         sample, sources
+                         inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity
+                         alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, inspect explain, inspect signal, sources, bundle
-                         compare, models list, drift
+                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect reuse,
+                         sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         sources
+                         inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -56,7 +56,7 @@ Option                   Commands
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, sources, bundle export
+                         explain, inspect signal, inspect reuse, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --overlays               inspect explain
 --patch                  inspect explain
@@ -79,7 +79,7 @@ Option                   Commands
 --stability              drift
 --start-from             train
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect signal
+                         inspect members, inspect signal, inspect reuse
 --systemd                schedule
 --tags                   inspect explain
 --target                 curve
@@ -89,7 +89,7 @@ Option                   Commands
 --vectors                predict
 --views                  predict, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect signal, sources
+                         diversity, inspect cka, inspect signal, inspect reuse, sources
 --why                    models promote, models rollback
 """
 

@@ -84,7 +84,7 @@ def read_models(names: Sequence[str], options: ModelOptions) -> list[LayeredMode
             f"this compares the layers of one model or of two different ones, but these are {', '.join(names)}; name "
             "one, to compare its layers with one another, or two."
         )
-    bundles = {name: _read_member(name, *found, options) for name in names if (found := _split(name))}
+    bundles = {name: _read_member(name, *found, options) for name in names if (found := split_bundle(name))}
     beside = next(iter(bundles.values()), None)
     models = [bundles[name] if name in bundles else _read_backbone(name, options, beside) for name in names]
     _refuse_unused_options(names, models, bundles, options)
@@ -98,7 +98,7 @@ def read_models(names: Sequence[str], options: ModelOptions) -> list[LayeredMode
     return models
 
 
-def _split(name: str) -> tuple[Path, str] | None:
+def split_bundle(name: str) -> tuple[Path, str] | None:
     """Return the folder of a bundle and the member's name, perhaps empty; None for a backbone of the table."""
     if name.partition(SIGN)[0] in BACKBONE_SHAPES:
         return None

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
@@ -16,7 +17,7 @@ from amazon_tags.training.embed import FeatureExtractor, build_network, read_ext
 from amazon_tags.training.feature_bank import bank_file, embed_chips
 from amazon_tags.training.network_files import milliseconds_a_chip
 from amazon_tags.training.training_data import TrainingData, TrainingSource, read_training_data
-from ensemble.arrays import Fold, Vectors
+from ensemble.arrays import Fold, Tags, Vectors
 from ensemble.metrics import folds
 from features.images import listing
 from features.images.layout import AS_STATED, Layout
@@ -88,15 +89,23 @@ class ComparedBackbones:
         Raises:
             ValueError: there are too few chips or groups.
         """
-        data = self.data
-        if not folds.can_divide(data.truth, (FOLDS,), groups=data.groups):
-            raise ValueError(f"{len(data.truth)} chips cannot make {FOLDS} folds of chips or groups; label more chips.")
-        return folds.stratify(data.truth, folds=FOLDS, seed=self.options.seed, groups=data.groups)
+        return divide_chips(self.data.truth, self.data.groups, seed=self.options.seed)
 
     def embeddings(self) -> Iterator[tuple[str, Embedding]]:
         """Yield the vectors of all chips by one backbone after another."""
         for name in self.names:
             yield name, self.files[name] if name in self.files else _embed(self.networks[name], self)
+
+
+def divide_chips(truth: Tags, groups: NDArray[np.str_] | None, *, seed: int = 0) -> Fold:
+    """Return the fold (chips,) of each chip, with groups (chips,) in one fold.
+
+    Raises:
+        ValueError: there are too few chips or groups.
+    """
+    if not folds.can_divide(truth, (FOLDS,), groups=groups):
+        raise ValueError(f"{len(truth)} chips cannot make {FOLDS} folds of chips or groups; label more chips.")
+    return folds.stratify(truth, folds=FOLDS, seed=seed, groups=groups)
 
 
 def read_compared(

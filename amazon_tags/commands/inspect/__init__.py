@@ -5,6 +5,7 @@ import click
 from amazon_tags.commands.inspect.explain import explain_command
 from amazon_tags.commands.inspect.models import cka_command, members_command
 from amazon_tags.commands.inspect.networks import signal_command
+from amazon_tags.commands.inspect.reuse import reuse_command
 from amazon_tags.commands.inspect.vectors import alignment_command, diversity_command, separation_command
 
 
@@ -26,5 +27,6 @@ for command in (
     members_command,
     explain_command,
     signal_command,
+    reuse_command,
 ):
     inspect_command.add_command(command)
