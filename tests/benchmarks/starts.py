@@ -121,6 +121,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--backbones", default=",".join(KEPT))
     parser.add_argument("--starts", default="random,stats,transfer,imagenet", help="random first")
     parser.add_argument("--few", type=int, default=100, help="chips of the small training; 0 leaves it out")
+    parser.add_argument("--few-only", action="store_true", help="leave out the training on all chips")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--few-epochs", type=int, default=36, help="of the small training, whose epochs are short")
     parser.add_argument("--folds", type=int, default=3)
@@ -133,6 +134,8 @@ def parse_options() -> argparse.Namespace:
         for name in names.split(","):
             if name not in choices:
                 parser.error(f"{name!r} must be one of {', '.join(choices)}")
+    if options.few_only and not options.few:
+        parser.error("--few-only needs a number of --few chips")
     if options.starts.split(",")[0] != "random":
         parser.error("--starts must begin with random, which gains are over")
     return options
@@ -145,7 +148,7 @@ def main() -> None:
     whole = make_recipe(options, epochs=options.epochs)
     check_recipe(whole, {})
     examples = make_examples(data, whole, options)
-    runs = {"all": (whole, examples)}
+    runs = {} if options.few_only else {"all": (whole, examples)}
     if options.few:
         few = make_recipe(options, epochs=options.few_epochs)
         runs = {str(options.few): (few, with_few_chips(examples, options.few)), **runs}
