@@ -6,7 +6,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from amazon_tags.model import bundle, engine
 from amazon_tags.model.bundle import Bundle
@@ -17,7 +16,7 @@ from ensemble.heads.fitted import LinearHead
 from ensemble.representation.occlusion import occlusion_maps, stride
 from ensemble.second_level.blend import Blend
 from features.arrays import Chip, ChipBatch
-from features.networks.feature_maps import MapNetwork, NoFeatureMapError, load_maps
+from features.networks.feature_maps import MapNetwork, NoFeatureMapError, enlarge, load_maps
 
 Method = Literal["auto", "cam", "occlusion"]
 PATCHES_A_SIDE = 8  # a patch of 32 pixels on a chip of 256: larger than a road is wide, smaller than most fields
@@ -134,13 +133,6 @@ def gather_evidence(model: Bundle, method: Method, *, patch: int | None = None, 
 def score_batch(model: Bundle, batch: ChipBatch) -> Scores:
     """Return the bundle's scores (chips, labels) of chips as its networks take them."""
     return model.scores([network(batch)[np.newaxis] for network in model.networks])
-
-
-def enlarge(maps: Floats, side: int) -> Floats:
-    """Return maps (labels, height, width) at (labels, side, side), by bilinear interpolation."""
-    pictures = [Image.fromarray(values.astype(np.float32)) for values in maps]
-    resized = [np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR)) for picture in pictures]
-    return np.stack(resized).astype(np.float64)
 
 
 def _member_maps(model: Bundle, *, jobs: int) -> tuple[dict[str, MapNetwork], dict[str, str]]:

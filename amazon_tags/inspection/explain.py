@@ -15,7 +15,6 @@ from amazon_tags.inspection.evidence import Method, gather_evidence
 from amazon_tags.inspection.explained_chip import ExplainedChip, Explainer, tag_columns
 from amazon_tags.inspection.findings import Cell, Findings
 from amazon_tags.inspection.nearest_chips import read_training_chips
-from amazon_tags.inspection.overlays import data_uri, draw_overlay, png_bytes, with_caption
 from amazon_tags.model import bundle, registry
 from amazon_tags.records import Json
 from amazon_tags.training.fingerprints import hash_chips
@@ -24,6 +23,7 @@ from features.arrays import Rgb
 from features.images import chips, listing
 from features.images.layout import AS_STATED, Layout
 from features.images.listing import Listing
+from features.images.overlays import data_uri, draw_overlay, png_bytes, with_caption
 from features.images.visible import visible
 
 MAX_PAGE_CHIPS = 30  # some 8 pictures each of 20 kB: a page of at most about 5 MB

@@ -1,4 +1,4 @@
-"""Occlusion (Zeiler and Fergus 2014): how far scores drop while a grey patch hides a part of a chip."""
+"""Occlusion (Zeiler and Fergus 2014): how far scores drop while a patch hides a part of a chip."""
 
 from collections.abc import Callable
 from typing import Any

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from features.arrays import ChipBatch, Floats, LayerWeights, NetworkOutput
 from features.networks import openvino_runtime
@@ -130,3 +131,10 @@ def _pooled_map(vectors: Any) -> Any:
     if CHANNEL_AXES[place] == 1:
         return maps
     return openvino.opset13.transpose(maps, np.array([0, 3, 1, 2])).output(0)
+
+
+def enlarge(maps: Floats, side: int) -> Floats:
+    """Return maps (maps, height, width) at (maps, side, side), by bilinear interpolation."""
+    pictures = [Image.fromarray(values.astype(np.float32)) for values in maps]
+    resized = [np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR)) for picture in pictures]
+    return np.stack(resized).astype(np.float64)

@@ -4,8 +4,8 @@ import click
 
 from amazon_tags.commands.inspect.explain import explain_command
 from amazon_tags.commands.inspect.models import cka_command, members_command
-from amazon_tags.commands.inspect.networks import signal_command
 from amazon_tags.commands.inspect.reuse import reuse_command
+from amazon_tags.commands.inspect.signal import signal_command
 from amazon_tags.commands.inspect.vectors import alignment_command, diversity_command, separation_command
 
 

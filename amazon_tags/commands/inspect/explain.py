@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "cam", "occlusion"]),
     default="auto",
     show_default=True,
-    help="cam is exact, for members whose head is linear on a mean feature map; occlusion hides a part of the chip "
-    "after the other, for any model; auto: cam if all members allow it.",
+    help="cam is exact, for members whose head is linear on a mean feature map; occlusion hides one part of the "
+    "chip after the other, for any model; auto: cam if all members allow it.",
 )
 @click.option(
     "--patch",
@@ -62,7 +62,9 @@ def explain_command(
     levels: str,
     jobs: int,
 ) -> None:
-    """Show where in each of the CHIPS the scores of its tags come from, which chips are alike, and which tags pay.
+    """Show where in each of the CHIPS the scores of its tags come from.
+
+    Also names the training chips that are most alike, and the change of the expected F2 by each tag.
 
     Example: amazon_tags inspect explain chips/ --overlays heat
     """

@@ -1,10 +1,6 @@
 """Test GradInit: its descent against finite differences, what it leaves as it is, and a start that it rescues."""
 
 import itertools
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 
 import keras
 import numpy as np
@@ -14,6 +10,7 @@ from keras import layers, ops
 from features.initialisation import gradinit, redraw
 from features.initialisation.gradinit import FirstStep
 from features.initialisation.start import Start
+from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
 
 SIDE, CLASSES, RATE = 12, 4, 0.03
 
@@ -161,7 +158,7 @@ def test_gradients_that_are_not_finite_are_refused():
         gradinit.scale_weights(network, softmax_loss, batches(), step_of(network))
 
 
-@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+@NEEDS_JAX
 @pytest.mark.slow
 def test_jax_and_tensorflow_learn_the_same_factors():
     script = """
@@ -169,16 +166,7 @@ from tests.features.initialisation.test_gradinit import *
 network = plain_network(gain=2.0, depth=3, norm=True)
 print(*gradinit.scale_weights(network, softmax_loss, batches(), step_of(network), steps=5).values())
 """
-    shown = [
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env=os.environ | {"KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for backend in ("jax", "tensorflow")
-    ]
-    first, second = ([float(word) for word in done.stdout.split()] for done in shown)
-    assert len(first) == 7, shown[0].stderr
+    shown = printed_on_both(script)
+    first, second = ([float(word) for word in text.split()] for text in shown)
+    assert len(first) == 7
     np.testing.assert_allclose(first, second, atol=1e-3)

@@ -1,10 +1,6 @@
 """Test the starts that redraw weights: on given weights, by statistics, position and seed."""
 
 import hashlib
-import importlib.util
-import os
-import subprocess
-import sys
 from functools import partial
 
 import keras
@@ -17,6 +13,7 @@ from features.images.spec import ChipSpec
 from features.initialisation import redraw
 from features.initialisation.start import STARTS, Start, refuse_unknown_start
 from features.networks import backbones
+from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
 
 NORMS_AFTER_A_RESET = (1.0, 0.0, 0.0, 1.0)  # scale, offset, mean, variance
 
@@ -106,21 +103,12 @@ def test_a_seed_gives_the_same_bits_and_another_one_others(name):
     assert bits(started(name)) == bits(started(name)) != bits(started(name, seed=1))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+@NEEDS_JAX
 @pytest.mark.slow
 def test_jax_and_tensorflow_draw_the_same_bits():
     script = "from tests.features.initialisation.test_redraw import bits, started; print(bits(started('random')))"
-    shown = [
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env=os.environ | {"KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for backend in ("jax", "tensorflow")
-    ]
-    assert shown[0].stdout == shown[1].stdout == f"{bits(started('random'))}\n", shown[0].stderr
+    shown = printed_on_both(script)
+    assert shown[0] == shown[1] == f"{bits(started('random'))}\n"
 
 
 @pytest.mark.slow

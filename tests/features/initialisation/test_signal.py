@@ -1,10 +1,5 @@
 """Predicted and measured moments of layers."""
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-
 import keras
 import numpy as np
 import pytest
@@ -16,6 +11,7 @@ from features.initialisation.autoinit import Moments
 from features.initialisation.signal import layer_signals, predict_moments
 from features.initialisation.start import Start
 from features.networks import backbones, dinov2
+from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
 
 NOISE = np.random.default_rng(1).standard_normal((16, 16, 16, 3)).astype(np.float32)
 
@@ -112,7 +108,7 @@ def test_every_backbone_of_convolutions_is_predicted_up_to_its_last_layer(name):
     keras.utils.clear_session()
 
 
-@pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
+@NEEDS_JAX
 @pytest.mark.slow
 def test_jax_and_tensorflow_measure_the_same():
     script = """
@@ -120,16 +116,7 @@ from tests.features.initialisation.test_signal import *
 for one in layer_signals(chain(3, norm=True), NOISE, live=True):
     print(one.predicted.second(), one.measured.second())
 """
-    shown = [
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env=os.environ | {"KERAS_BACKEND": backend},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for backend in ("jax", "tensorflow")
-    ]
-    first, second = ([float(word) for word in done.stdout.split()] for done in shown)
-    assert len(first) == 18, shown[0].stderr
+    shown = printed_on_both(script)
+    first, second = ([float(word) for word in text.split()] for text in shown)
+    assert len(first) == 18
     np.testing.assert_allclose(first, second, rtol=1e-3)

@@ -1,6 +1,5 @@
 """`amazon_tags inspect signal`, which follows chips without tags through the layers of one network."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +11,9 @@ from amazon_tags.commands.inspect.models import BATCH, SEED
 from amazon_tags.errors import need_train
 
 
-def _of_network(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the arguments and options of a measure of one network on chips."""
-    decorators = (
-        click.argument("chips", type=options.EXISTING),
-        click.argument("model"),
-        options.BACKBONE_WEIGHTS,
-        BATCH,
-        SEED,
-        options.SIDE,
-        CSV,
-        options.SVG,
-        options.PAGE,
-        options.JSON,
-        options.BANDS,
-        options.LEVELS,
-        options.JOBS,
-    )
-    for decorate in reversed(decorators):
-        command = decorate(command)
-    return command
-
-
 @click.command("signal")
+@click.argument("chips", type=options.EXISTING)
+@click.argument("model")
 @click.option(
     "--init",
     default="imagenet",
@@ -42,7 +21,17 @@ def _of_network(command: Callable[..., None]) -> Callable[..., None]:
     metavar="START",
     help="The weights of a backbone, as init of a recipe's member: imagenet, random, auto, stats or transfer:LAYER.",
 )
-@_of_network
+@options.BACKBONE_WEIGHTS
+@BATCH
+@SEED
+@options.SIDE
+@CSV
+@options.SVG
+@options.PAGE
+@options.JSON
+@options.BANDS
+@options.LEVELS
+@options.JOBS
 def signal_command(
     chips: Path,
     model: str,

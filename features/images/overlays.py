@@ -1,4 +1,4 @@
-"""Draw where a score comes from over a chip: red speaks for the tag, blue against it."""
+"""Draw heat over a picture of a chip: red where it is positive, blue where it is negative."""
 
 import base64
 import io
@@ -6,12 +6,11 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ensemble.arrays import Floats
-from features.arrays import Rgb
+from features.arrays import Floats, Rgb
 
 MIN_SIDE_PIXELS = 256  # smaller chips are drawn larger, so that the line of text fits
 CAPTION_PIXELS = 20  # the height of the line of text
-FOR, AGAINST = (255, 32, 0), (0, 64, 255)  # colours
+POSITIVE, NEGATIVE = (255, 32, 0), (0, 64, 255)  # colours
 MAX_OPACITY = 0.65  # of the strongest place: the chip shall stay visible
 JPEG_QUALITY = 85  # of the pictures in a page
 
@@ -20,7 +19,7 @@ def draw_overlay(picture: Rgb, heat: Floats, caption: str) -> Image.Image:
     """Return a picture with its heat (side, side), scaled to the largest absolute value, and a line of text below."""
     strength = np.abs(heat) / max(float(np.abs(heat).max()), 1e-12)
     opacity = MAX_OPACITY * strength[..., np.newaxis]
-    colour = np.where(heat[..., np.newaxis] > 0, np.array(FOR), np.array(AGAINST))
+    colour = np.where(heat[..., np.newaxis] > 0, np.array(POSITIVE), np.array(NEGATIVE))
     mixed = (1 - opacity) * picture + opacity * colour
     return with_caption(np.rint(mixed).astype(np.uint8), caption)
 
