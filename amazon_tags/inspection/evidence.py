@@ -13,9 +13,9 @@ from amazon_tags.model.engine import NETWORK
 from amazon_tags.records import Json
 from ensemble.arrays import Floats, Scores
 from ensemble.heads.fitted import LinearHead
-from ensemble.representation.occlusion import occlusion_maps, stride
 from ensemble.second_level.blend import Blend
 from features.arrays import Chip, ChipBatch
+from features.images.occlusion import occlusion_maps, stride
 from features.networks.feature_maps import MapNetwork, NoFeatureMapError, enlarge, load_maps
 
 Method = Literal["auto", "cam", "occlusion"]

@@ -7,12 +7,12 @@ from math import ceil, isnan, nan
 import numpy as np
 
 from amazon_tags.evaluation.line_chart import ChartPoint, ChartSeries, ChartTitles, line_chart
+from amazon_tags.inspection.cka import ALIKE
 from amazon_tags.inspection.findings import Cell, Findings
 from ensemble.arrays import Floats
 from ensemble.metrics import score
 from ensemble.representation.nearest import NEIGHBOURS
 
-ALIKE = 0.9  # CKA of a block's end before and after at which it says nearly the same, as for `inspect cka`
 COLUMNS = (
     "block",
     "before",

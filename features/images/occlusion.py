@@ -1,17 +1,16 @@
-"""Occlusion (Zeiler and Fergus 2014): how far scores drop while a patch hides a part of a chip."""
+"""Occlusion (Zeiler and Fergus 2014): how far a network's outputs drop while a patch hides a part of a chip."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ensemble.arrays import Counts, Floats, Scores
-from features.arrays import Chip, ChipBatch
+from features.arrays import Chip, ChipBatch, Floats, NetworkOutput, Positions
 
 CHIPS_PER_BATCH = 64  # hidden copies of a chip at once, 12 MB of 256 x 256 pixels
 
 
-def occlusion_maps(chip: Chip, score: Callable[[ChipBatch], Scores], *, patch: int) -> Floats:
+def occlusion_maps(chip: Chip, score: Callable[[ChipBatch], NetworkOutput], *, patch: int) -> Floats:
     """Return how far each score drops where a patch hides a chip, (labels, side, side).
 
     A patch in the chip's mean colour slides over the chip by half its side. A pixel's drop is the mean drop over all
@@ -41,7 +40,7 @@ def occlusion_maps(chip: Chip, score: Callable[[ChipBatch], Scores], *, patch: i
     return drops / covers
 
 
-def patch_starts(side: int, patch: int) -> Counts:
+def patch_starts(side: int, patch: int) -> Positions:
     """Return the first pixel of each patch along a side; the last patch ends with the chip.
 
     Example:

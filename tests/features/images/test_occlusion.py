@@ -1,6 +1,6 @@
 import numpy as np
 
-from ensemble.representation.occlusion import occlusion_maps, patch_starts
+from features.images.occlusion import occlusion_maps, patch_starts
 from features.networks import openvino_runtime
 from tests import planted_network
 
