@@ -9,9 +9,9 @@ Option                   Commands
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect reuse, sources
+                         inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
---batch                  inspect cka, inspect members, inspect signal
+--batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
 --by                     inspect diversity
 --checkpoint, --journal  predict
@@ -28,23 +28,23 @@ Option                   Commands
                          diversity, inspect reuse
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal, inspect reuse
+                         inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect reuse, sample, sources
+                         inspect locality, inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect reuse,
-                         sources, bundle compare, models list, drift
+                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
+                         inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect reuse, sources
+                         inspect locality, inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
@@ -56,7 +56,7 @@ Option                   Commands
 --note                   train
 -o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect reuse, sources, bundle export
+                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
 --on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
 --overlays               inspect explain
 --patch                  inspect explain
@@ -68,18 +68,18 @@ Option                   Commands
 --repair                 check
 --scores                 predict
 --screen                 search-layer
---seed                   inspect cka, inspect members, inspect signal, sample, sources
+--seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
 --seeds                  curve
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka, inspect signal
+                         cka, inspect signal, inspect locality
 --similarity             leaks
 --skip-missing           train
 --source                 sources
 --stability              drift
 --start-from             train
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect signal, inspect reuse
+                         inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule
 --tags                   inspect explain
 --target                 curve
@@ -89,7 +89,7 @@ Option                   Commands
 --vectors                predict
 --views                  predict, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect signal, inspect reuse, sources
+                         diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback
 """
 

@@ -47,14 +47,15 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Fl
         group = SubElement(root, "g")
         SubElement(group, "title").text = f"{rows[row]}, {columns[column]}: {value:.4f}"
         x, y = left + cell * column, top + cell * row
-        SubElement(group, "rect", x=str(x), y=str(y), width=str(cell), height=str(cell), fill=_colour(shade))
+        SubElement(group, "rect", x=str(x), y=str(y), width=str(cell), height=str(cell), fill=colour_of(shade))
         if not is_small and not np.isnan(value):
             place = {"text-anchor": "middle", "class": "dark" if shade > 0.6 else "light"}
             _text(group, f"{value:.2f}", x + cell / 2, y + cell / 2 + 4, place)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _colour(shade: float) -> str:
+def colour_of(shade: float) -> str:
+    """Return the colour of a value, from 0 for the least to 1 for the greatest, or of a missing one, NaN."""
     if np.isnan(shade):
         return MISSING
     return "#" + "".join(f"{round(low + (high - low) * shade):02x}" for low, high in zip(LOW, HIGH, strict=True))

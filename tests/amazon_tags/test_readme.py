@@ -28,6 +28,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "inspect members": "--jobs 1",
     "inspect explain": "--jobs 1",
     "inspect signal": "--jobs 1",
+    "inspect locality": "--jobs 1",
     "inspect reuse": "--jobs 1",
     "rank": "--backbones toy,toy@edges",
     "curve": "--recipe {recipe} --shots 1,full --seeds 1",

@@ -3,6 +3,7 @@
 import click
 
 from amazon_tags.commands.inspect.explain import explain_command
+from amazon_tags.commands.inspect.locality import locality_command
 from amazon_tags.commands.inspect.models import cka_command, members_command
 from amazon_tags.commands.inspect.reuse import reuse_command
 from amazon_tags.commands.inspect.signal import signal_command
@@ -27,6 +28,7 @@ for command in (
     members_command,
     explain_command,
     signal_command,
+    locality_command,
     reuse_command,
 ):
     inspect_command.add_command(command)
