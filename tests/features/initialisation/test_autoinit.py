@@ -10,6 +10,7 @@ from features.initialisation import autoinit, redraw
 from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
 from features.networks import backbones
+from tests.features.networks.architectures import ARCHITECTURES
 
 STANDARD = Moments(0.0, 1.0)
 
@@ -98,8 +99,9 @@ def test_a_kernel_of_one_channel_and_one_behind_it_are_both_scaled():
     assert network.predict_on_batch(images).var() == pytest.approx(1, rel=0.15)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in backbones.BACKBONES])
-def test_every_backbone_of_convolutions_can_be_scaled(name):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_of_convolutions_can_be_scaled(name):
     spec = ChipSpec(side=98)
     if name == "dinov2_vits14":
         with pytest.raises(ValueError, match="no rule for the layer tokens of type Tokens; use the start random"):

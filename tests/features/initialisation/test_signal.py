@@ -12,6 +12,7 @@ from features.initialisation.signal import layer_signals, predict_moments
 from features.initialisation.start import Start
 from features.networks import backbones, dinov2
 from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
+from tests.features.networks.architectures import ARCHITECTURES
 
 NOISE = np.random.default_rng(1).standard_normal((16, 16, 16, 3)).astype(np.float32)
 
@@ -98,8 +99,9 @@ def test_values_beyond_float32_are_no_numbers():
     assert not np.isfinite(found[-1].predicted.second())
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in backbones.BACKBONES])
-def test_every_backbone_of_convolutions_is_predicted_up_to_its_last_layer(name):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_of_convolutions_is_predicted_up_to_its_last_layer(name):
     model = backbones.build(name, ChipSpec(side=98), start=Start("random"))
     (trunk,) = backbones.settled_backbones(model)
     for live in {trunk.live, False}:

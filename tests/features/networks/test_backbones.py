@@ -8,11 +8,11 @@ import pytest
 from keras import applications
 
 from features.images.spec import ChipSpec
-from features.networks import backbones, batch_norm, openvino_export, openvino_runtime
-from features.networks.backbone_shapes import BACKBONE_SHAPES
+from features.networks import backbones, openvino_export, openvino_runtime
 from features.networks.backbones import Backbone, BackboneOptions
 from features.networks.openvino_runtime import OpenvinoNetwork
 from features.networks.settled import Settled
+from tests.features.networks.architectures import ARCHITECTURES
 
 SPEC = ChipSpec(side=98)  # InceptionV3 takes at least 75, DINOv2 multiples of 14
 
@@ -27,17 +27,13 @@ def compile_network(model: keras.Model, folder) -> OpenvinoNetwork:
 
 
 QUICK = ("toy", "mobilenet_v2_035")
-NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in backbones.BACKBONES]
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ARCHITECTURES]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
-    inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
-    parts = 2 if BACKBONE_SHAPES[name].class_token else 1
-    for layer, width in backbones.BACKBONES[name].truncations.items():
-        assert inside.get_layer(layer).output.shape[-1] * parts == width
     chips = pixels(3)
     expected = model.predict_on_batch(chips)
     network = compile_network(model, tmp_path)
@@ -76,28 +72,22 @@ def test_scaling_equals_keras_preprocessing(name, prepare):
     ],
 )
 def test_scaling_equals_the_one_inside_the_architecture(name, make):
-    ours = backbones.build(name, SPEC)
-    inside = next(layer for layer in ours.layers if isinstance(layer, Settled)).network
-    theirs = batch_norm.fold_into_convolutions(
-        make(include_top=False, weights=None, input_shape=(SPEC.side, SPEC.side, 3))
-    )
-    values = [variable.numpy() for variable in inside.variables]
-    assert [target.shape for target in theirs.variables] == [value.shape for value in values]
-    for target, value in zip(theirs.variables, values, strict=True):
-        target.assign(value)
-    expected = theirs.predict_on_batch(pixels(2).astype(np.float32)).mean(axis=(1, 2))
-    np.testing.assert_allclose(
-        ours.predict_on_batch(pixels(2)), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max()
-    )
+    network = make(include_top=False, weights=None, input_shape=(SPEC.side, SPEC.side, 3))
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D | keras.Sequential))
+    raw = pixels(2).astype(np.float32)
+    expected = keras.Model(network.input, first.input).predict_on_batch(raw)
+    assert np.abs(expected - raw).max() > 1  # it is scaled inside
+    scaled = backbones.BACKBONES[name].scale(keras.ops.convert_to_tensor(raw))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), expected, atol=1e-4)
 
 
 @pytest.mark.slow
 def test_training_does_not_change_batch_statistics():
-    model = backbones.build("densenet121", ChipSpec(side=32))  # half of its norms are before a ReLU
+    model = backbones.build("densenet121", ChipSpec(side=32), layer="pool2_relu")  # half of its norms are before a ReLU
     before = [variable.numpy() for variable in model.non_trainable_variables]
     weights = [variable.numpy() for variable in model.trainable_variables]
     model.compile("sgd", loss="mse")
-    model.train_on_batch(pixels(4, 32), np.zeros((4, 1024), np.float32))
+    model.train_on_batch(pixels(4, 32), np.zeros((4, 256), np.float32))
     assert all(np.array_equal(old, new) for old, new in zip(before, model.non_trainable_variables, strict=True))
     assert not all(np.array_equal(old, new) for old, new in zip(weights, model.trainable_variables, strict=True))
 

@@ -7,6 +7,7 @@ import pytest
 from features.images.spec import ChipSpec
 from features.networks import backbones, truncation
 from features.networks.backbone_shapes import BACKBONE_SHAPES
+from tests.features.networks.architectures import ARCHITECTURES
 
 SLOW = pytest.mark.slow
 
@@ -62,9 +63,15 @@ def test_every_block_of_each_architecture_has_an_end(name, blocks, first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", backbones.BACKBONES)
-def test_the_layers_of_the_table_are_among_those_at_which_a_backbone_may_end(name):
-    assert set(BACKBONE_SHAPES[name].truncations) <= set(backbones.ends_of(name))
+def test_the_table_states_widths_of_layers_that_exist_and_larger_networks_repeat_the_kinds_of_the_smallest():
+    kinds = {}
+    for name in backbones.BACKBONES:
+        network = backbones.architecture(name)
+        kinds[name] = {type(layer) for layer in network.layers}
+        widths = BACKBONE_SHAPES[name].truncations | {"top": BACKBONE_SHAPES[name].dim}
+        assert set(widths) <= {*truncation.end_layers(network), "top"}
+        assert {end: truncation.vector_width(network, end) for end in widths} == widths
+    assert set().union(*kinds.values()) == set().union(*(kinds[name] for name in ARCHITECTURES))
 
 
 def test_a_network_without_blocks_may_end_at_each_layer():

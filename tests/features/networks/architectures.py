@@ -1,0 +1,9 @@
+"""The smallest backbone of each architecture, for tests of what depends on the kinds of layers alone.
+
+`test_truncation` holds that the others have no further kinds.
+"""
+
+ARCHITECTURES = (
+    "toy", "mobilenet_v2_035", "mobilenet_v3_small", "efficientnet_v2_b0", "efficientnet_lite0", "convnext_tiny",
+    "densenet121", "resnet50", "resnet50_v2", "vgg16", "inception_v3", "xception", "dinov2_vits14", "cbr_tiny",
+)  # fmt: skip
