@@ -1,5 +1,6 @@
 """What several test files stand on: the real data, where there is any; a rendered world and a model trained on it."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,9 +14,8 @@ from amazon_tags import progress
 from tests import processes
 from tests import world as worlds
 
-RECIPE = """
-folds = 2
-side = 64
+START = "folds = 2\nside = 64\n"
+TUNED = """
 [[members]]
 kind = "tuned"
 name = "net"
@@ -23,6 +23,8 @@ backbone = "toy"
 weights = "none"
 epochs = 2
 rate = 1e-3
+"""
+FROZEN = """
 [[members]]
 kind = "frozen"
 name = "vectors"
@@ -85,16 +87,30 @@ def run() -> Run:
 def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe with a fine-tuned and a frozen member of the toy backbone."""
     path = tmp_path_factory.mktemp("recipe") / "toy.toml"
-    path.write_text(RECIPE)
+    path.write_text(START + TUNED + FROZEN)
+    return path
+
+
+@pytest.fixture(scope="session")
+def frozen_recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe with the frozen member alone, which trains fastest."""
+    path = tmp_path_factory.mktemp("recipe") / "frozen.toml"
+    path.write_text(START + FROZEN)
     return path
 
 
 @pytest.fixture(scope="session")
 def model(world: worlds.World, run: Run, recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle trained by the command on the rendered world."""
-    bundle = tmp_path_factory.mktemp("trained") / "model"
-    done = run("train", world.train_jpg, world.labels, "-o", bundle, "--recipe", recipe_file, "--views", 2)
-    assert done.returncode == 0, done.stderr
+    """A bundle trained by the command on the rendered world, once for all processes that share the tests."""
+    common = tmp_path_factory.getbasetemp()
+    common = common.parent if "PYTEST_XDIST_WORKER" in os.environ else common
+    bundle = common / "trained" / "model"
+    bundle.parent.mkdir(exist_ok=True)
+    with (common / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not bundle.exists():
+            done = run("train", world.train_jpg, world.labels, "-o", bundle, "--recipe", recipe_file, "--views", 2)
+            assert done.returncode == 0, done.stderr
     return bundle
 
 

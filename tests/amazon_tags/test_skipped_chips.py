@@ -53,10 +53,10 @@ def test_embed_skips_unusable_chips(run, folder):
 
 
 @pytest.mark.slow
-def test_train_skips_unusable_chips(run, folder, world, recipe_file):
+def test_train_skips_unusable_chips(run, folder, world, frozen_recipe_file):
     rows = [row for row in world.labels.read_text().splitlines() if row.split(",")[0] in ("image_name", *NAMES)]
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
-    refuse_then_skip(run, folder, "train", "chips", "labels.csv", "-o", "model", "--recipe", recipe_file)
+    refuse_then_skip(run, folder, "train", "chips", "labels.csv", "-o", "model", "--recipe", frozen_recipe_file)
     assert bundle.read_manifest(folder / "model").data.chips == 10
 
 

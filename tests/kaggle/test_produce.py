@@ -126,12 +126,12 @@ def test_a_stopped_run_resumes(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rendered_folder_is_produced_like_the_real_one(recipe_file, run, tmp_path):
+def test_a_rendered_folder_is_produced_like_the_real_one(frozen_recipe_file, run, tmp_path):
     like = tmp_path / "like.csv"
     rows = [f"train_{number},{' '.join(worlds.tags(number))}" for number in range(worlds.TRAIN)]
     like.write_text("\n".join(["image_name,tags", *rows]) + "\n")
     assert run("sample", tmp_path / "rendered", "--like", like, "-n", 20).returncode == 0
-    done = script("produce", tmp_path / "rendered", tmp_path / "out", "--recipe", recipe_file, "--views", 1)
+    done = script("produce", tmp_path / "rendered", tmp_path / "out", "--recipe", frozen_recipe_file, "--views", 1)
     assert done.returncode == 0, done.stderr
     done = run("evaluate", tmp_path / "out" / "submission.csv", tmp_path / "rendered" / "test_truth.csv")
     assert done.returncode == 0, done.stderr
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_by_the_model_is_not_submitted_under_its_name(out, wo
 
 
 @pytest.fixture
-def attached(tmp_path, recipe_file):
+def attached(tmp_path, frozen_recipe_file):
     """The folder attached to a notebook: a data set with scripts, for a recipe that trains in seconds."""
     folder = tmp_path / "input"
     scripts = folder / "amazon-tags-offline" / "scripts"
@@ -246,7 +246,9 @@ def attached(tmp_path, recipe_file):
     (scripts / "layout.py").write_text(layout)
     notebook = (scripts / "notebook.py").read_text()
     assert 'RECIPE = "default"' in notebook
-    (scripts / "notebook.py").write_text(notebook.replace('RECIPE = "default"', f"RECIPE = {str(recipe_file)!r}"))
+    (scripts / "notebook.py").write_text(
+        notebook.replace('RECIPE = "default"', f"RECIPE = {str(frozen_recipe_file)!r}")
+    )
     return folder
 
 

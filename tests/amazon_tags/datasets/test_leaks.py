@@ -86,10 +86,11 @@ def test_pictures_are_not_written_into_a_folder_with_files(chips, run):
 
 
 @pytest.mark.slow
-def test_training_keeps_groups_together_and_reports_it(world, run, recipe_file, tmp_path):
+def test_training_keeps_groups_together_and_reports_it(world, run, frozen_recipe_file, tmp_path):
     rows = [f"train_{number},{number // 4}" for number in range(worlds.TRAIN)]
     (tmp_path / "groups.csv").write_text("image_name,group\n" + "\n".join(rows))
-    arguments = ("train", world.train_jpg, world.labels, "--recipe", recipe_file, "--groups", tmp_path / "groups.csv")
+    arguments = ("train", world.train_jpg, world.labels, "--recipe", frozen_recipe_file)
+    arguments += ("--groups", tmp_path / "groups.csv")
     done = run(*arguments, "-o", tmp_path / "model")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "model" / "manifest.json").read_text())["data"]["groups"] == worlds.TRAIN // 4

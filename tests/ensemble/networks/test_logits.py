@@ -48,6 +48,7 @@ def test_a_network_with_cosine_logits_starts_near_the_labels_rates(source):
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 @pytest.mark.parametrize(
     "changes",
     [

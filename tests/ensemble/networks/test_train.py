@@ -15,6 +15,7 @@ GROUPS = ((0, 1),)
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 @pytest.mark.parametrize(
     "changes",
     [
@@ -82,6 +83,7 @@ def test_backbones_of_our_own_layers_are_fine_tuned_up_to_a_layer(source, name, 
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_rate_goes_by_steps_however_many_batches_a_step_gathers(source, schedule):
     settings = replace(SETTINGS, schedule=schedule, accumulate=4)
@@ -109,6 +111,7 @@ def test_decay_has_a_layers_share_of_the_rate(source):
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 @pytest.mark.parametrize(
     "changes", [{}, {"ema": 0.9, "accumulate": 2}, {"progressive": 0.7, "mixup": 0.2}, {"falloff": 0.2}], ids=str
 )

@@ -19,6 +19,7 @@ def compile_network(model, folder):
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 @pytest.mark.parametrize("sees", ["dehazed", "streams"])
 def test_exported_vectors_equal_those_of_keras(sees, tmp_path):
     model = backbones.build("toy", FOUR, options=BackboneOptions(sees, 2, "both"))
