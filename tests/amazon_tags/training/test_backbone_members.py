@@ -25,7 +25,7 @@ decision = "flat"
 kind = "frozen"
 name = "lite"
 backbone = "efficientnet_lite0"
-layer = "block6b_dw"
+layer = "block3a_dw"
 weights = "none"
 head = "ridge"
 [[members]]
@@ -44,7 +44,7 @@ layer = "block2a_dw"
 init = "random"
 epochs = 1
 """
-WIDTHS = {"lite": 1152, "dino": 384, "redrawn": 17}
+WIDTHS = {"lite": 144, "dino": 384, "redrawn": 17}
 
 
 @pytest.mark.slow
