@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amazon_tags.evaluation.tune import TuneRequest, tune
+    from amazon_tags.maps.plan import MapSettings
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.tagger import ChipTags, Tagger
+    from amazon_tags.tagger import ChipTags, MapWindow, Tagger
     from amazon_tags.training.preparation import TrainOptions
     from amazon_tags.training.train import train
     from amazon_tags.training.train_vectors import train_vectors
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChipTags",
+    "MapSettings",
+    "MapWindow",
     "Tagger",
     "TrainOptions",
     "TrainingSource",
@@ -30,6 +33,8 @@ __all__ = [
 
 _MODULES = {
     "ChipTags": "amazon_tags.tagger",
+    "MapSettings": "amazon_tags.maps.plan",
+    "MapWindow": "amazon_tags.tagger",
     "Tagger": "amazon_tags.tagger",
     "TrainOptions": "amazon_tags.training.preparation",
     "TrainingSource": "amazon_tags.training.training_data",

@@ -11,6 +11,7 @@ from amazon_tags.commands.embed import embed_command
 from amazon_tags.commands.evaluate import evaluate_command
 from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
+from amazon_tags.commands.map import map_command
 from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
 from amazon_tags.commands.predict import predict_command
@@ -38,6 +39,7 @@ def root() -> None:
 
 for command in (
     predict_command,
+    map_command,
     embed_command,
     train_command,
     evaluate_command,

@@ -6,25 +6,31 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.datasets.remark_counts import RemarkCounts
+from amazon_tags.maps.open_scenes import open_scenes
+from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.tag_scene import tag_scene
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
-from amazon_tags.prediction.predict import find_chips, score_chips
+from amazon_tags.prediction.predict import find_chips, predict_chips, score_chips
 from amazon_tags.tables import labels
 from ensemble.arrays import Scores
 from features.arrays import Chip
 from features.images import chips
+from features.images.footprint import Box, Point
 from features.images.layout import Layout, parse_bands
 from features.images.stored import StoredImage
 from features.images.views import VIEWS, view
 
 ChipArray = NDArray[np.uint8] | NDArray[np.uint16]  # (chips, height, width, bands)
 ChipFiles = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+SceneFiles = ChipFiles
 
 CHIPS_PER_BATCH = 64  # chips resized and scored at a time, so that memory does not grow with the array
 
@@ -42,6 +48,30 @@ class ChipTags:
     name: str
     tags: list[str]
     scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class MapWindow:
+    """The result for one window of a scene; with overlap, for a cell as large as the stride.
+
+    Attributes:
+        name: its first row and column, such as r256_c0.
+        tags: as in `ChipTags`.
+        scores: as in `ChipTags`; with overlap, means over the windows that cover the cell.
+        expected_f: the expected F-beta of the tags, if the scores are probabilities.
+        valid: the share of pixels that hold data.
+        box: first column, first row, and the column and row after the last.
+        polygon: its corners in the scene's reference system, anticlockwise in a scene with north at the top; columns
+            and negative rows in a scene without a position.
+    """
+
+    name: str
+    tags: list[str]
+    scores: dict[str, float]
+    expected_f: float
+    valid: float
+    box: Box
+    polygon: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
@@ -116,10 +146,39 @@ class Tagger:
         parts = [matrix for _, matrix in self._score(inputs, views)]
         return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
 
+    def map(self, scenes: SceneFiles, *, settings: MapSettings | None = None, views: int = 1) -> Iterator[MapWindow]:
+        """Yield the windows of a scene with their tags and scores, row by row, once all are scored.
+
+        A chip that is cut from the scene and saved as a file has the scores of its window. What is assumed is logged as
+        in `predict`.
+
+        Args:
+            scenes: a GeoTIFF or JPG, or a list of GeoTIFFs on one grid of pixels.
+            settings: size, overlap and edges of the windows.
+            views: as in `predict`.
+
+        Raises:
+            ChipError: a scene is damaged, its bands are not the model's, or a window cannot be used.
+            ValueError: the scene cannot be cut as the settings say, or no window holds enough data.
+        """
+        _refuse_views(views)
+        with open_scenes(_paths(scenes), jobs=self.jobs) as scene:
+            model = resolve_bands(self.model, scene)
+            windows, valid = plan_windows(scene, model, settings or MapSettings(), jobs=self.jobs)
+            predict = partial(predict_chips, model=model, views=views, jobs=self.jobs)
+            cells = tag_scene(scene, windows, valid, model, predict).cells
+
+        rows = zip(cells.names, cells.tags, cells.scores, cells.expected_f, cells.valid, strict=True)
+        for (name, tags, scores, expected, share), box, footprint in zip(
+            rows, cells.boxes, cells.footprints, strict=True
+        ):
+            by_label = dict(zip(self.labels, scores.tolist(), strict=True))
+            decoded = labels.decode(model.space, tags)
+            yield MapWindow(name, decoded, by_label, float(expected), float(share), box, footprint.ring)
+
     def _score(self, inputs: ChipFiles | ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
         """Yield the names and scores of the next chips, in order."""
-        if not 1 <= views <= VIEWS:
-            raise ValueError(f"views is {views}, but must be from 1 to {VIEWS}.")
+        _refuse_views(views)
         return self._score_array(inputs, views) if isinstance(inputs, np.ndarray) else self._score_files(inputs, views)
 
     def _score_files(self, inputs: ChipFiles, views: int) -> Iterator[tuple[list[str], Scores]]:
@@ -144,6 +203,11 @@ class Tagger:
             turned = [view(batch, number) for number in range(views)]
             outputs = [np.stack([network(pixels) for pixels in turned]) for network in self.model.networks]
             yield names, self.model.scores(outputs)
+
+
+def _refuse_views(views: int) -> None:
+    if not 1 <= views <= VIEWS:
+        raise ValueError(f"views is {views}, but must be from 1 to {VIEWS}.")
 
 
 def _paths(inputs: ChipFiles) -> list[Path]:

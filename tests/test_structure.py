@@ -23,6 +23,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "model",
         "evaluation",
         "prediction",
+        "maps",
         "training",
         "inspection",
         "retraining",

@@ -7,32 +7,35 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+--bands                  predict, map, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
                          inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
 --by                     inspect diversity
---checkpoint, --journal  predict
+--checkpoint, --journal  predict, map
 --colours                drift
 --cron                   schedule
 --decision               decide
---device                 predict
+--device                 predict, map
 --discrepancy            drift
 --download               embed, train, leaks, rank
 --dry-run                check
+--edges                  map
 --epochs                 search-layer
---errors                 predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
+--errors                 predict, map, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
+                         diversity
+--ground                 map
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
---jobs                   predict, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sample, sources
+--jobs                   predict, map, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
@@ -42,26 +45,30 @@ Option                   Commands
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
+--levels                 predict, map, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
                          inspect locality, inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
 --measure                inspect cka
 --method                 inspect explain
---model                  predict, inspect explain
+--min-valid              map
+--model                  predict, map, inspect explain
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
+-o, --output             predict, map, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
---on-error               predict, embed, train, leaks, rank, inspect separation, inspect alignment, inspect diversity
+--on-error               predict, map, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
+                         diversity
+--overlap                map
 --overlays               inspect explain
 --patch                  inspect explain
+--pixels                 map
 --pool                   embed
---precision              predict
+--precision              predict, map
 --probe-only             search-layer
 --recall                 tune
 --recipe                 train, curve
@@ -87,7 +94,7 @@ Option                   Commands
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
---views                  predict, embed, train
+--views                  predict, map, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback
@@ -230,7 +237,21 @@ LEVELS = click.option(
     "reflectance with its offset such as 0.0000275,-0.2, or colours of some bits such as 12bit; auto: as the files "
     "state, else dn for four bands and the whole range for PNGs.",
 )
+CHECKPOINT = click.option(
+    "--checkpoint",
+    "--journal",
+    "checkpoint",
+    type=OUTPUT,
+    help="Keep finished scores in this folder, so that the same command resumes after an interruption.",
+)
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute; auto: on a GPU if there is one and the gpu extra is installed.",
+)
 DOWNLOAD = click.option(
     "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
 )
@@ -265,6 +286,14 @@ LABELS = click.option(
     callback=check_label_space,
     help="Label space: planet, table (the labels that the table contains), folders (the subfolders that hold the chips "
     "of each class) or a TOML file.",
+)
+MODEL = click.option("--model", type=FOLDER, help="A bundle or a registry; without it, the model inside the package.")
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["auto", "f32", "bf16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
 )
 SIDE = click.option(
     "--side",

@@ -15,27 +15,15 @@ from amazon_tags.signals import catch_signals
     type=options.FILE,
     help="In place of CHIPS, a .parquet file of their vectors, as embed writes it; the model must take these.",
 )
-@click.option("--model", type=options.FOLDER, help="A bundle or a registry; without it, the model inside the package.")
+@options.MODEL
 @options.TABLE_OUTPUT
 @click.option("--scores", type=options.OUTPUT, help="Also write the scores to this .csv or .parquet file.")
 @click.option("--like", type=options.FILE, help="A sample submission: write exactly its rows, in its order.")
 @options.BANDS
 @options.LEVELS
 @options.VIEWS
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "f32", "bf16", "int8"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute; auto: on a GPU if there is one and the gpu extra is installed.",
-)
+@options.PRECISION
+@options.DEVICE
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip", "fill"]),
@@ -45,13 +33,7 @@ from amazon_tags.signals import catch_signals
     "skip and fill list it in the --errors file.",
 )
 @options.ERRORS
-@click.option(
-    "--checkpoint",
-    "--journal",
-    "checkpoint",
-    type=options.OUTPUT,
-    help="Keep finished scores in this folder, so that the same command resumes after an interruption.",
-)
+@options.CHECKPOINT
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )

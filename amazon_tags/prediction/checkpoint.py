@@ -23,8 +23,10 @@ from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import ScoredChips, TaggedChips, decide_chips, score_chips
 from features.images import chips, listing
 from features.images.chips import ChipError
-from features.images.listing import ChipPath, Listing
+from features.images.listing import ChipSource, Listing
 from features.images.remarks import Remark
+from features.images.window import Window
+from features.scenes.windows import Windows
 
 CHIPS_A_SHARD = 1024  # a multiple of every batch; small enough that a kill costs little, large enough for few files
 RUN_FILE = "journal.json"
@@ -42,6 +44,7 @@ DIFFERENCES = {  # of a checkpoint's run and this one, by the key's field
     "layout": "was written with {}, but this run reads {}",
     "chips": "is for chips whose names have the hash {}, but these have {}",
 }
+Chips = Listing | Windows
 ADVICE = "name another folder, or delete this one."
 
 
@@ -59,7 +62,7 @@ class RunKey:
 
 
 def predict_with_checkpoint(
-    folder: Path, paths: Listing, model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
+    folder: Path, paths: Chips, model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[TaggedChips]:
     """Score chips and decide their tags as `predict_chips` does, a shard at a time, and keep the scores in `folder`.
 
@@ -81,7 +84,7 @@ def predict_with_checkpoint(
         yield from decide_chips(_shards(folder, paths, finished, fresh, model, pool), model)
 
 
-def _run_key(paths: Listing, model: Bundle, views: int, tolerant: bool) -> RunKey:
+def _run_key(paths: Chips, model: Bundle, views: int, tolerant: bool) -> RunKey:
     layout = model.spec.layout
     return RunKey(
         version=version("amazon-tags"),
@@ -121,7 +124,7 @@ def _refuse_other_run(folder: Path, stored: RunKey, current: RunKey) -> None:
             raise ValueError(f"the checkpoint {folder} {difference.format(*values)}; {ADVICE}")
 
 
-def _finished_shards(folder: Path, paths: Listing, pool: ThreadPoolExecutor) -> dict[int, Path]:
+def _finished_shards(folder: Path, paths: Chips, pool: ThreadPoolExecutor) -> dict[int, Path]:
     """Return the files of the finished shards by number, once their chips are known to be unchanged."""
     finished = {int(path.name[:6]): path for path in sorted(folder.glob("[0-9]*-*.parquet"))}
     for number, path in finished.items():
@@ -132,7 +135,7 @@ def _finished_shards(folder: Path, paths: Listing, pool: ThreadPoolExecutor) -> 
 
 def _shards(
     folder: Path,
-    paths: Listing,
+    paths: Chips,
     finished: dict[int, Path],
     fresh: Iterator[ScoredChips],
     model: Bundle,
@@ -149,18 +152,20 @@ def _shards(
             yield scored
 
 
-def _shard(paths: Listing, number: int) -> Listing:
+def _shard(paths: Chips, number: int) -> Chips:
     return paths[number * CHIPS_A_SHARD : (number + 1) * CHIPS_A_SHARD]
 
 
-def _shard_name(number: int, shard: Listing, pool: ThreadPoolExecutor) -> str:
+def _shard_name(number: int, shard: Chips, pool: ThreadPoolExecutor) -> str:
     digest = hashlib.sha256()
     for path, content in zip(shard, pool.map(_content_hash, shard), strict=True):
         digest.update(f"{listing.name(path)} {content}\n".encode())
     return f"{number:06}-{digest.hexdigest()[:32]}.parquet"
 
 
-def _content_hash(path: ChipPath) -> str:
+def _content_hash(path: ChipSource) -> str:
+    if isinstance(path, Window):
+        return f"{path.picture.sha256} {path.width} {path.height}"  # the name has the position
     try:
         return sha256_bytes(chips.bytes_of(path))
     except (ChipError, OSError) as error:  # the chip cannot be used, which is an answer too
@@ -198,7 +203,7 @@ def _write_shard(path: Path, scored: ScoredChips, labels: Sequence[str]) -> None
         pq.write_table(pa.table(columns), stream)
 
 
-def _read_shard(path: Path, shard: Listing, model: Bundle) -> ScoredChips:
+def _read_shard(path: Path, shard: Chips, model: Bundle) -> ScoredChips:
     from pyarrow import parquet as pq  # noqa: PLC0415  as in `_write_shard`
 
     with _refused_as(f"{path} is damaged", "delete it, and its chips are scored again."):

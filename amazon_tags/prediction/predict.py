@@ -18,7 +18,7 @@ from amazon_tags.tables.image_names import select
 from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.decision import expected_f
 from features.images import listing
-from features.images.listing import ChipPath, Listing
+from features.images.listing import ChipSource, Listing
 from features.images.remarks import Remark
 from features.networks import extract
 from features.networks.extract import Outputs
@@ -28,7 +28,7 @@ from features.networks.extract import Outputs
 class ScoredChips:
     """The next chips in order, and their scores."""
 
-    paths: list[ChipPath]
+    paths: list[ChipSource]
     scores: Scores  # (chips, labels), 0 for a chip with an error
     errors: list[str | None]  # (chips,) why a chip cannot be used, or None
     band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `extract.Outputs`, NaN for a chip with an error
@@ -69,7 +69,7 @@ def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
 
 
 def predict_chips(
-    paths: Sequence[ChipPath], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
+    paths: Sequence[ChipSource], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[TaggedChips]:
     """Score chips and decide their tags, a batch at a time, in the order of `paths`.
 
@@ -88,7 +88,7 @@ def predict_chips(
 
 
 def score_chips(
-    paths: Sequence[ChipPath], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
+    paths: Sequence[ChipSource], model: Bundle, *, views: int = 1, tolerant: bool = False, jobs: int = 2
 ) -> Iterator[ScoredChips]:
     """Score chips, a batch at a time, in the order of `paths`; arguments and errors are those of `predict_chips`."""
     for outputs in extract.stream_outputs(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):

@@ -78,7 +78,7 @@ def write_submission(
             write_scores(ids, np.where(usable[:, np.newaxis], part.scores, 0 if fill is None else fill)[rows])
 
             count, expected_f = count + len(ids), expected_f + float(part.expected_f[usable].sum())
-            unusable += _error_entries(part)
+            unusable += error_entries(part)
             remarks.add(part.ids, part.remarks)
             advance(len(part.ids))
 
@@ -115,7 +115,7 @@ def _summary(rows: int, filled: int, expected_f: float) -> str:
     return f"{rows:,} chips; {mean}, as far as the scores are probabilities"
 
 
-def _error_entries(part: TaggedChips) -> list[dict[str, str]]:
+def error_entries(part: TaggedChips) -> list[dict[str, str]]:
     """Return the lines of errors.jsonl for a part."""
     return [
         {"file": file, "error": error} for file, error in zip(part.files, part.errors, strict=True) if error is not None

@@ -38,7 +38,7 @@ def geometry_column(footprints: Sequence[Footprint | None]) -> GeometryColumn | 
     if not stated:
         return None
     crs = stated[0].crs
-    is_common = all(footprint.crs == crs for footprint in stated)
+    is_common = all(footprint.crs is crs or footprint.crs == crs for footprint in stated)  # comparing takes 20 us
     target = crs if is_common else CRS.from_user_input(COMMON_CRS)
     chips = [
         None if footprint is None else [footprint.ring] if is_common else _convert(footprint, target)
@@ -51,7 +51,7 @@ def geometry_column(footprints: Sequence[Footprint | None]) -> GeometryColumn | 
     column = {
         "encoding": "WKB",
         "geometry_types": sorted(kinds),
-        "crs": target.to_dict(projjson=True),
+        "crs": target.to_dict(projjson=True) if target else None,
         "bbox": [min(xs), min(ys), max(xs), max(ys)],
     }
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
@@ -73,7 +73,7 @@ def _convert(footprint: Footprint, target: CRS) -> Polygons:
         geometry: dict[str, Any] = transform_geom(footprint.crs, target, polygon)
     except Exception as error:  # GDAL's errors have private types; all mean that there is no conversion
         raise ValueError(
-            f"chips state several reference systems, of which {footprint.crs.to_string()[:60]!r} cannot be converted "
+            f"chips state several reference systems, of which {str(footprint.crs)[:60]!r} cannot be converted "
             f"to {COMMON_CRS}; give these files another one, or none."
         ) from error
     polygons = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]

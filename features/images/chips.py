@@ -15,10 +15,11 @@ from features.images import decode, nodata
 from features.images.archives import ArchivedFile
 from features.images.bands import name_bands
 from features.images.levels import convert
-from features.images.listing import ChipPath
+from features.images.listing import ChipPath, ChipSource
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.images.stored import MAX_BANDS, MAX_SIDE_PIXELS, Header, StoredImage
+from features.images.window import Window
 
 # Every pixel uncompressed, and a MiB for metadata.
 MAX_FILE_BYTES = 2 * MAX_SIDE_PIXELS**2 * MAX_BANDS + (1 << 20)
@@ -56,11 +57,11 @@ def read(path: ChipPath) -> Chip:
     return read_image(path).pixels
 
 
-def read_image(path: ChipPath) -> StoredImage:
+def read_image(path: ChipSource) -> StoredImage:
     """Return the image as it is stored, and what its file states about it; raises like `header`."""
-    content = bytes_of(path)
+    content = b"" if isinstance(path, Window) else bytes_of(path)
     try:
-        return decode.image(content)
+        return path.picture.read(path) if isinstance(path, Window) else decode.image(content)
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
 
@@ -70,7 +71,7 @@ def load(path: ChipPath, spec: ChipSpec) -> Chip:
     return load_with_remarks(path, spec).pixels
 
 
-def load_with_remarks(path: ChipPath, spec: ChipSpec) -> LoadedChip:
+def load_with_remarks(path: ChipSource, spec: ChipSpec) -> LoadedChip:
     """Return the chip as a network expects it, (side, side, bands) of the spec's type.
 
     Raises:

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from features.arrays import Chip
 from features.images import pillow
-from features.images.stored import Header, StoredImage, check_size
+from features.images.stored import MAX_SIDE_PIXELS, Header, StoredImage, check_size
 
 MAX_SCANS = 500  # as in libjpeg-turbo's fuzzers: a small file of many scans would take hours
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # with a size; ITU T.81, table B.1
 MARKERS_WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD9)])
 
 
-def read_header(content: bytes) -> Header:
+def read_header(content: bytes, max_side: int = MAX_SIDE_PIXELS) -> Header:
     """Return the header; raise ValueError if it is damaged or the JPG is of a kind that is not read."""
     frame = _frame(content)
     if frame is None or len(frame) < 6:
@@ -27,15 +27,15 @@ def read_header(content: bytes) -> Header:
             f"is a JPG of {precision} bits a sample; 8 are expected: scale its levels from 0-{full} to 0-255 and save "
             "it as an 8-bit PNG."
         )
-    header = check_size(Header("jpg", width, height, 3, "uint8"))
+    header = check_size(Header("jpg", width, height, 3, "uint8"), max_side)
     if components not in (1, 3, 4):
         raise ValueError(f"is a JPG of {components} components; 1, 3 or 4 are expected, save it as an RGB JPG.")
     return header
 
 
-def decode(content: bytes) -> StoredImage:
-    """Return the image; raise ValueError if it is damaged."""
-    return StoredImage("jpg", _pixels(content))
+def decode(content: bytes, max_side: int = MAX_SIDE_PIXELS) -> StoredImage:
+    """Return the image; raise ValueError if it is damaged, or has a side of more than `max_side` pixels."""
+    return StoredImage("jpg", _pixels(content, max_side))
 
 
 def _frame(content: bytes) -> bytes | None:
@@ -54,8 +54,8 @@ def _frame(content: bytes) -> bytes | None:
             place += max(2, int.from_bytes(content[place + 1 : place + 3], "big"))
 
 
-def _pixels(content: bytes) -> Chip:
-    header = read_header(content)
+def _pixels(content: bytes, max_side: int) -> Chip:
+    header = read_header(content, max_side)
     if content.count(b"\xff\xda") > MAX_SCANS:
         raise ValueError(f"is a JPG of over {MAX_SCANS} scans; save it as a baseline JPG.")
 

@@ -12,6 +12,7 @@ from typing import overload
 
 from features.images import archives, naming
 from features.images.archives import Archive, ArchivedFile
+from features.images.window import Window
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
 # Of pictures in formats that are not read; a listing counts them, and ignores all other files.
@@ -21,6 +22,7 @@ OTHER_PICTURES = (
 )
 
 ChipPath = Path | ArchivedFile
+ChipSource = ChipPath | Window  # what the pixels of a chip are read from
 Entry = tuple[int, str, int]  # index of the root, file name without folders, position in an archive (0 in a folder)
 
 
@@ -62,7 +64,7 @@ class Listing(Sequence[ChipPath]):
         yield from (root.path for root in self.roots if not isinstance(root, Path))
 
 
-def name(path: ChipPath) -> str:
+def name(path: ChipSource) -> str:
     """Return the chip's name in tables."""
     return naming.name(path.name)
 

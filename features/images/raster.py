@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rasterio.io import MemoryFile
+from rasterio.windows import Window as RasterPart
 
 from features.arrays import Chip
 from features.images.stored import MAX_SIDE_PIXELS, Header, ValidPixels, check_size
@@ -33,22 +34,32 @@ def open_raster(content: bytes, driver: str) -> Iterator[Any]:
 
 def read_header(dataset: Any, kind: str) -> Header:
     """Return the header of an open raster; raise ValueError if its type, size or tiles are not read."""
+    check_type(dataset)
+    header = check_size(Header(kind, dataset.width, dataset.height, dataset.count, dataset.dtypes[0]))
+    check_blocks(dataset)
+    return header
+
+
+def check_type(dataset: Any) -> None:
+    """Raise ValueError unless all bands are uint8, or all uint16."""
     types = sorted(set(dataset.dtypes))
     if len(types) != 1 or types[0] not in ("uint8", "uint16"):
         raise ValueError(f"is of {', '.join(types)}; uint8 or uint16 is expected, convert it first.")
-    header = check_size(Header(kind, dataset.width, dataset.height, dataset.count, dataset.dtypes[0]))
+
+
+def check_blocks(dataset: Any) -> None:
+    """Raise ValueError for tiles or strips that take much memory, since a whole one is read for each pixel."""
     height, width = max(dataset.block_shapes, key=lambda block: block[0] * block[1])
     if height * width > MAX_SIDE_PIXELS**2:
         raise ValueError(
             f"is stored in tiles of {width} x {height}; at most {MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS} is read, "
             "save it with smaller tiles."
         )
-    return header
 
 
-def bands_last(dataset: Any) -> Chip:
-    """Return all pixels, (H, W, bands)."""
-    decoded: Chip = np.moveaxis(dataset.read(), 0, 2).copy()
+def bands_last(dataset: Any, part: RasterPart | None = None) -> Chip:
+    """Return the pixels of a part, or all, (H, W, bands)."""
+    decoded: Chip = np.moveaxis(dataset.read(window=part), 0, 2).copy()
     return decoded
 
 

@@ -54,12 +54,12 @@ class StoredImage:
     scales: tuple[tuple[float, float], ...] = ()
 
 
-def check_size(header: Header) -> Header:
+def check_size(header: Header, max_side: int = MAX_SIDE_PIXELS) -> Header:
     """Return the header if the image is small enough to be decoded."""
-    sides_fit = 0 < header.width <= MAX_SIDE_PIXELS and 0 < header.height <= MAX_SIDE_PIXELS
+    sides_fit = 0 < header.width <= max_side and 0 < header.height <= max_side
     if not (sides_fit and 0 < header.bands <= MAX_BANDS):
         raise ValueError(
             f"is {header.width} x {header.height} pixels with {header.bands} bands; "
-            f"at most {MAX_SIDE_PIXELS} x {MAX_SIDE_PIXELS} x {MAX_BANDS} is read, split it into chips first."
+            f"at most {max_side} x {max_side} x {MAX_BANDS} is read, split it into chips first."
         )
     return header

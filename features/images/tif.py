@@ -2,10 +2,12 @@
 
 import struct
 from itertools import product
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.windows import Window as RasterPart
 
 from features.arrays import Chip
 from features.images import raster
@@ -24,39 +26,44 @@ def read_header(content: bytes) -> Header:
 
 def decode(content: bytes) -> StoredImage:
     """Return the image; raise ValueError like `read_header`, or if pixels are damaged or were never written."""
-    _refuse_other_colours(content)
+    refuse_other_colours(content)
     with raster.open_raster(content, DRIVER) as dataset:
         _check(dataset)
-        _refuse_unwritten(dataset)
-        pixels = raster.bands_last(dataset)
-        valid = _valid(dataset, pixels)
-        structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
-        bits = int(structure.get("NBITS", 8 * pixels.itemsize))
-        colours = [colour.name for colour in dataset.colorinterp]
-
-        if "palette" in colours:
-            if "alpha" in colours:
-                opaque = pixels[..., colours.index("alpha")] > 0
-                valid = opaque if valid is None else valid & opaque
-            return StoredImage("tif", _colours_of_palette(dataset, pixels), RGB, valid)
-        if structure.get("MINISWHITE") == "YES":  # GDAL leaves the levels as they are, and names no colour
-            pixels[..., 0] = (1 << bits) - 1 - pixels[..., 0]
-            colours[0] = "gray"
-        if pixels.dtype == np.uint8 and bits < 8:
-            pixels = np.rint(pixels * (255 / ((1 << bits) - 1))).astype(np.uint8)
-        names = standard_names(dataset.descriptions, colours)
-        return StoredImage("tif", pixels, names, valid, bits if 8 < bits < 16 else None, _scales(dataset))
+        refuse_unwritten(dataset)
+        return read(dataset)
 
 
-def _refuse_other_colours(content: bytes) -> None:
+def read(dataset: Any, part: RasterPart | None = None) -> StoredImage:
+    """Return the image of an open raster, or of a part of it, which is that of a file cut from it."""
+    pixels = raster.bands_last(dataset, part)
+    valid = _valid(dataset, pixels, part)
+    structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
+    bits = int(structure.get("NBITS", 8 * pixels.itemsize))
+    colours = [colour.name for colour in dataset.colorinterp]
+
+    if "palette" in colours:
+        if "alpha" in colours:
+            opaque = pixels[..., colours.index("alpha")] > 0
+            valid = opaque if valid is None else valid & opaque
+        return StoredImage("tif", _colours_of_palette(dataset, pixels), RGB, valid)
+    if structure.get("MINISWHITE") == "YES":  # GDAL leaves the levels as they are, and names no colour
+        pixels[..., 0] = (1 << bits) - 1 - pixels[..., 0]
+        colours[0] = "gray"
+    if pixels.dtype == np.uint8 and bits < 8:
+        pixels = np.rint(pixels * (255 / ((1 << bits) - 1))).astype(np.uint8)
+    names = standard_names(dataset.descriptions, colours)
+    return StoredImage("tif", pixels, names, valid, bits if 8 < bits < 16 else None, _scales(dataset))
+
+
+def refuse_other_colours(content: bytes | mmap) -> None:
     """Raise ValueError for L*a*b* colours, which GDAL returns as if they were red, green and blue."""
     if _photometric(content) in LAB_COLOURS:
         raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
 
 
-def _photometric(content: bytes) -> int | None:
+def _photometric(content: bytes | mmap) -> int | None:
     """Return the photometric interpretation of the first page; None if it is absent or the file is damaged."""
-    order, is_big = "<" if content.startswith(b"II") else ">", b"+" in content[2:4]
+    order, is_big = "<" if content[:2] == b"II" else ">", b"+" in content[2:4]
     offset, count, size, value = ("Q", "Q", 20, 12) if is_big else ("I", "H", 12, 8)
     try:
         (start,) = struct.unpack_from(order + offset, content, 8 if is_big else 4)
@@ -72,19 +79,24 @@ def _photometric(content: bytes) -> int | None:
 
 
 def _check(dataset: Any) -> Header:
-    pages = len(dataset.subdatasets)
-    if pages > 1:
-        raise ValueError(
-            f"has {pages} pages, of which the first has {dataset.count} bands; one page with all bands is expected: "
-            "join the pages' bands into one image, or save each picture as a file."
-        )
+    refuse_pages(dataset)
     header = raster.read_header(dataset, "tif")
     if ColorInterp.palette in dataset.colorinterp:
         return Header("tif", header.width, header.height, len(RGB), "uint8")
     return header
 
 
-def _refuse_unwritten(dataset: Any) -> None:
+def refuse_pages(dataset: Any) -> None:
+    """Raise ValueError for a TIF of several pages."""
+    pages = len(dataset.subdatasets)
+    if pages > 1:
+        raise ValueError(
+            f"has {pages} pages, of which the first has {dataset.count} bands; one page with all bands is expected: "
+            "join the pages' bands into one image, or save each picture as a file."
+        )
+
+
+def refuse_unwritten(dataset: Any) -> None:
     """Raise ValueError if a strip or tile has no bytes, since GDAL reads it as 0.
 
     Only a nodata value makes that right, or a mask or alpha that is 0 in all of the strip or tile.
@@ -101,11 +113,10 @@ def _refuse_unwritten(dataset: Any) -> None:
         if dataset.get_tag_item(f"BLOCK_OFFSET_{column}_{row}", "TIFF", band) is None
     ]
     if unwritten and MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
-        mask = dataset.dataset_mask()
         unwritten = [
             (band, row, column)
             for band, row, column in unwritten
-            if mask[row * height : (row + 1) * height, column * width : (column + 1) * width].any()
+            if dataset.dataset_mask(window=_block(dataset, row, column)).any()
         ]
     if unwritten:
         raise ValueError(
@@ -114,11 +125,18 @@ def _refuse_unwritten(dataset: Any) -> None:
         )
 
 
-def _valid(dataset: Any, pixels: Chip) -> ValidPixels | None:
+def _block(dataset: Any, row: int, column: int) -> RasterPart:
+    """Return the part of a raster that a strip or tile holds."""
+    height, width = dataset.block_shapes[0]
+    top, left = row * height, column * width
+    return RasterPart(left, top, min(width, dataset.width - left), min(height, dataset.height - top))
+
+
+def _valid(dataset: Any, pixels: Chip, part: RasterPart | None) -> ValidPixels | None:
     """Return which pixels hold data by the nodata value or the mask inside the file; alpha is judged later."""
     valid = raster.valid_pixels(dataset, pixels)
     if dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]:
-        inside: ValidPixels = dataset.read_masks(1) > 0
+        inside: ValidPixels = dataset.read_masks(1, window=part) > 0
         return inside
     return valid
 

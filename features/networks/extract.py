@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from features.arrays import ChipBatch, NetworkOutput
 from features.images import chips, views
 from features.images.chips import ChipError
-from features.images.listing import ChipPath
+from features.images.listing import ChipSource
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
@@ -63,7 +63,7 @@ class _DecodedPart:
 
 
 def stream_outputs(
-    paths: Sequence[ChipPath],
+    paths: Sequence[ChipSource],
     networks: Sequence[Network],
     spec: ChipSpec,
     *,
@@ -103,9 +103,9 @@ def stream_outputs(
 
 def _decode_parts(
     pool: ThreadPoolExecutor,
-    paths: Sequence[ChipPath],
+    paths: Sequence[ChipSource],
     size: int,
-    decode: Callable[[slice, Sequence[ChipPath]], _DecodedPart],
+    decode: Callable[[slice, Sequence[ChipSource]], _DecodedPart],
 ) -> Iterator[_DecodedPart]:
     """Yield the parts of `size` paths in order, decoded a few parts ahead."""
     pending: deque[Future[_DecodedPart]] = deque()
@@ -118,7 +118,7 @@ def _decode_parts(
         yield pending.popleft().result()
 
 
-def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths: Sequence[ChipPath]) -> _DecodedPart:
+def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths: Sequence[ChipSource]) -> _DecodedPart:
     batch = np.empty((len(paths), spec.side, spec.side, len(spec.bands)), spec.dtype)
     errors: list[str | None] = []
     remarks: list[tuple[Remark, ...]] = []

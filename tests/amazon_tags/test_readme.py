@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.scene_files import noise, write_scene
+
 ROOT = Path(__file__).parents[2]
 README, COMMANDS = (ROOT / name for name in ("README.md", "amazon_tags/README.md"))
 MAX_README_LINES = 180  # what a newcomer reads in five minutes
@@ -66,6 +68,7 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
     (tmp_path / "job.toml").write_text(JOB.format(recipe=recipe_file))
     run("sample", tmp_path / "chips", "-n", 3)
+    write_scene(tmp_path / "scene.tif", noise(300, 520))
 
     lines = [*command_lines(COMMANDS), *command_lines(README)]
     assert len(lines) >= 30

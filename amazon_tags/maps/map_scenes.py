@@ -1,0 +1,88 @@
+"""What `amazon_tags map` does: open scenes, tag their windows with a model, and write the map."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from amazon_tags import progress
+from amazon_tags.files import atomic, preflight
+from amazon_tags.maps.open_scenes import open_scenes
+from amazon_tags.maps.outputs import choose_format, write_map
+from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.tag_scene import Predict, tag_scene
+from amazon_tags.model import bundle, registry, training_record
+from amazon_tags.model.bundle import Bundle
+from amazon_tags.prediction.checkpoint import predict_with_checkpoint
+from amazon_tags.prediction.predict import TaggedChips, predict_chips
+from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
+from amazon_tags.prediction.unusual import mark_unusual
+from features.scenes.windows import Windows
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How to map scenes: the windows, and how to tag them, of which `like` is not used."""
+
+    settings: MapSettings = field(default_factory=MapSettings)
+    tagging: TagOptions = field(default_factory=TagOptions)
+
+
+def map_scenes(
+    scenes: Sequence[Path],
+    output: Path,
+    *,
+    model: Path | None = None,
+    options: MapOptions | None = None,
+    errors: Path | None = None,
+) -> TagSummary:
+    """Tag the windows of scenes, and write a polygon for each cell to a file; returns the numbers of windows.
+
+    Args:
+        scenes: A GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are joined.
+        output: The map, in the format of its suffix; see `outputs.FORMATS`.
+        model: A bundle, or a registry, whose current model is used; None is the model inside the package.
+        options: How to map.
+        errors: The file for windows that cannot be used, where `on_error` is `skip`.
+
+    Raises:
+        BundleError: The model is damaged or of another format.
+        ChipError: A scene is damaged or not of the model's bands; or a window cannot be used, and `on_error` is `fail`.
+        OSError: A file cannot be read or written.
+        ValueError: The map cannot be made as the options say, or an output would replace an input.
+    """
+    options = options or MapOptions()
+    tagging = options.tagging
+    choose_format(output)
+    preflight.refuse_outputs([output, *([errors] if errors else [])], scenes)
+
+    with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
+        loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
+        loaded = resolve_bands(loaded.reading(tagging.layout), scene)
+        windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
+
+        result = tag_scene(scene, windows, valid, loaded, _predict(loaded, tagging))
+        write_map(output, result.cells, loaded.space)
+
+    if errors:  # even an empty list, or the list of an earlier run would stay
+        atomic.write_text(errors, "".join(json.dumps(entry) + "\n" for entry in result.errors))
+    count, mean = len(result.cells.boxes), result.cells.expected_f.mean()
+    progress.say(f"{count:,} polygons; expected F {mean:.3f}, as far as the scores are probabilities")
+    return TagSummary(len(windows), len(result.errors))
+
+
+def _predict(model: Bundle, tagging: TagOptions) -> Predict:
+    """Return a function that scores windows as `predict` scores chips."""
+    predict = partial(predict_with_checkpoint, tagging.checkpoint) if tagging.checkpoint else predict_chips
+    training = training_record.read(model.folder)
+
+    def tag(windows: Windows) -> Iterator[TaggedChips]:
+        if tagging.checkpoint:
+            _ = windows.picture.sha256  # once, before threads ask for it
+        tolerant = tagging.on_error != "fail"
+        return mark_unusual(
+            predict(windows, model, views=tagging.views, tolerant=tolerant, jobs=tagging.jobs), training
+        )
+
+    return tag

@@ -1,0 +1,33 @@
+"""Open the scenes of a map, and report what is not read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from amazon_tags import progress
+from features.scenes.joined import join
+from features.scenes.scene import Scene, open_scene, sidecars
+
+MAX_OPEN_FILES = 128  # of all scenes together; systems allow 256 or more
+
+
+@contextmanager
+def open_scenes(paths: Sequence[Path], *, jobs: int = 1) -> Iterator[Scene]:
+    """Open GeoTIFFs or a JPG as one scene, for `jobs` threads.
+
+    Raises:
+        ChipError: A file is damaged, or no scene that is read.
+        OSError: A file cannot be read.
+        ValueError: There are no files, or several that do not lie on one grid of pixels.
+    """
+    if not paths:
+        raise ValueError("there is no scene; pass a GeoTIFF or a JPG.")
+    readers = max(1, min(jobs, MAX_OPEN_FILES // len(paths)))
+    beside = [name for path in paths for name in sidecars(path)]
+    if beside:
+        progress.say(
+            f"{len(beside)} files beside the scenes are not read (first: {beside[0]}); write what they state into the "
+            "scenes, such as by gdal_translate"
+        )
+    with ExitStack() as opened:
+        yield join([opened.enter_context(open_scene(path, readers=readers)) for path in paths])

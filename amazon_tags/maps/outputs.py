@@ -1,0 +1,37 @@
+"""The formats of a map, by the suffix of its file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from amazon_tags.files import atomic
+from amazon_tags.maps import map_geojson, map_parquet
+from amazon_tags.maps.cells import MapCells
+from amazon_tags.tables.labels import LabelSpace
+
+Encode = Callable[[MapCells, LabelSpace], bytes]
+
+FORMATS: dict[str, Encode] = {
+    ".parquet": map_parquet.encode,
+    ".geojson": map_geojson.encode,
+}
+
+
+def choose_format(path: Path) -> Encode:
+    """Return the function that encodes a map for a file of this name.
+
+    Raises:
+        ValueError: The suffix stands for no format.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"{path} has no suffix of a map; name a file that ends in {', '.join(FORMATS)}.")
+    return FORMATS[path.suffix.lower()]
+
+
+def write_map(path: Path, cells: MapCells, space: LabelSpace) -> None:
+    """Write a map in the format of the file's suffix, completely or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: The suffix stands for no format, or the scene's reference system cannot be converted to it.
+    """
+    atomic.write_bytes(path, choose_format(path)(cells, space))
