@@ -19,12 +19,13 @@ def join(scenes: Sequence[Scene]) -> Scene:
 
     Raises:
         ValueError: A scene has no position, or another reference system, pixel size, type or number of bands than the
-            first, or its pixels lie between those of the first.
+            first, or its pixels lie between those of the first, or scenes of one band cover the same ground.
     """
     if len(scenes) == 1:
         return scenes[0]
     first = scenes[0]
     origins = [_origin(scene, first) for scene in scenes]
+    _refuse_bands_apart(scenes, origins)
     left, top = min(column for column, _ in origins), min(row for _, row in origins)
     placed = [(scene, (column - left, row - top)) for scene, (column, row) in zip(scenes, origins, strict=True)]
     sample = first.read_inside(RasterPart(0, 0, 1, 1))
@@ -46,6 +47,18 @@ def join(scenes: Sequence[Scene]) -> Scene:
         transform=_shifted(first.transform, left, top),
         read_inside=read,
     )
+
+
+def _refuse_bands_apart(scenes: Sequence[Scene], origins: Sequence[Origin]) -> None:
+    """Raise ValueError for scenes that are the bands of one scene, of which only the first would be seen."""
+    seen: dict[tuple[Origin, int, int], Scene] = {}
+    for scene, origin in zip(scenes, origins, strict=True):
+        other = seen.setdefault((origin, scene.width, scene.height), scene)
+        if other is not scene and scene.bands == 1:
+            raise ValueError(
+                f"{other} and {scene} have one band each and cover the same ground, like the bands of one scene; stack "
+                "them to one file, such as by gdal_merge.py -separate, and name its bands by --bands."
+            )
 
 
 def _origin(scene: Scene, first: Scene) -> Origin:

@@ -66,3 +66,12 @@ def test_scenes_on_other_grids_are_refused_with_the_reason(name, tmp_path):
     second = write_scene(tmp_path / "b.tif", **{"pixels": noise(40, 40), **options})
     with open_scene(first) as a, open_scene(second) as b, pytest.raises(ValueError, match=reason):
         join([a, b])
+
+
+def test_the_bands_of_one_scene_are_not_joined_like_scenes_side_by_side(tmp_path):
+    paths = [write_scene(tmp_path / f"{name}.tif", noise(40, 40, 1, "uint16")) for name in ("b02", "b03")]
+    with open_scene(paths[0]) as a, open_scene(paths[1]) as b:
+        with pytest.raises(ValueError, match=r"b02.tif and .*b03.tif have one band each and cover the same ground"):
+            join([a, b])
+        with pytest.raises(ValueError, match="stack them to one file"):
+            join([a, b, a])
