@@ -10,7 +10,7 @@ from amazon_tags.signals import catch_signals
 
 @click.command("map")
 @click.argument("scenes", nargs=-1, required=True, type=options.FILE)
-@click.option("-o", "--output", type=options.OUTPUT, required=True, help="The map: a .parquet or .geojson file.")
+@click.option("-o", "--output", type=options.OUTPUT, required=True, help="The map: a .parquet, .geojson or .gpkg file.")
 @options.MODEL
 @click.option(
     "--ground",

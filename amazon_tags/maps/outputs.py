@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amazon_tags.files import atomic
-from amazon_tags.maps import map_geojson, map_parquet
+from amazon_tags.maps import map_geojson, map_geopackage, map_parquet
 from amazon_tags.maps.cells import MapCells
 from amazon_tags.tables.labels import LabelSpace
 
@@ -13,6 +13,7 @@ Encode = Callable[[MapCells, LabelSpace], bytes]
 FORMATS: dict[str, Encode] = {
     ".parquet": map_parquet.encode,
     ".geojson": map_geojson.encode,
+    ".gpkg": map_geopackage.encode,
 }
 
 
@@ -20,10 +21,12 @@ def choose_format(path: Path) -> Encode:
     """Return the function that encodes a map for a file of this name.
 
     Raises:
-        ValueError: The suffix stands for no format.
+        ValueError: The suffix stands for no format, or the format needs a package that is not installed.
     """
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"{path} has no suffix of a map; name a file that ends in {', '.join(FORMATS)}.")
+    if path.suffix.lower() == ".gpkg":
+        map_geopackage.refuse_without_pyogrio()
     return FORMATS[path.suffix.lower()]
 
 

@@ -5,13 +5,14 @@ import json
 import struct
 
 import numpy as np
+import pyogrio
 import pytest
 from pyarrow import parquet as pq
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform as convert
 
-from amazon_tags.maps import map_geojson, map_parquet
+from amazon_tags.maps import map_geojson, map_geopackage, map_parquet, outputs
 from amazon_tags.maps.cells import MapCells
 from amazon_tags.tables import labels
 from features.images.footprint import apply
@@ -140,3 +141,25 @@ def test_a_reference_system_without_longitudes_is_refused_as_geojson():
     local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
     with pytest.raises(ValueError, match=r"scene.tif cannot be converted to longitude and latitude; write the map as"):
         map_geojson.encode(cells(local, GRIDS["north-up"][1]), SPACE)
+
+
+@pytest.mark.parametrize("name", [*GRIDS, None])
+def test_a_geopackage_has_the_polygons_and_values_of_the_parquet_file(name, tmp_path):
+    of_map = cells(*GRIDS[name][:2]) if name else cells(None, WITHOUT_POSITION)
+    content = map_geopackage.encode(of_map, SPACE)
+    assert content == map_geopackage.encode(of_map, SPACE)
+    (tmp_path / "tags.gpkg").write_bytes(content)
+    meta, _, polygons, values = pyogrio.raw.read(tmp_path / "tags.gpkg", layer="tags")
+    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, SPACE)))
+    assert [bytes(value) for value in polygons] == table["geometry"].to_pylist()
+    for column, field in zip(values, meta["fields"], strict=True):
+        assert column.tolist() == table[field].to_pylist()
+    assert meta["geometry_type"] == "Polygon"
+    if name:
+        assert meta["crs"] == GRIDS[name][0]
+
+
+def test_a_geopackage_without_its_package_is_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(map_geopackage, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"a \.gpkg file needs pyogrio; run, .* pip install '\.\[geo\]'"):
+        outputs.choose_format(tmp_path / "tags.gpkg")
