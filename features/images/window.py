@@ -8,7 +8,7 @@ from features.images.stored import StoredImage
 
 
 class Picture(Protocol):
-    """What `scenes.scene.Scene` and `scenes.joined.JoinedScenes` are."""
+    """What windows are read from; `scenes.scene.Scene` is one."""
 
     @cached_property
     def sha256(self) -> str:
