@@ -250,7 +250,8 @@ DEVICE = click.option(
     type=click.Choice(["auto", "cpu", "gpu"]),
     default="auto",
     show_default=True,
-    help="Where to compute; auto: on a GPU if there is one and the gpu extra is installed.",
+    help="Where to compute; auto: on a GPU if there is one, the gpu extra is installed and a core needs more "
+    "than 10 ms for a chip.",
 )
 DOWNLOAD = click.option(
     "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."

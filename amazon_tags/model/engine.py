@@ -23,6 +23,7 @@ NETWORK = {
     "int8": ("int8.xml", "int8.bin"),
 }
 POLICIES = {"f32": "float32", "bf16": "mixed_bfloat16"}  # of Keras
+SLOW_MILLISECONDS = 10  # of one core for a chip; below, reading chips takes longer: tests/benchmarks/gpu_scores.py
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))  # of NVIDIA and AMD; importing Keras to find out takes seconds
 
 ReadFile = Callable[[str], bytes]  # returns a bundle's file, by its path there, once its hash is checked
@@ -79,7 +80,7 @@ def choose(manifest: Manifest, *, device: str, precision: str) -> Engine:
 
     Args:
         manifest: the bundle's manifest.
-        device: `cpu`, `gpu`, or `auto`: a GPU if there is one and Keras is installed.
+        device: `cpu`, `gpu`, or `auto`: a GPU if there is one, Keras is installed and the networks are slow on a CPU.
         precision: a key of `HINTS`, or `auto`: on a CPU the fastest that the processor supports and whose measured
             loss of F2 is within the manifest's limit, on a GPU bf16.
 
@@ -88,7 +89,9 @@ def choose(manifest: Manifest, *, device: str, precision: str) -> Engine:
     """
     if manifest.vectors:  # heads alone run in numpy
         return Engine("cpu", "f32")
-    if device == "gpu" or (device == "auto" and any(path.exists() for path in DRIVERS)):
+    costs = manifest.precision.costs
+    is_slow = min(cost.milliseconds for cost in costs.values()) > SLOW_MILLISECONDS
+    if device == "gpu" or (device == "auto" and is_slow and any(path.exists() for path in DRIVERS)):
         missing = _missing_for_gpu()
         if device == "gpu" and missing:
             raise ValueError(f"{missing}; use --device cpu, or run, in the checkout: pip install '.[gpu]'")
@@ -99,7 +102,6 @@ def choose(manifest: Manifest, *, device: str, precision: str) -> Engine:
             if precision == "int8":
                 raise ValueError("a GPU computes in f32 or bf16; name one of these, or use --device cpu.")
             return Engine("gpu", "bf16" if precision == "auto" else precision)
-    costs = manifest.precision.costs
     if precision == "auto":
         return Engine("cpu", min(affordable_precisions(manifest), key=lambda name: costs[name].milliseconds))
     if precision not in costs:

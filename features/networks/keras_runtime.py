@@ -1,10 +1,11 @@
 """Run a network on a GPU by Keras, on any of its backends, with the interface of `openvino_runtime.OpenvinoNetwork`.
 
 Calls return before the result is computed, on all three backends, so the next batch is copied while one is computed.
-A batch that does not fit the device's memory is halved until it does.
+A batch that does not fit the device's memory is halved until it does. A model in float32 is computed in float32.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -33,6 +34,7 @@ class KerasNetwork:
         self.dtype = np.dtype(model.inputs[0].dtype)
         self.dim = int(model.output_shape[-1])
         self.batch = batch
+        self._precision = devices.exact_float32 if model.compute_dtype == "float32" else nullcontext
         self._apply = _compile(model)
 
     def __call__(self, chips: ChipBatch) -> NetworkOutput:
@@ -57,7 +59,8 @@ class KerasNetwork:
         padded = np.zeros((self.batch, *self.chip_shape), self.dtype)  # each new size would be compiled again
         padded[: len(batch)] = batch
         try:
-            output = self._apply(padded)
+            with self._precision():
+                output = self._apply(padded)
         except Exception as error:
             if not self._halve_batch(batch, error):
                 raise

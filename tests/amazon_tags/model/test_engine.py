@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,11 +14,18 @@ def test_without_a_gpu_auto_is_the_cpu(model, monkeypatch, tmp_path):
     assert engine.choose(bundle.read_manifest(model), device="auto", precision="f32") == Engine("cpu", "f32")
 
 
-def test_with_a_gpus_driver_auto_is_the_gpu_in_bf16(model, monkeypatch, tmp_path):
+def with_cost(manifest, milliseconds):
+    """Return the manifest of networks that take a time for a chip in each precision."""
+    costs = {name: replace(cost, milliseconds=milliseconds) for name, cost in manifest.precision.costs.items()}
+    return replace(manifest, precision=replace(manifest.precision, costs=costs))
+
+
+def test_with_a_gpus_driver_auto_is_the_gpu_in_bf16_for_slow_networks(model, monkeypatch, tmp_path):
     (tmp_path / "driver").touch()
     monkeypatch.setattr(engine, "DRIVERS", (tmp_path / "driver",))
     monkeypatch.setattr(devices, "count_accelerators", lambda: 1)
-    manifest = bundle.read_manifest(model)
+    manifest = with_cost(bundle.read_manifest(model), 10.1)
+    assert engine.choose(with_cost(manifest, 9.9), device="auto", precision="f32").device == "cpu"
     assert engine.choose(manifest, device="auto", precision="auto") == Engine("gpu", "bf16")
     assert engine.choose(manifest, device="cpu", precision="f32").device == "cpu"
     monkeypatch.setattr(devices, "count_accelerators", lambda: 0)  # a driver that Keras cannot use

@@ -1,5 +1,6 @@
 """Test the interface of a network on a GPU, on whatever device the Keras backend uses here."""
 
+import importlib
 from dataclasses import replace
 
 import keras
@@ -102,6 +103,39 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved_until_it_does(batch):
     np.testing.assert_allclose(network(batch), toy.predict_on_batch(batch), atol=1e-5)
     assert list(dict.fromkeys(device.sizes))[:2] == [16, 8]
     assert network.batch <= 5
+
+
+class Switches(keras.Layer):
+    """Notes whether the backend may round products of float32 while it runs."""
+
+    def __init__(self):
+        super().__init__(dtype="uint8")
+        self.rounds = []
+
+    def compute_output_spec(self, pixels):
+        return keras.KerasTensor(pixels.shape, pixels.dtype)
+
+    def call(self, pixels):
+        self.rounds.append(may_round())
+        return pixels
+
+
+def may_round():
+    """Whether a GPU may compute products of float32 in TF32."""
+    backend = importlib.import_module(keras.backend.backend())
+    if keras.backend.backend() == "jax":
+        return backend.config.jax_default_matmul_precision != "highest"
+    if keras.backend.backend() == "torch":
+        return backend.backends.cudnn.allow_tf32 or backend.backends.cuda.matmul.allow_tf32
+    return backend.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_a_model_in_float32_is_not_computed_in_tf32(batch):
+    switches = Switches()
+    network, _ = network_on(switches, 16)
+    network(batch)
+    assert switches.rounds
+    assert not any(switches.rounds)
 
 
 def test_another_error_is_raised(batch):
