@@ -9,8 +9,12 @@ from features.images.remarks import Remark
 
 @dataclass
 class RemarkCounts:
-    """The remarks of a run so far: how many chips have each, and the first such chip with what was found on it."""
+    """The remarks of a run so far: how many chips have each, and the first such chip with what was found on it.
 
+    `noun` is what the run calls its chips.
+    """
+
+    noun: str = "chips"
     chips: dict[str, int] = field(default_factory=dict)
     first: dict[str, str] = field(default_factory=dict)
 
@@ -24,4 +28,4 @@ class RemarkCounts:
     def say(self) -> None:
         """Report each kind of remark in a line."""
         for text, count in self.chips.items():
-            progress.say(f"{count:,} chips: {text} (first: {self.first[text]})")
+            progress.say(f"{count:,} {self.noun}: {text} (first: {self.first[text]})")

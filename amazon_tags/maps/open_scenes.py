@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from rasterio.windows import Window as RasterPart
+
 from amazon_tags import progress
 from features.scenes.joined import join
 from features.scenes.scene import Scene, open_scene, sidecars
@@ -30,4 +32,12 @@ def open_scenes(paths: Sequence[Path], *, jobs: int = 1) -> Iterator[Scene]:
             "scenes, such as by gdal_translate"
         )
     with ExitStack() as opened:
-        yield join([opened.enter_context(open_scene(path, readers=readers)) for path in paths])
+        scenes = [opened.enter_context(open_scene(path, readers=readers)) for path in paths]
+        joined = join(scenes)
+        if joined.bands > scenes[0].bands:
+            names = joined.read_inside(RasterPart(0, 0, 1, 1)).bands
+            progress.say(
+                f"{len(scenes)} files of one band are read as one scene with the bands "
+                f"{', '.join(name or 'unknown' for name in names)}; --bands states others, in the order of the files"
+            )
+        yield joined

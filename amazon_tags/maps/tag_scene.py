@@ -40,7 +40,7 @@ def tag_scene(scene: Scene, windows: Windows, valid: Floats, model: Bundle, pred
     Raises:
         ChipError: A window cannot be used, and `predict` does not tolerate it; or none can be used.
     """
-    scores, usable, errors, remarks = [], [], [], RemarkCounts()
+    scores, usable, errors, remarks = [], [], [], RemarkCounts("windows")
     with progress.bar("tagging", len(windows)) as advance:
         for part in predict(windows):
             scores.append(part.scores)

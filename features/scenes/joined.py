@@ -9,6 +9,7 @@ from rasterio.windows import Window as RasterPart
 from features.images import footprint
 from features.images.stored import StoredImage, ValidPixels
 from features.scenes.scene import Scene
+from features.scenes.stacked import stack
 
 MAX_OFF_GRID = 0.01  # of a pixel: positions in files are rounded
 Origin = tuple[int, int]  # column and row of a scene's first pixel in the joined scene
@@ -17,15 +18,18 @@ Origin = tuple[int, int]  # column and row of a scene's first pixel in the joine
 def join(scenes: Sequence[Scene]) -> Scene:
     """Return scenes as one, on the grid of the first; where several hold data, the one that is named first counts.
 
+    Scenes of one band that cover the same ground are the bands of one scene.
+
     Raises:
         ValueError: A scene has no position, or another reference system, pixel size, type or number of bands than the
-            first, or its pixels lie between those of the first, or scenes of one band cover the same ground.
+            first, or its pixels lie between those of the first.
     """
+    if len(scenes) > 1:
+        scenes = _stacks(scenes)
     if len(scenes) == 1:
         return scenes[0]
     first = scenes[0]
     origins = [_origin(scene, first) for scene in scenes]
-    _refuse_bands_apart(scenes, origins)
     left, top = min(column for column, _ in origins), min(row for _, row in origins)
     placed = [(scene, (column - left, row - top)) for scene, (column, row) in zip(scenes, origins, strict=True)]
     sample = first.read_inside(RasterPart(0, 0, 1, 1))
@@ -49,16 +53,22 @@ def join(scenes: Sequence[Scene]) -> Scene:
     )
 
 
-def _refuse_bands_apart(scenes: Sequence[Scene], origins: Sequence[Origin]) -> None:
-    """Raise ValueError for scenes that are the bands of one scene, of which only the first would be seen."""
-    seen: dict[tuple[Origin, int, int], Scene] = {}
+def _stacks(scenes: Sequence[Scene]) -> list[Scene]:
+    """Return the scenes, with those that are the bands of one scene stacked to one."""
+    origins = [_origin(scene, scenes[0]) for scene in scenes]
+    if scenes[0].bands > 1:
+        return list(scenes)
+    places: dict[tuple[Origin, int, int], list[Scene]] = {}
     for scene, origin in zip(scenes, origins, strict=True):
-        other = seen.setdefault((origin, scene.width, scene.height), scene)
-        if other is not scene and scene.bands == 1:
-            raise ValueError(
-                f"{other} and {scene} have one band each and cover the same ground, like the bands of one scene; stack "
-                "them to one file, such as by gdal_merge.py -separate, and name its bands by --bands."
-            )
+        places.setdefault((origin, scene.width, scene.height), []).append(scene)
+    first, *others = places.values()
+    odd = next((other for other in others if len(other) != len(first)), None)
+    if odd:
+        raise ValueError(
+            f"{len(first)} files of one band cover the ground of {first[0]}, but {len(odd)} that of {odd[0]}; pass the "
+            "same bands of each place."
+        )
+    return [stack(place) for place in places.values()]
 
 
 def _origin(scene: Scene, first: Scene) -> Origin:

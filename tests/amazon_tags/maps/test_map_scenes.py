@@ -63,6 +63,14 @@ def test_windows_of_levels_and_other_sizes_have_the_scores_of_their_chips_too(tm
     assert_scores_of_the_chips(windows, tagger, scene, tmp_path / "chips")
 
 
+def test_files_of_one_band_have_the_map_of_one_file_with_all(tmp_path, caplog):
+    pixels = noise(150, 200)
+    whole = write_scene(tmp_path / "scene.tif", pixels)
+    bands = [write_scene(tmp_path / f"s2_B0{4 - band}.tif", pixels[..., [band]]) for band in range(3)]
+    assert mapped(bands, tmp_path / "bands.geojson") == mapped(whole, tmp_path / "whole.geojson")
+    assert "3 files of one band are read as one scene with the bands red, green, blue" in caplog.text
+
+
 def test_the_ground_of_the_competitions_chips_is_the_default(tagger, tmp_path):
     scene = write_scene(tmp_path / "scene.tif", noise(300, 520))
     (first, second) = tagger.map(scene, settings=MapSettings(edges="drop"))

@@ -1,5 +1,7 @@
 """Joined scenes: parts of one picture, cut apart and joined, are that picture."""
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 from rasterio.transform import Affine
@@ -68,10 +70,13 @@ def test_scenes_on_other_grids_are_refused_with_the_reason(name, tmp_path):
         join([a, b])
 
 
-def test_the_bands_of_one_scene_are_not_joined_like_scenes_side_by_side(tmp_path):
-    paths = [write_scene(tmp_path / f"{name}.tif", noise(40, 40, 1, "uint16")) for name in ("b02", "b03")]
-    with open_scene(paths[0]) as a, open_scene(paths[1]) as b:
-        with pytest.raises(ValueError, match=r"b02.tif and .*b03.tif have one band each and cover the same ground"):
-            join([a, b])
-        with pytest.raises(ValueError, match="stack them to one file"):
-            join([a, b, a])
+def test_a_place_without_all_bands_of_the_others_is_refused(tmp_path):
+    east = NORTH_UP @ Affine.translation(40, 0)
+    paths = [write_scene(tmp_path / f"{name}.tif", noise(40, 40, 1)) for name in ("b02", "b03")]
+    paths.append(write_scene(tmp_path / "east_b02.tif", noise(40, 40, 1), transform=east))
+    with ExitStack() as opened:
+        scenes = [opened.enter_context(open_scene(path)) for path in paths]
+        with pytest.raises(
+            ValueError, match=r"2 files of one band cover the ground of .*b02.tif, but 1 that of .*east"
+        ):
+            join(scenes)
