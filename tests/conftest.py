@@ -45,6 +45,25 @@ KERAS_COMMANDS = (
     "train",
 )  # those that import Keras
 
+LONGEST = (  # files that begin first, or a process would be left with one of them when the others have ended
+    "kaggle/test_produce.py",
+    "amazon_tags/test_readme.py",
+    "amazon_tags/training/test_search_layer.py",
+    "amazon_tags/retraining/test_retrain.py",
+    "features/networks/test_backbones.py",
+    "amazon_tags/model/test_registry.py",
+    "amazon_tags/training/test_curve.py",
+    "amazon_tags/training/test_backbone_members.py",
+    "ensemble/second_level/test_candidates.py",
+    "test_benchmarks.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; all others stay in their order."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def messages() -> None:

@@ -57,7 +57,7 @@ def header(content: bytes) -> Header:
 
     Raises:
         ValueError: The bytes are not an image, its header is damaged, it is larger than 4096 x 4096 x 16, or its
-            values are neither uint8 nor uint16.
+            values are of none of uint8, uint16 and float32.
     """
     return FORMATS[_first_bytes(content)].read_header(content)
 

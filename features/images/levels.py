@@ -9,22 +9,22 @@ import numpy as np
 
 from features.arrays import Chip
 from features.images import sensor_colours
+from features.images.floats import HIGH_PERCENTILE, MAX_REFLECTANCE
 from features.images.layout import Levels, parse_levels
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.images.stored import RGB, StoredImage
 
 RADIANCE_OF_DN = 0.01  # W / (m2 sr um) per level of Planet's analytic DN
-MAX_REFLECTANCE = 2.0  # clouds and snow may exceed 1; a stated scale that gives more is no reflectance
 # A 16-bit picture whose levels stay below is darker than any of 2,302 real chips, whose maxima are 64 of 255 or more.
 MIN_FULL_RANGE_LEVEL = 1 << 14
 MAX_FLOOR_SHARE = 0.5  # of pixels with a colour that is black by the curve; real DN have none, by the air's own light
 # The brightest pixel of a real chip has 64. The curve ends at 224; no real TIF of 50 has 40 % of its pixels above 200.
 MIN_GREY, CEILING_GREY = 16, 200
-HIGH_PERCENTILE = 99.5
 SAMPLED_ROWS = 64
 # Vegetation is dark in red. Over bright red, real DN of near infrared are lower than those of red, or little higher.
 BRIGHT_RED_DN, MAX_BRIGHT_RATIO = 6000, 1.5
+FLOATS = (Remark("floats taken as surface reflectance from 0 to 1"),)
 ADVICE = "say what the levels are: --levels dn, reflectance, a scale such as 0.0000275,-0.2, or bits such as 12bit."
 
 
@@ -40,7 +40,7 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
     """
     stored = str(image.pixels.dtype)
     if stored == spec.dtype and (stored == "uint8" or "nir" not in spec.bands):
-        return _select(image.pixels, image.bands, spec.bands), ()
+        return _select(image.pixels, image.bands, spec.bands), FLOATS if image.is_float else ()
     if stored == "uint8" or (spec.dtype == "uint8" and not set(spec.bands) <= set(RGB)):
         raise ValueError(
             f"has {image.pixels.shape[2]} bands of {stored}, but the model expects {spec.dtype} "
@@ -63,6 +63,11 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
 def _choose(image: StoredImage, spec: ChipSpec) -> Levels:
     """Return the levels that the user states, else the file, else those that are assumed."""
     levels = parse_levels(spec.layout.levels)
+    if image.is_float and levels.kind != "auto" and levels != parse_levels("reflectance"):
+        raise ValueError(
+            f"holds floats, which are read as surface reflectance from 0 to 1, but --levels are {spec.layout.levels}; "
+            "leave them out, or convert the file to uint16."
+        )
     if levels.kind != "auto":
         return levels
     if image.scales:
@@ -168,6 +173,7 @@ def _judge(dn: Chip, image: StoredImage, levels: Levels) -> tuple[Remark, ...]:
             )
 
     remarks = [Remark("levels taken as analytic DN")] if levels.assumed else []
+    remarks += FLOATS if image.is_float else ()
     if black > MAX_FLOOR_SHARE:
         remarks.append(Remark("most pixels lack a colour wholly; are the levels right?", f"levels of {found}"))
     if np.mean((visible >= CEILING_GREY).all(axis=1)) > MAX_FLOOR_SHARE:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterPart
 
-from features.arrays import Chip
 from features.images.stored import MAX_SIDE_PIXELS, Header, ValidPixels, check_size
 
+READ_TYPES = {"uint8": "uint8", "uint16": "uint16", "float32": "uint16"}  # what is stored, and what it is read as
 WORLD_FILE = b"1\n0\n0\n-1\n0\n0\n"  # put beside a chip in memory: rasterio warns at each chip without a position
 
 
@@ -35,16 +36,16 @@ def open_raster(content: bytes, driver: str) -> Iterator[Any]:
 def read_header(dataset: Any, kind: str) -> Header:
     """Return the header of an open raster; raise ValueError if its type, size or tiles are not read."""
     check_type(dataset)
-    header = check_size(Header(kind, dataset.width, dataset.height, dataset.count, dataset.dtypes[0]))
+    header = check_size(Header(kind, dataset.width, dataset.height, dataset.count, READ_TYPES[dataset.dtypes[0]]))
     check_blocks(dataset)
     return header
 
 
 def check_type(dataset: Any) -> None:
-    """Raise ValueError unless all bands are uint8, or all uint16."""
+    """Raise ValueError unless all bands have one type that is read."""
     types = sorted(set(dataset.dtypes))
-    if len(types) != 1 or types[0] not in ("uint8", "uint16"):
-        raise ValueError(f"is of {', '.join(types)}; uint8 or uint16 is expected, convert it first.")
+    if len(types) != 1 or types[0] not in READ_TYPES:
+        raise ValueError(f"is of {', '.join(types)}; uint8, uint16 or float32 is expected, convert it first.")
 
 
 def check_blocks(dataset: Any) -> None:
@@ -57,16 +58,17 @@ def check_blocks(dataset: Any) -> None:
         )
 
 
-def bands_last(dataset: Any, part: RasterPart | None = None) -> Chip:
+def bands_last(dataset: Any, part: RasterPart | None = None) -> NDArray[Any]:
     """Return the pixels of a part, or all, (H, W, bands)."""
-    decoded: Chip = np.moveaxis(dataset.read(window=part), 0, 2).copy()
+    decoded: NDArray[Any] = np.moveaxis(dataset.read(window=part), 0, 2).copy()
     return decoded
 
 
-def valid_pixels(dataset: Any, pixels: Chip) -> ValidPixels | None:
+def valid_pixels(dataset: Any, pixels: NDArray[Any]) -> ValidPixels | None:
     """Return which pixels differ from the declared nodata value in any band; None if none is declared."""
     nodata = dataset.nodatavals
     if None in nodata or not all(float(value).is_integer() for value in nodata):  # NaN is no integer
         return None
-    valid: ValidPixels = (pixels != np.array(nodata, np.int64)).any(axis=2)
+    exact = np.float32 if pixels.dtype == np.float32 else np.int64
+    valid: ValidPixels = (pixels != np.array(nodata).astype(exact)).any(axis=2)
     return valid

@@ -44,6 +44,7 @@ class StoredImage:
         valid: Which pixels hold data, by the file's nodata value, mask or transparency; None if it declares none.
         bits: How many bits of a 16-bit sample are used, if the file states it.
         scales: (scale, offset) of each band, if the file states them: scale * level + offset is a physical value.
+        is_float: Whether the file holds floats, of which `pixels` are levels by these scales.
     """
 
     format: str
@@ -52,6 +53,7 @@ class StoredImage:
     valid: ValidPixels | None = None
     bits: int | None = None
     scales: tuple[tuple[float, float], ...] = ()
+    is_float: bool = False
 
 
 def check_size(header: Header, max_side: int = MAX_SIDE_PIXELS) -> Header:

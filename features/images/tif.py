@@ -6,12 +6,14 @@ from mmap import mmap
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterPart
 
 from features.arrays import Chip
 from features.images import raster
 from features.images.band_names import standard_names
+from features.images.floats import as_levels
 from features.images.stored import RGB, Header, StoredImage, ValidPixels
 
 DRIVER = "GTiff"  # always: a VRT named .tif could read any file
@@ -38,7 +40,10 @@ def read(dataset: Any, part: RasterPart | None = None) -> StoredImage:
     pixels = raster.bands_last(dataset, part)
     valid = _valid(dataset, pixels, part)
     structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
-    bits = int(structure.get("NBITS", 8 * pixels.itemsize))
+    scales, is_float = _scales(dataset), pixels.dtype == np.float32
+    if is_float:
+        pixels, valid, scales = as_levels(pixels, valid, scales)
+    bits = 16 if is_float else int(structure.get("NBITS", 8 * pixels.itemsize))
     colours = [colour.name for colour in dataset.colorinterp]
 
     if "palette" in colours:
@@ -52,7 +57,7 @@ def read(dataset: Any, part: RasterPart | None = None) -> StoredImage:
     if pixels.dtype == np.uint8 and bits < 8:
         pixels = np.rint(pixels * (255 / ((1 << bits) - 1))).astype(np.uint8)
     names = standard_names(dataset.descriptions, colours)
-    return StoredImage("tif", pixels, names, valid, bits if 8 < bits < 16 else None, _scales(dataset))
+    return StoredImage("tif", pixels, names, valid, bits if 8 < bits < 16 else None, scales, is_float)
 
 
 def refuse_other_colours(content: bytes | mmap) -> None:
@@ -132,7 +137,7 @@ def _block(dataset: Any, row: int, column: int) -> RasterPart:
     return RasterPart(left, top, min(width, dataset.width - left), min(height, dataset.height - top))
 
 
-def _valid(dataset: Any, pixels: Chip, part: RasterPart | None) -> ValidPixels | None:
+def _valid(dataset: Any, pixels: NDArray[Any], part: RasterPart | None) -> ValidPixels | None:
     """Return which pixels hold data by the nodata value or the mask inside the file; alpha is judged later."""
     valid = raster.valid_pixels(dataset, pixels)
     if dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]:

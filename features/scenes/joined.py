@@ -134,7 +134,9 @@ def _compose(
         pixels[target][fresh] = image.pixels[fresh]
         filled[target] |= fresh
     is_whole = filled.all() and all(image.valid is None for image, _, _ in images)
-    return StoredImage(sample.format, pixels, sample.bands, None if is_whole else filled, sample.bits, sample.scales)
+    return StoredImage(
+        sample.format, pixels, sample.bands, None if is_whole else filled, sample.bits, sample.scales, sample.is_float
+    )
 
 
 def _holds_data(image: StoredImage) -> ValidPixels:

@@ -43,7 +43,7 @@ class Scene:
         width: In pixels.
         height: In pixels.
         bands: How many bands the file holds.
-        dtype: uint8 or uint16.
+        dtype: uint8 or uint16, as which floats are read, too.
         crs: The reference system; None if the file does not state both a system and a transform.
         transform: From columns and rows to the reference system; without one, to columns and negative rows, as
             geographic information systems show pictures without a position.
@@ -169,7 +169,16 @@ def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
 
     is_placed = footprint.is_placed(dataset.crs, dataset.transform)
     crs, transform = (dataset.crs, dataset.transform) if is_placed else (None, WITHOUT_POSITION)
-    return Scene((path,), dataset.width, dataset.height, dataset.count, dataset.dtypes[0], crs, transform, read)
+    return Scene(
+        (path,),
+        dataset.width,
+        dataset.height,
+        dataset.count,
+        raster.READ_TYPES[dataset.dtypes[0]],
+        crs,
+        transform,
+        read,
+    )
 
 
 @contextmanager

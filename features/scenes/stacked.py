@@ -62,4 +62,5 @@ def _stack_images(images: Sequence[StoredImage], names: tuple[str, ...]) -> Stor
         np.logical_and.reduce(masks) if masks else None,
         first.bits,
         tuple(pair for image in images for pair in image.scales),
+        first.is_float,
     )

@@ -25,6 +25,7 @@ table = "train_v2.csv"
 SMALL = {  # appended to a command, so that it takes seconds; of an option given twice the last value counts
     "sample": "-n 4",
     "train": "--recipe {recipe}",
+    "train my-chips/": "--recipe {frozen}",
     "embed": "--backbone toy --weights none",
     "inspect": "--backbones toy",
     "inspect members": "--jobs 1",
@@ -33,7 +34,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "inspect locality": "--jobs 1",
     "inspect reuse": "--jobs 1",
     "rank": "--backbones toy,toy@edges",
-    "curve": "--recipe {recipe} --shots 1,full --seeds 1",
+    "curve": "--recipe {frozen} --shots 1,full --seeds 1",
     "search-layer": "--backbone toy --weights none --tuned 1 --epochs 1",
     "sources": "--backbone toy --weights none",
 }
@@ -53,7 +54,7 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file, tmp_path):
+def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file, frozen_recipe_file, tmp_path):
     links = {
         "train-jpg": world.train_jpg,
         "train-tif-v2": world.train_tif,
@@ -66,7 +67,7 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     for name, target in links.items():
         (tmp_path / name).symlink_to(target)
     (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
-    (tmp_path / "job.toml").write_text(JOB.format(recipe=recipe_file))
+    (tmp_path / "job.toml").write_text(JOB.format(recipe=frozen_recipe_file))
     run("sample", tmp_path / "chips", "-n", 3)
     write_scene(tmp_path / "scene.tif", noise(300, 520))
 
@@ -76,7 +77,7 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
         words = shlex.split(line)
         is_of_vectors = words[1:3] == ["train", "vectors.parquet"]  # on which the small recipe cannot be trained
         extra = SMALL.get(" ".join(words[1:3]), SMALL.get(words[1], ""))
-        small = [] if is_of_vectors else extra.format(recipe=recipe_file).split()
+        small = [] if is_of_vectors else extra.format(recipe=recipe_file, frozen=frozen_recipe_file).split()
         done = run(*words[1:], *small, cwd=tmp_path, timeout=600)
         assert done.returncode == 0, (line, done.stderr)
 

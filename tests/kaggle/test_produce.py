@@ -40,10 +40,10 @@ def script(name, *arguments, **environment):
 
 
 @pytest.fixture(scope="module")
-def out(data, recipe_file, tmp_path_factory):
+def out(data, frozen_recipe_file, tmp_path_factory):
     """The folder that produce.py writes."""
     folder = tmp_path_factory.mktemp("produced") / "out"
-    done = script("produce", data, folder, "--recipe", recipe_file, "--views", 2)
+    done = script("produce", data, folder, "--recipe", frozen_recipe_file, "--views", 2)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("| train |") == done.stderr.count("| predict |") == 1
     return folder
@@ -60,9 +60,9 @@ def test_a_submission_has_the_rows_of_the_sample(out, data):
 
 
 @pytest.mark.slow
-def test_a_second_run_does_no_work_twice(out, data, recipe_file):
+def test_a_second_run_does_no_work_twice(out, data, frozen_recipe_file):
     before = (out / "model" / "manifest.json").read_bytes()
-    done = script("produce", data, out, "--recipe", recipe_file, "--views", 2)
+    done = script("produce", data, out, "--recipe", frozen_recipe_file, "--views", 2)
     assert done.returncode == 0, done.stderr
     assert "train:" not in done.stderr
     assert "predict:" not in done.stderr
@@ -70,9 +70,9 @@ def test_a_second_run_does_no_work_twice(out, data, recipe_file):
 
 
 @pytest.mark.slow
-def test_the_work_of_another_command_is_refused(out, data, recipe_file, tmp_path):
+def test_the_work_of_another_command_is_refused(out, data, frozen_recipe_file, tmp_path):
     for options, other in (
-        (("--recipe", recipe_file, "--views", 3), "views"),
+        (("--recipe", frozen_recipe_file, "--views", 3), "views"),
         (("--recipe", "quick", "--views", 2), "recipe"),
     ):
         done = script("produce", data, out, *options)
@@ -81,29 +81,29 @@ def test_the_work_of_another_command_is_refused(out, data, recipe_file, tmp_path
     shutil.copytree(data, fewer)
     rows = (fewer / "train_v2.csv").read_text().splitlines()
     (fewer / "train_v2.csv").write_text("\n".join(rows[:-1]) + "\n")
-    assert "with other tables" in script("produce", fewer, out, "--recipe", recipe_file, "--views", 2).stderr
+    assert "with other tables" in script("produce", fewer, out, "--recipe", frozen_recipe_file, "--views", 2).stderr
 
 
 @pytest.mark.slow
-def test_a_submission_of_another_model_is_replaced(out, data, recipe_file, tmp_path):
+def test_a_submission_of_another_model_is_replaced(out, data, frozen_recipe_file, tmp_path):
     again = tmp_path / "out"
     shutil.copytree(out, again)
     (again / "submission.csv").write_text("image_name,tags\n")
-    done = script("produce", data, again, "--recipe", recipe_file, "--views", 2)
+    done = script("produce", data, again, "--recipe", frozen_recipe_file, "--views", 2)
     assert done.returncode == 0, done.stderr
     assert (again / "submission.csv").read_bytes() == (out / "submission.csv").read_bytes()
 
 
 @pytest.mark.slow
-def test_missing_chips_are_reported_before_the_training(data, recipe_file, tmp_path):
+def test_missing_chips_are_reported_before_the_training(data, frozen_recipe_file, tmp_path):
     fewer = tmp_path / "data"
     shutil.copytree(data, fewer)
     next((fewer / "test-jpg").iterdir()).unlink()
-    done = script("produce", fewer, tmp_path / "out", "--recipe", recipe_file)
+    done = script("produce", fewer, tmp_path / "out", "--recipe", frozen_recipe_file)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"1 of the {worlds.TEST} chips that" in done.stderr
     shutil.rmtree(fewer / "test-jpg-additional")
-    done = script("produce", fewer, tmp_path / "out", "--recipe", recipe_file)
+    done = script("produce", fewer, tmp_path / "out", "--recipe", frozen_recipe_file)
     assert "test-jpg-additional are missing; fetch them first" in done.stderr
 
 
@@ -185,8 +185,8 @@ def test_when_the_time_is_up_the_stage_saves_its_work(tmp_path):
     assert [stage["name"] for stage in json.loads((tmp_path / "stages.json").read_text())] == ["slow, stopped"]
 
 
-def test_a_run_whose_time_is_up_ends_with_124(data, recipe_file, tmp_path):
-    done = script("produce", data, tmp_path / "out", "--recipe", recipe_file, "--hours", 0)
+def test_a_run_whose_time_is_up_ends_with_124(data, frozen_recipe_file, tmp_path):
+    done = script("produce", data, tmp_path / "out", "--recipe", frozen_recipe_file, "--hours", 0)
     assert (done.returncode, done.stderr.count("Traceback")) == (124, 0)
     assert "start again to resume" in done.stderr
 
