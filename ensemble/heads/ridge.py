@@ -27,7 +27,7 @@ def fit_ridge(vectors: Vectors, truth: Tags, seed: int) -> LinearHead:  # noqa: 
     mean = targets.mean(axis=0)
     squares = (columns**2).sum(axis=0)
     products = columns.T @ (targets - mean)
-    least_errors = np.full(len(labels), np.inf)
+    least_errors, values = np.full(len(labels), np.inf), np.zeros(targets.shape)
     for strength in RIDGE_STRENGTHS * squares.mean():
         coefficients = products / (squares + strength)[:, np.newaxis]
         leverage = 1 / len(truth) + columns**2 @ (1 / (squares + strength))
@@ -35,9 +35,12 @@ def fit_ridge(vectors: Vectors, truth: Tags, seed: int) -> LinearHead:  # noqa: 
         leave_one_out = targets - residuals / np.maximum(1 - leverage, 1e-9)[:, np.newaxis]
         errors = ((targets - leave_one_out) ** 2).sum(axis=0)
 
-        for place in np.flatnonzero(errors < least_errors):
-            slope, offset = fit_sigmoid(leave_one_out[:, place], truth[:, labels[place]])
-            weights[:, place] = slope * coefficients[:, place]
-            bias[place] = slope * mean[place] + offset
-        least_errors = np.minimum(least_errors, errors)
+        better = errors < least_errors
+        weights[:, better], values[:, better] = coefficients[:, better], leave_one_out[:, better]
+        least_errors[better] = errors[better]
+
+    for place, label in enumerate(labels):
+        slope, offset = fit_sigmoid(values[:, place], truth[:, label])
+        weights[:, place] *= slope
+        bias[place] = slope * mean[place] + offset
     return rotated_head(rotation, truth, labels, weights, bias)

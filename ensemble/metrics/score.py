@@ -8,6 +8,7 @@ precision, recall and F are 0 as with `zero_division=0`; the macro mean leaves i
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -174,14 +175,23 @@ def resampled_sums(columns: Floats, seed: int, draws: int) -> Floats:
     if not rows or bad:
         raise ValueError(f"{bad} of {rows} chips have no finite value and cannot be resampled; pass finite values.")
 
-    rng = np.random.default_rng(seed)
-    sums = np.empty((draws, columns.shape[1]))
     step = max(1, MAX_RESAMPLING_WEIGHTS // rows)
-    for first in range(0, draws, step):
-        block = range(first, min(first + step, draws))
-        times = np.stack([np.bincount(rng.integers(rows, size=rows), minlength=rows) for _ in block])
-        sums[block.start : block.stop] = times.astype(np.float64) @ columns
-    return sums
+    if draws <= step:
+        return _all_times_drawn(rows, seed, draws) @ columns
+    rng = np.random.default_rng(seed)
+    sizes = [min(step, draws - first) for first in range(0, draws, step)]
+    return np.concatenate([_times_drawn(rng, rows, size) @ columns for size in sizes])
+
+
+@lru_cache(maxsize=2)  # one choice resamples the same chips some hundred times
+def _all_times_drawn(rows: int, seed: int, draws: int) -> Floats:
+    return _times_drawn(np.random.default_rng(seed), rows, draws)
+
+
+def _times_drawn(rng: np.random.Generator, rows: int, draws: int) -> Floats:
+    """Return how often each row is drawn in each of the next samples, (draws, rows)."""
+    drawn = rng.integers(rows, size=(draws, rows)) + rows * np.arange(draws)[:, np.newaxis]
+    return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
 def _hits(truth: Tags, tags: Tags, axis: int) -> Counts:

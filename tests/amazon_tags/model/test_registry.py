@@ -30,7 +30,7 @@ def two(model, tmp_path):
     manifest["sha256"] = digest(manifest)
     (other / "manifest.json").write_text(json.dumps(manifest))
     home = tmp_path / "models"
-    return home, registry.add(home, model), registry.add(home, other)
+    return home, registry.add(home, model, verified=True), registry.add(home, other, verified=True)
 
 
 def test_a_model_is_named_by_its_content_and_copied_once(two, model):

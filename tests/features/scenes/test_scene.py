@@ -107,7 +107,10 @@ def test_a_scene_states_its_position_or_is_in_pixels(tmp_path):
 
 
 REFUSED = {
-    "complex": ({"pixels": noise(20, 30).astype(np.complex64)}, "is of complex64; uint8, uint16 or float32 is expected"),
+    "complex": (
+        {"pixels": noise(20, 30).astype(np.complex64)},
+        "is of complex64; uint8, uint16 or float32 is expected",
+    ),
     "64 bits": ({"pixels": noise(20, 30).astype(np.float64)}, "is of float64; uint8, uint16 or float32 is expected"),
     "bands": ({"pixels": noise(20, 30, 17)}, "has 17 bands; at most 16 are read"),
     "control points": (
