@@ -11,6 +11,12 @@ from amazon_tags.signals import catch_signals
 @click.command("map")
 @click.argument("scenes", nargs=-1, required=True, type=options.FILE)
 @click.option("-o", "--output", type=options.OUTPUT, required=True, help="The map: a .parquet, .geojson or .gpkg file.")
+@click.option(
+    "--cog",
+    type=options.OUTPUT,
+    help="Also write the scores as a Cloud Optimized GeoTIFF: a pixel a polygon, a band a tag.",
+)
+@click.option("--style", type=options.OUTPUT, help="Also write a QGIS style (.qml) that colours polygons by tag.")
 @options.MODEL
 @click.option(
     "--ground",
@@ -58,6 +64,8 @@ from amazon_tags.signals import catch_signals
 def map_command(
     scenes: tuple[Path, ...],
     output: Path,
+    cog: Path | None,
+    style: Path | None,
     model: Path | None,
     ground: float | None,
     pixels: int | None,
@@ -91,5 +99,6 @@ def map_command(
     settings = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     listed = errors if on_error == "skip" else None
-    summary = map_scenes(scenes, output, model=model, options=MapOptions(settings, tagging), errors=listed)
+    how = MapOptions(settings, tagging, cog, style)
+    summary = map_scenes(scenes, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

@@ -15,6 +15,7 @@ Option                   Commands
 --beta                   tune
 --by                     inspect diversity
 --checkpoint, --journal  predict, map
+--cog                    map
 --colours                drift
 --cron                   schedule
 --decision               decide
@@ -85,6 +86,7 @@ Option                   Commands
 --source                 sources
 --stability              drift
 --start-from             train
+--style                  map
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
                          inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
+from amazon_tags.maps import outputs
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.outputs import choose_format, write_map
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
@@ -23,10 +24,19 @@ from features.scenes.windows import Windows
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How to map scenes: the windows, and how to tag them, of which `like` is not used."""
+    """How to map scenes, and what to write beside the polygons.
+
+    Attributes:
+        settings: The windows.
+        tagging: How to tag them; `like` is not used.
+        cog: A Cloud Optimized GeoTIFF of the scores.
+        style: A style of QGIS for the polygons.
+    """
 
     settings: MapSettings = field(default_factory=MapSettings)
     tagging: TagOptions = field(default_factory=TagOptions)
+    cog: Path | None = None
+    style: Path | None = None
 
 
 def map_scenes(
@@ -55,7 +65,11 @@ def map_scenes(
     options = options or MapOptions()
     tagging = options.tagging
     choose_format(output)
-    preflight.refuse_outputs([output, *([errors] if errors else [])], scenes)
+    if options.cog:
+        outputs.refuse_suffix(options.cog, outputs.COG_SUFFIXES, "a GeoTIFF")
+    if options.style:
+        outputs.refuse_suffix(options.style, outputs.STYLE_SUFFIXES, "a QGIS style")
+    preflight.refuse_outputs([path for path in (output, options.cog, options.style, errors) if path], scenes)
 
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
@@ -64,6 +78,10 @@ def map_scenes(
 
         result = tag_scene(scene, windows, valid, loaded, _predict(loaded, tagging))
         write_map(output, result.cells, loaded.space)
+        if options.cog:
+            outputs.write_cog(options.cog, result.cells, windows.grid, loaded.space)
+        if options.style:
+            outputs.write_style(options.style, result.cells, loaded.space)
 
     if errors:  # even an empty list, or the list of an earlier run would stay
         atomic.write_text(errors, "".join(json.dumps(entry) + "\n" for entry in result.errors))

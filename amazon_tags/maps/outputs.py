@@ -1,12 +1,14 @@
-"""The formats of a map, by the suffix of its file."""
+"""The formats of a map, by the suffix of its file, and the files that go with it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from amazon_tags import progress
 from amazon_tags.files import atomic
-from amazon_tags.maps import map_geojson, map_geopackage, map_parquet
+from amazon_tags.maps import map_cog, map_geojson, map_geopackage, map_parquet, map_style
 from amazon_tags.maps.cells import MapCells
 from amazon_tags.tables.labels import LabelSpace
+from features.scenes.windows import Grid
 
 Encode = Callable[[MapCells, LabelSpace], bytes]
 
@@ -15,6 +17,8 @@ FORMATS: dict[str, Encode] = {
     ".geojson": map_geojson.encode,
     ".gpkg": map_geopackage.encode,
 }
+COG_SUFFIXES = (".tif", ".tiff")
+STYLE_SUFFIXES = (".qml",)
 
 
 def choose_format(path: Path) -> Encode:
@@ -38,3 +42,32 @@ def write_map(path: Path, cells: MapCells, space: LabelSpace) -> None:
         ValueError: The suffix stands for no format, or the scene's reference system cannot be converted to it.
     """
     atomic.write_bytes(path, choose_format(path)(cells, space))
+
+
+def refuse_suffix(path: Path, expected: tuple[str, ...], what: str) -> None:
+    """Raise ValueError for a file without one of the suffixes by which other programs recognise it."""
+    if path.suffix.lower() not in expected:
+        raise ValueError(f"{path} has no suffix of {what}; name a file that ends in {' or '.join(expected)}.")
+
+
+def write_cog(path: Path, cells: MapCells, grid: Grid, space: LabelSpace) -> None:
+    """Write the scores of a map as a Cloud Optimized GeoTIFF, completely or not at all; reports a missing position.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    atomic.write_bytes(path, map_cog.encode(cells, grid, space))
+    if cells.scene.crs is None:
+        progress.say(
+            f"{path} has no reference system, as {cells.scene} has none: its coordinates are columns and negative "
+            "rows, like those of the polygons"
+        )
+
+
+def write_style(path: Path, cells: MapCells, space: LabelSpace) -> None:
+    """Write a style of QGIS for the polygons of a map, completely or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    atomic.write_bytes(path, map_style.encode(cells, space))
