@@ -37,7 +37,8 @@ from amazon_tags.signals import catch_signals
     type=click.Choice(["pad", "drop"]),
     default="pad",
     show_default=True,
-    help="At the right and lower edge: pad windows with black, or drop those that do not fit.",
+    help="At the right and lower edge: let windows lie over it, where the scene is mirrored, or drop those that do not "
+    "fit.",
 )
 @click.option(
     "--min-valid",

@@ -74,7 +74,7 @@ class Scene:
         return digest.hexdigest()
 
     def read(self, window: Window) -> StoredImage:
-        """Return the image of a window: 0, and without data, where it lies over the scene's edge.
+        """Return the image of a window: over the scene's edge it is mirrored there, and without data.
 
         Raises:
             ValueError: The file is damaged there.
@@ -88,7 +88,7 @@ class Scene:
         inside = np.ones(image.pixels.shape[:2], np.bool_) if image.valid is None else image.valid
         rows = (top - window.row, window.row + window.height - bottom)
         columns = (left - window.column, window.column + window.width - right)
-        pixels: Any = np.pad(image.pixels, (rows, columns, (0, 0)))
+        pixels: Any = np.pad(image.pixels, (rows, columns, (0, 0)), mode="symmetric")
         return replace(image, pixels=pixels, valid=np.pad(inside, (rows, columns)))
 
 

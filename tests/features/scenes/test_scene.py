@@ -66,12 +66,13 @@ def test_a_window_states_what_the_scene_states(stated, tmp_path):
             assert_same_image(chips.read_image(Window(scene, *box)), chips.read_image(expected))
 
 
-def test_a_window_over_the_edge_is_black_and_without_data_there(tmp_path):
+def test_a_window_over_the_edge_is_mirrored_and_without_data_there(tmp_path):
     pixels = noise(150, 200)
     with open_scene(write_scene(tmp_path / "scene.tif", pixels)) as scene:
         image = chips.read_image(Window(scene, 180, 130, 64, 32))
-    expected = np.zeros((32, 64, 3), np.uint8)
-    expected[:20, :20] = pixels[130:, 180:]
+    inside = pixels[130:, 180:]
+    mirrored = np.concatenate([inside, inside[::-1]])[:32]
+    expected = np.concatenate([mirrored, mirrored[:, ::-1], mirrored, mirrored[:, ::-1]], axis=1)[:, :64]
     np.testing.assert_array_equal(image.pixels, expected)
     np.testing.assert_array_equal(image.valid, np.add.outer(np.arange(32) >= 20, np.arange(64) >= 20) == 0)
 
