@@ -6,9 +6,10 @@ from pathlib import Path
 from amazon_tags.files import atomic
 from amazon_tags.maps import map_geojson, map_geopackage, map_parquet
 from amazon_tags.maps.cells import MapCells
+from amazon_tags.maps.columns import Columns, columns
 from amazon_tags.tables.labels import LabelSpace
 
-Encode = Callable[[MapCells, LabelSpace], bytes]
+Encode = Callable[[MapCells, Columns], bytes]
 
 FORMATS: dict[str, Encode] = {
     ".parquet": map_parquet.encode,
@@ -37,4 +38,9 @@ def write_map(path: Path, cells: MapCells, space: LabelSpace) -> None:
         OSError: The file cannot be written.
         ValueError: The suffix stands for no format, or the scene's reference system cannot be converted to it.
     """
-    atomic.write_bytes(path, choose_format(path)(cells, space))
+    write_cells(path, cells, columns(cells, space))
+
+
+def write_cells(path: Path, cells: MapCells, values: Columns) -> None:
+    """Write the polygons of cells with their values; raises as `write_map` does."""
+    atomic.write_bytes(path, choose_format(path)(cells, values))
