@@ -45,10 +45,15 @@ def compare_cells(
         max_cloud: The largest probability of clouds, from 0 to 1, of a cell that is compared.
 
     Raises:
-        ValueError: No cell is clear enough at both dates.
+        ValueError: The dates have no cell in common, or none is clear enough at both.
     """
     places = {box: row for row, box in enumerate(after.boxes)}
     rows = np.array([row for row, box in enumerate(before.boxes) if box in places], np.intp)
+    if not len(rows):
+        raise ValueError(
+            f"no window could be used at both dates: {len(before.boxes):,} could in {before.scene}, and "
+            f"{len(after.boxes):,} others in {after.scene}; amazon_tags map --on-error skip lists the reasons for each."
+        )
     before = before.take(rows)
     after = after.take(np.array([places[box] for box in before.boxes], np.intp))
 
