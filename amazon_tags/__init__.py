@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amazon_tags.evaluation.tune import TuneRequest, tune
+    from amazon_tags.maps.compare_scenes import ChangeSettings
     from amazon_tags.maps.plan import MapSettings
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.tagger import ChipTags, MapWindow, Tagger
+    from amazon_tags.tagger import ChangedWindow, ChipTags, MapWindow, Tagger
     from amazon_tags.training.preparation import TrainOptions
     from amazon_tags.training.train import train
     from amazon_tags.training.train_vectors import train_vectors
     from amazon_tags.training.training_data import TrainingSource
 
 __all__ = [
+    "ChangeSettings",
+    "ChangedWindow",
     "ChipTags",
     "MapSettings",
     "MapWindow",
@@ -32,6 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ChangeSettings": "amazon_tags.maps.compare_scenes",
+    "ChangedWindow": "amazon_tags.tagger",
     "ChipTags": "amazon_tags.tagger",
     "MapSettings": "amazon_tags.maps.plan",
     "MapWindow": "amazon_tags.tagger",

@@ -3,6 +3,7 @@
 import click
 
 from amazon_tags.commands.bundle import bundle_command
+from amazon_tags.commands.change import change_command
 from amazon_tags.commands.check import check_command
 from amazon_tags.commands.curve import curve_command
 from amazon_tags.commands.decide import decide_command
@@ -40,6 +41,7 @@ def root() -> None:
 for command in (
     predict_command,
     map_command,
+    change_command,
     embed_command,
     train_command,
     evaluate_command,

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.datasets.remark_counts import RemarkCounts
+from amazon_tags.maps.compare_scenes import ChangeSettings, compare_scenes
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
-from amazon_tags.maps.tag_scene import tag_scene
+from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips, score_chips
@@ -70,6 +71,25 @@ class MapWindow:
     scores: dict[str, float]
     expected_f: float
     valid: float
+    box: Box
+    polygon: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class ChangedWindow:
+    """What changed in one window of two scenes.
+
+    Attributes:
+        name: as in `MapWindow`.
+        appeared: the probability of each label that it appeared, in the label space's order.
+        vanished: the probability of each label that it vanished.
+        box: as in `MapWindow`, in the scene before.
+        polygon: as in `MapWindow`.
+    """
+
+    name: str
+    appeared: dict[str, float]
+    vanished: dict[str, float]
     box: Box
     polygon: tuple[Point, ...]
 
@@ -175,6 +195,40 @@ class Tagger:
             by_label = dict(zip(self.labels, scores.tolist(), strict=True))
             decoded = labels.decode(model.space, tags)
             yield MapWindow(name, decoded, by_label, float(expected), float(share), box, footprint.ring)
+
+    def change(
+        self, before: SceneFiles, after: SceneFiles, *, settings: ChangeSettings | None = None, views: int = 1
+    ) -> Iterator[ChangedWindow]:
+        """Yield the windows that two scenes of the same ground share, with the probabilities of change.
+
+        Windows with too little data or under clouds are left out, as in `amazon_tags change`, which describes what is
+        assumed; it is logged as in `predict`.
+
+        Args:
+            before: a GeoTIFF or JPG, or a list of GeoTIFFs on one grid of pixels.
+            after: the same at a later date.
+            settings: size of the windows, and how probable clouds may be.
+            views: as in `predict`.
+
+        Raises:
+            ChipError: a scene is damaged, its bands are not the model's, or a window cannot be used.
+            ValueError: the scenes cannot be aligned, or no window has data and is clear at both dates.
+        """
+        _refuse_views(views)
+
+        def predictor(model: Bundle) -> Predict:
+            return partial(predict_chips, model=model, views=views, jobs=self.jobs)
+
+        with open_scenes(_paths(before), jobs=self.jobs) as one, open_scenes(_paths(after), jobs=self.jobs) as other:
+            chosen = settings or ChangeSettings()
+            cells = compare_scenes(one, other, self.model, chosen, predictor=predictor, jobs=self.jobs).cells
+
+        shared = cells.before
+        rows = zip(cells.changes.appeared.tolist(), cells.changes.vanished.tolist(), strict=True)
+        places = zip(shared.names, shared.boxes, shared.footprints, strict=True)
+        for (appeared, vanished), (name, box, footprint) in zip(rows, places, strict=True):
+            by_label = dict(zip(self.labels, appeared, strict=True)), dict(zip(self.labels, vanished, strict=True))
+            yield ChangedWindow(name, by_label[0], by_label[1], box, footprint.ring)
 
     def _score(self, inputs: ChipFiles | ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
         """Yield the names and scores of the next chips, in order."""

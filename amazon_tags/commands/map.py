@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import options, window_options
 from amazon_tags.signals import catch_signals
 
 
@@ -18,42 +18,12 @@ from amazon_tags.signals import catch_signals
 )
 @click.option("--style", type=options.OUTPUT, help="Also write a QGIS style (.qml) that colours polygons by tag.")
 @options.MODEL
-@click.option(
-    "--ground",
-    type=click.FloatRange(0, min_open=True),
-    help="Side of a window on the ground in metres; without it, that of the chips of the model's label space: 768 for "
-    "planet.",
-)
-@click.option("--pixels", type=click.IntRange(1, 4096), help="Side of a window in the scene's pixels, not metres.")
-@click.option(
-    "--overlap",
-    type=click.FloatRange(0, 0.9),
-    default=0.0,
-    show_default=True,
-    help="Share of a window's side that the next window covers again; scores are averaged over the windows at a place.",
-)
-@click.option(
-    "--edges",
-    type=click.Choice(["pad", "drop"]),
-    default="pad",
-    show_default=True,
-    help="At the right and lower edge: let windows lie over it, where the scene is mirrored, or drop those that do not "
-    "fit.",
-)
-@click.option(
-    "--min-valid",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Leave out windows of which a smaller share holds data, by nodata, masks, alpha and the scene's edge.",
-)
-@click.option(
-    "--bands",
-    metavar="NAMES|NUMBERS",
-    callback=options.check_bands,
-    help="Names of the scene's bands in its order, such as blue,green,red,nir; or the numbers of the model's bands in "
-    "the scene, such as 3,2,1.",
-)
+@window_options.GROUND
+@window_options.PIXELS
+@window_options.OVERLAP
+@window_options.EDGES
+@window_options.MIN_VALID
+@window_options.BANDS
 @options.LEVELS
 @options.VIEWS
 @options.PRECISION
@@ -95,8 +65,7 @@ def map_command(
     from features.images.layout import Layout
 
     catch_signals()
-    if ground is not None and pixels is not None:
-        raise click.UsageError("--ground and --pixels both state the side of a window; use one of them.")
+    window_options.refuse_two_sizes(ground, pixels)
     settings = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     listed = errors if on_error == "skip" else None

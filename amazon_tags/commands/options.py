@@ -7,9 +7,9 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sources
+--bands                  predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -19,24 +19,24 @@ Option                   Commands
 --colours                drift
 --cron                   schedule
 --decision               decide
---device                 predict, map
+--device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
 --dry-run                check
---edges                  map
+--edges                  map, change
 --epochs                 search-layer
---errors                 predict, map, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
+--errors                 predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
---ground                 map
+--ground                 map, change
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
---jobs                   predict, map, embed, train, leaks, pairs, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sample, sources
+--jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
@@ -46,30 +46,32 @@ Option                   Commands
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, embed, train, leaks, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sources
+--levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
+--max-cloud              change
 --measure                inspect cka
 --method                 inspect explain
---min-valid              map
---model                  predict, map, inspect explain
+--min-probability        change
+--min-valid              map, change
+--model                  predict, map, change, inspect explain
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, map, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+-o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
+                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
---on-error               predict, map, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
+--on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
---overlap                map
+--overlap                map, change
 --overlays               inspect explain
 --patch                  inspect explain
---pixels                 map
+--pixels                 map, change
 --pool                   embed
---precision              predict, map
+--precision              predict, map, change
 --probe-only             search-layer
 --recall                 tune
 --recipe                 train, curve
@@ -96,7 +98,7 @@ Option                   Commands
 --tuned                  search-layer
 --unlabelled             train
 --vectors                predict
---views                  predict, map, embed, train
+--views                  predict, map, change, embed, train
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.model.bundle import Bundle
-from ensemble.arrays import Floats, Scores, Tags
+from ensemble.arrays import Floats, Rows, Scores, Tags
 from ensemble.decisions.decision import expected_f
 from features.images.footprint import Box, Footprint, ring
 from features.scenes.scene import Scene
@@ -45,6 +45,11 @@ class MapCells:
     def footprints(self) -> list[Footprint]:
         """The polygons of the cells in the scene's coordinates."""
         return [Footprint(self.scene.crs, ring(self.scene.transform, box)) for box in self.boxes]
+
+    def take(self, rows: Rows) -> "MapCells":
+        """Return some of the cells."""
+        boxes = [self.boxes[row] for row in rows]
+        return MapCells(self.scene, boxes, self.scores[rows], self.tags[rows], self.expected_f[rows], self.valid[rows])
 
 
 def make_cells(scene: Scene, windows: Windows, scores: Scores, valid: Floats, model: Bundle) -> MapCells:

@@ -14,9 +14,8 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from amazon_tags.maps.cells import MapCells
-from amazon_tags.maps.columns import columns
+from amazon_tags.maps.columns import NAME_LISTS, Columns
 from amazon_tags.tables.geoparquet import COMMON_CRS
-from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Floats
 
 DIGITS = 7  # of a degree: 1 cm
@@ -24,18 +23,17 @@ DIGITS = 7  # of a degree: 1 cm
 Ring = list[tuple[float, float]]
 
 
-def encode(cells: MapCells, space: LabelSpace) -> bytes:
-    """Return the bytes of a feature collection, a feature in a line.
+def encode(cells: MapCells, values: Columns) -> bytes:
+    """Return the bytes of a feature collection, a feature in a line, with the values of cells.
 
     Raises:
         ValueError: The scene's reference system cannot be converted to longitude and latitude.
     """
-    values = columns(cells, space)
     is_placed = cells.scene.crs is not None
     lines = []
     for ring, *row in zip(_rings(cells), *values.values(), strict=True):
         properties = {name: _plain(value) for name, value in zip(values, row, strict=True)}
-        properties["tags"] = properties["tags"].split()
+        properties |= {name: properties[name].split() for name in NAME_LISTS if name in values}
         parts = _cut(ring.tolist()) if is_placed else [ring.tolist()]
         geometry = _geometry(parts)
         feature = {"type": "Feature", "geometry": geometry, "properties": properties}

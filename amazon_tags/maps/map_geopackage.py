@@ -7,16 +7,15 @@ from importlib.util import find_spec
 import numpy as np
 
 from amazon_tags.maps.cells import MapCells
-from amazon_tags.maps.columns import columns
+from amazon_tags.maps.columns import Columns
 from amazon_tags.tables.geoparquet import to_wkb
-from amazon_tags.tables.labels import LabelSpace
 
 LAYER = "tags"
 DATE = "2000-01-01T00:00:00Z"  # stored as that of the last change, so that the same scene gives the same bytes
 
 
-def encode(cells: MapCells, space: LabelSpace) -> bytes:
-    """Return the bytes of a GeoPackage with one layer, `tags`, of the columns of a map.
+def encode(cells: MapCells, values: Columns) -> bytes:
+    """Return the bytes of a GeoPackage with one layer, `tags`, of cells with their values.
 
     Raises:
         ValueError: pyogrio is not installed.
@@ -24,7 +23,6 @@ def encode(cells: MapCells, space: LabelSpace) -> bytes:
     refuse_without_pyogrio()
     import pyogrio  # noqa: PLC0415  of an extra
 
-    values = columns(cells, space)
     polygons = np.array([to_wkb([footprint.ring]) for footprint in cells.footprints], object)
     stream = io.BytesIO()
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")

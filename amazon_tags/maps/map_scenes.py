@@ -76,7 +76,7 @@ def map_scenes(
         loaded = resolve_bands(loaded.reading(tagging.layout), scene)
         windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
 
-        result = tag_scene(scene, windows, valid, loaded, _predict(loaded, tagging))
+        result = tag_scene(scene, windows, valid, loaded, window_predictor(loaded, tagging))
         write_map(output, result.cells, loaded.space)
         if options.cog:
             outputs.write_cog(options.cog, result.cells, windows.grid, loaded.space)
@@ -90,7 +90,7 @@ def map_scenes(
     return TagSummary(len(windows), len(result.errors))
 
 
-def _predict(model: Bundle, tagging: TagOptions) -> Predict:
+def window_predictor(model: Bundle, tagging: TagOptions) -> Predict:
     """Return a function that scores windows as `predict` scores chips."""
     predict = partial(predict_with_checkpoint, tagging.checkpoint) if tagging.checkpoint else predict_chips
     training = training_record.read(model.folder)

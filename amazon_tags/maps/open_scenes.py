@@ -7,9 +7,11 @@ from pathlib import Path
 from rasterio.windows import Window as RasterPart
 
 from amazon_tags import progress
+from features.images import naming
 from features.scenes.joined import join
 from features.scenes.scene import Scene, open_scene, sidecars
 
+TIF_SUFFIXES = (".tif", ".tiff")
 MAX_OPEN_FILES = 128  # of all scenes together; systems allow 256 or more
 
 
@@ -41,3 +43,17 @@ def open_scenes(paths: Sequence[Path], *, jobs: int = 1) -> Iterator[Scene]:
                 f"{', '.join(name or 'unknown' for name in names)}; --bands states others, in the order of the files"
             )
         yield joined
+
+
+def scene_files(path: Path) -> list[Path]:
+    """Return the files of a scene: a file itself, or the GeoTIFFs of a folder in natural order.
+
+    Raises:
+        ValueError: The folder holds no GeoTIFF.
+    """
+    if not path.is_dir():
+        return [path]
+    files = [file for file in path.iterdir() if file.suffix.lower() in TIF_SUFFIXES]
+    if not files:
+        raise ValueError(f"{path} holds no file that ends in {' or '.join(TIF_SUFFIXES)}; name a scene, or its folder.")
+    return sorted(files, key=lambda file: naming.natural(file.name))

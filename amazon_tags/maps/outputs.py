@@ -7,10 +7,11 @@ from amazon_tags import progress
 from amazon_tags.files import atomic
 from amazon_tags.maps import map_cog, map_geojson, map_geopackage, map_parquet, map_style
 from amazon_tags.maps.cells import MapCells
+from amazon_tags.maps.columns import Columns, columns
 from amazon_tags.tables.labels import LabelSpace
 from features.scenes.windows import Grid
 
-Encode = Callable[[MapCells, LabelSpace], bytes]
+Encode = Callable[[MapCells, Columns], bytes]
 
 FORMATS: dict[str, Encode] = {
     ".parquet": map_parquet.encode,
@@ -41,7 +42,12 @@ def write_map(path: Path, cells: MapCells, space: LabelSpace) -> None:
         OSError: The file cannot be written.
         ValueError: The suffix stands for no format, or the scene's reference system cannot be converted to it.
     """
-    atomic.write_bytes(path, choose_format(path)(cells, space))
+    write_cells(path, cells, columns(cells, space))
+
+
+def write_cells(path: Path, cells: MapCells, values: Columns) -> None:
+    """Write the polygons of cells with their values; raises as `write_map` does."""
+    atomic.write_bytes(path, choose_format(path)(cells, values))
 
 
 def refuse_suffix(path: Path, expected: tuple[str, ...], what: str) -> None:

@@ -115,7 +115,7 @@ def compare(problem: TuningProblem, fold: Fold) -> dict[str, CandidateResult]:
 
     def decide(train: Rows, held_out: Rows) -> Tags:
         part = problem.part(train)
-        calibration = _best_calibration(part)  # one for all candidates
+        calibration = best_calibration(part)  # one for all candidates
         decisions = [_fit(name, part, calibration) for name in (BASELINE, *CANDIDATES)]
         tags = [decide_tags(decision, problem.scores[held_out]) for decision in decisions]
         constant = np.broadcast_to(_constant_answer(part), tags[0].shape)
@@ -159,7 +159,7 @@ def _fit_calibration(name: str, problem: TuningProblem) -> Calibration:
     return calibrate.fit(name, problem.scores, problem.truth, problem.start.rules.groups)
 
 
-def _best_calibration(problem: TuningProblem) -> Calibration:
+def best_calibration(problem: TuningProblem) -> Calibration:
     """Return the calibration of least log loss by inner folds, of equal ones the simplest, fitted on all chips."""
     inner_losses = losses(problem, problem.stratify(INNER_FOLDS))
     return _fit_calibration(min(inner_losses, key=lambda name: inner_losses[name]), problem)
@@ -169,7 +169,7 @@ def _fit(name: str, problem: TuningProblem, calibration: Calibration | None = No
     """Fit the candidate `name` on all chips, with this calibration or the best one."""
     if name == BASELINE:
         return _with_floors(problem.start, problem)
-    calibration = calibration or _best_calibration(problem)
+    calibration = calibration or best_calibration(problem)
     decision = fit_decision(CANDIDATES[name], calibration, problem.scores, problem.truth, problem.start)
     return _with_floors(decision, problem)
 

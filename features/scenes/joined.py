@@ -1,12 +1,13 @@
 """Join scenes that lie on one grid of pixels to one scene, without writing it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterPart
 
 from features.images import footprint
+from features.images.footprint import Point
 from features.images.stored import StoredImage, ValidPixels
 from features.scenes.scene import Scene
 from features.scenes.stacked import stack
@@ -32,15 +33,6 @@ def join(scenes: Sequence[Scene]) -> Scene:
     origins = [_origin(scene, first) for scene in scenes]
     left, top = min(column for column, _ in origins), min(row for _, row in origins)
     placed = [(scene, (column - left, row - top)) for scene, (column, row) in zip(scenes, origins, strict=True)]
-    sample = first.read_inside(RasterPart(0, 0, 1, 1))
-
-    def read(part: RasterPart) -> StoredImage:
-        found = [(scene, origin, box) for scene, origin in placed if (box := _overlap(scene, origin, part))]
-        images = [(scene.read_inside(box), origin, box) for scene, origin, box in found]
-        if len(images) == 1 and (images[0][2].width, images[0][2].height) == (part.width, part.height):
-            return images[0][0]
-        return _compose(images, part, sample)
-
     return Scene(
         files=tuple(path for scene in scenes for path in scene.files),
         width=max(column + scene.width for scene, (column, _) in placed),
@@ -49,8 +41,22 @@ def join(scenes: Sequence[Scene]) -> Scene:
         dtype=first.dtype,
         crs=first.crs,
         transform=_shifted(first.transform, left, top),
-        read_inside=read,
+        read_inside=reader(placed),
     )
+
+
+def reader(placed: Sequence[tuple[Scene, Origin]]) -> Callable[[RasterPart], StoredImage]:
+    """Return the function that reads a part of a scene in which scenes lie at these origins."""
+    sample = placed[0][0].read_inside(RasterPart(0, 0, 1, 1))
+
+    def read(part: RasterPart) -> StoredImage:
+        found = [(scene, origin, box) for scene, origin in placed if (box := _overlap(scene, origin, part))]
+        images = [(scene.read_inside(box), origin, box) for scene, origin, box in found]
+        if len(images) == 1 and (images[0][2].width, images[0][2].height) == (part.width, part.height):
+            return images[0][0]
+        return _compose(images, part, sample)
+
+    return read
 
 
 def _stacks(scenes: Sequence[Scene]) -> list[Scene]:
@@ -86,10 +92,7 @@ def _origin(scene: Scene, first: Scene) -> Origin:
                 f"{scene} has {what} {str(value)[:60]}, but {first} has {str(other)[:60]}; convert one like the other, "
                 "or map them one by one."
             )
-    x, y = _position(scene, first, (0, 0))
-    last_x, last_y = _position(scene, first, (scene.width, scene.height))
-    if max(abs(last_x - x - scene.width), abs(last_y - y - scene.height)) > MAX_OFF_GRID:
-        raise ValueError(f"{scene} has pixels of another size or direction than {first}; warp them to one grid.")
+    x, y = pixel_offset(scene, first)
     column, row = round(x), round(y)
     if max(abs(x - column), abs(y - row)) > MAX_OFF_GRID:
         raise ValueError(
@@ -99,7 +102,20 @@ def _origin(scene: Scene, first: Scene) -> Origin:
     return column, row
 
 
-def _position(scene: Scene, first: Scene, corner: Origin) -> tuple[float, float]:
+def pixel_offset(scene: Scene, first: Scene) -> Point:
+    """Return how many columns and rows a scene's first pixel lies from that of another scene of its reference system.
+
+    Raises:
+        ValueError: Their pixels differ in size or direction.
+    """
+    x, y = _position(scene, first, (0, 0))
+    last_x, last_y = _position(scene, first, (scene.width, scene.height))
+    if max(abs(last_x - x - scene.width), abs(last_y - y - scene.height)) > MAX_OFF_GRID:
+        raise ValueError(f"{scene} has pixels of another size or direction than {first}; warp them to one grid.")
+    return x, y
+
+
+def _position(scene: Scene, first: Scene, corner: Origin) -> Point:
     """Return where a corner of a pixel of a scene lies in the columns and rows of another scene."""
     return footprint.apply(~first.transform, *footprint.apply(scene.transform, *corner))
 
@@ -130,7 +146,7 @@ def _compose(
             raise ValueError("joins scenes that state other bands, scales or bits; name the bands alike in all files.")
         top, left = box.row_off + row - part.row_off, box.col_off + column - part.col_off
         target = slice(top, top + box.height), slice(left, left + box.width)
-        fresh = _holds_data(image) & ~filled[target]
+        fresh = holds_data(image) & ~filled[target]
         pixels[target][fresh] = image.pixels[fresh]
         filled[target] |= fresh
     is_whole = filled.all() and all(image.valid is None for image, _, _ in images)
@@ -139,7 +155,7 @@ def _compose(
     )
 
 
-def _holds_data(image: StoredImage) -> ValidPixels:
+def holds_data(image: StoredImage) -> ValidPixels:
     """Return which pixels are declared to hold data, by the nodata value, the mask or alpha."""
     valid = np.ones(image.pixels.shape[:2], np.bool_) if image.valid is None else image.valid
     if "alpha" in image.bands:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from amazon_tags.datasets import sample
 from tests.scene_files import noise, write_scene
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,8 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     (tmp_path / "job.toml").write_text(JOB.format(recipe=frozen_recipe_file))
     run("sample", tmp_path / "chips", "-n", 3)
     write_scene(tmp_path / "scene.tif", noise(300, 520))
+    for name in ("before.tif", "after.tif"):
+        write_scene(tmp_path / name, sample.render({"primary", "clear"}, seed=0))
 
     lines = [*command_lines(COMMANDS), *command_lines(README)]
     assert len(lines) >= 30

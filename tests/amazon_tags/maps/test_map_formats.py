@@ -14,6 +14,7 @@ from rasterio.warp import transform as convert
 
 from amazon_tags.maps import map_geojson, map_geopackage, map_parquet, outputs
 from amazon_tags.maps.cells import MapCells
+from amazon_tags.maps.columns import columns
 from amazon_tags.tables import labels
 from features.images.footprint import apply
 from features.scenes.scene import WITHOUT_POSITION, Scene
@@ -53,7 +54,7 @@ def wkb_ring(value):
 def test_parquet_keeps_the_grid_with_its_corners_and_areas(name):
     crs, transform, pixel = GRIDS[name]
     of_map = cells(crs, transform)
-    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, SPACE)))
+    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, columns(of_map, SPACE))))
 
     unit = FOOT if name == "feet" else 1
     for value, (left, top, right, bottom), bbox in zip(
@@ -77,7 +78,8 @@ def test_parquet_keeps_the_grid_with_its_corners_and_areas(name):
 @pytest.mark.parametrize("name", GRIDS)
 def test_geojson_has_longitude_and_latitude_of_the_corners_anticlockwise(name):
     crs, transform, _ = GRIDS[name]
-    content = json.loads(map_geojson.encode(cells(crs, transform), SPACE))
+    of_map = cells(crs, transform)
+    content = json.loads(map_geojson.encode(of_map, columns(of_map, SPACE)))
     for feature, (left, top, right, bottom) in zip(content["features"], BOXES, strict=True):
         (ring,) = feature["geometry"]["coordinates"]
         corners = [apply(transform, *end) for end in ((left, top), (left, bottom), (right, bottom), (right, top))]
@@ -89,8 +91,10 @@ def test_geojson_has_longitude_and_latitude_of_the_corners_anticlockwise(name):
 
 def test_every_format_has_the_same_values():
     of_map = cells(*GRIDS["north-up"][:2])
-    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, SPACE))).to_pydict()
-    properties = [feature["properties"] for feature in json.loads(map_geojson.encode(of_map, SPACE))["features"]]
+    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, columns(of_map, SPACE)))).to_pydict()
+    properties = [
+        feature["properties"] for feature in json.loads(map_geojson.encode(of_map, columns(of_map, SPACE)))["features"]
+    ]
 
     assert table["window"] == ["r0_c0", "r0_c256"] == [row["window"] for row in properties]
     assert table["tags"] == [" ".join(row["tags"]) for row in properties]
@@ -104,10 +108,10 @@ def test_every_format_has_the_same_values():
 
 def test_a_scene_without_a_position_is_in_columns_and_negative_rows():
     of_map = cells(None, WITHOUT_POSITION)
-    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, SPACE)))
+    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, columns(of_map, SPACE))))
     assert json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]["crs"] is None
     assert wkb_ring(table["geometry"][1].as_py())[:2] == [(256, 0), (256, -256)]
-    (ring,) = json.loads(map_geojson.encode(of_map, SPACE))["features"][1]["geometry"]["coordinates"]
+    (ring,) = json.loads(map_geojson.encode(of_map, columns(of_map, SPACE)))["features"][1]["geometry"]["coordinates"]
     assert ring == [[256, 0], [256, -256], [300, -256], [300, 0], [256, 0]]
 
 
@@ -121,7 +125,8 @@ def test_a_scene_without_a_position_is_in_columns_and_negative_rows():
     ids=["beyond 180", "below -180", "projected"],
 )
 def test_a_window_across_the_antimeridian_is_cut_there(crs, transform):
-    content = json.loads(map_geojson.encode(cells(crs, transform, [(0, 0, 256, 256), (256, 0, 300, 256)]), SPACE))
+    of_map = cells(crs, transform, [(0, 0, 256, 256), (256, 0, 300, 256)])
+    content = json.loads(map_geojson.encode(of_map, columns(of_map, SPACE)))
     crossing, beyond = (feature["geometry"] for feature in content["features"])
     assert crossing["type"] == "MultiPolygon"
     (east,), (west,) = crossing["coordinates"]
@@ -139,18 +144,19 @@ def test_a_window_across_the_antimeridian_is_cut_there(crs, transform):
 
 def test_a_reference_system_without_longitudes_is_refused_as_geojson():
     local = 'LOCAL_CS["site",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    of_map = cells(local, GRIDS["north-up"][1])
     with pytest.raises(ValueError, match=r"scene.tif cannot be converted to longitude and latitude; write the map as"):
-        map_geojson.encode(cells(local, GRIDS["north-up"][1]), SPACE)
+        map_geojson.encode(of_map, columns(of_map, SPACE))
 
 
 @pytest.mark.parametrize("name", [*GRIDS, None])
 def test_a_geopackage_has_the_polygons_and_values_of_the_parquet_file(name, tmp_path):
     of_map = cells(*GRIDS[name][:2]) if name else cells(None, WITHOUT_POSITION)
-    content = map_geopackage.encode(of_map, SPACE)
-    assert content == map_geopackage.encode(of_map, SPACE)
+    content = map_geopackage.encode(of_map, columns(of_map, SPACE))
+    assert content == map_geopackage.encode(of_map, columns(of_map, SPACE))
     (tmp_path / "tags.gpkg").write_bytes(content)
     meta, _, polygons, values = pyogrio.raw.read(tmp_path / "tags.gpkg", layer="tags")
-    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, SPACE)))
+    table = pq.read_table(io.BytesIO(map_parquet.encode(of_map, columns(of_map, SPACE))))
     assert [bytes(value) for value in polygons] == table["geometry"].to_pylist()
     for column, field in zip(values, meta["fields"], strict=True):
         assert column.tolist() == table[field].to_pylist()

@@ -1,0 +1,50 @@
+"""Options of the commands that cut scenes into windows."""
+
+import click
+
+from amazon_tags.commands import options
+
+GROUND = click.option(
+    "--ground",
+    type=click.FloatRange(0, min_open=True),
+    help="Side of a window on the ground in metres; without it, that of the chips of the model's label space: 768 for "
+    "planet.",
+)
+PIXELS = click.option(
+    "--pixels", type=click.IntRange(1, 4096), help="Side of a window in the scene's pixels, not metres."
+)
+OVERLAP = click.option(
+    "--overlap",
+    type=click.FloatRange(0, 0.9),
+    default=0.0,
+    show_default=True,
+    help="Share of a window's side that the next window covers again; scores are averaged over the windows at a place.",
+)
+EDGES = click.option(
+    "--edges",
+    type=click.Choice(["pad", "drop"]),
+    default="pad",
+    show_default=True,
+    help="At the right and lower edge: let windows lie over it, where the scene is mirrored, or drop those that do not "
+    "fit.",
+)
+MIN_VALID = click.option(
+    "--min-valid",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Leave out windows of which a smaller share holds data, by nodata, masks, alpha and the scene's edge.",
+)
+BANDS = click.option(
+    "--bands",
+    metavar="NAMES|NUMBERS",
+    callback=options.check_bands,
+    help="Names of the scene's bands in its order, such as blue,green,red,nir; or the numbers of the model's bands in "
+    "the scene, such as 3,2,1.",
+)
+
+
+def refuse_two_sizes(ground: float | None, pixels: int | None) -> None:
+    """Raise a usage error if the side of a window is stated twice."""
+    if ground is not None and pixels is not None:
+        raise click.UsageError("--ground and --pixels both state the side of a window; use one of them.")
