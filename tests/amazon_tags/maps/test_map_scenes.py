@@ -121,7 +121,7 @@ def test_a_checkpoint_resumes_with_the_same_bytes_and_refuses_another_scene(tmp_
 @pytest.mark.slow
 def test_a_killed_map_goes_on_to_the_same_bytes(tmp_path):
     scene = write_scene(tmp_path / "scene.tif", noise(1100, 1100), tiled=True)
-    settings = ("--pixels", "32", "--precision", "f32", "-o", tmp_path / "tags.parquet")
+    settings = ("--pixels", "32", "--precision", "int8", "-o", tmp_path / "tags.parquet")
     command = [sys.executable, "-m", "amazon_tags", "map", scene, *settings]
     subprocess.run(command, check=True, capture_output=True)
     expected = (tmp_path / "tags.parquet").read_bytes()
