@@ -5,8 +5,8 @@
 Each backbone with weights is measured at the layers of `LAYERS`. The probe is that of `amazon_tags inspect separation`:
 ridge heads out of fold, with a flat threshold. The width of the vectors stands beside the measures, as what is known
 without chips. The first interval of a rank correlation is over resampled pairs of backbone and layer, the second over
-the chips of the probes; `within a backbone` is the mean over backbones. Of equal values a measure chooses
-the better probe's. The vectors stay in the bank.
+the chips of the probes; `within a backbone` is the mean over backbones. Of equal values a measure
+chooses the better probe's. The vectors stay in the bank.
 """
 
 import argparse
