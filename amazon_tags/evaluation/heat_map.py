@@ -11,6 +11,7 @@ from ensemble.arrays import Floats
 CELL_PIXELS, SMALL_CELL_PIXELS = 46, 14  # a side; small ones have no number in them
 MAX_NUMBERED = 20  # rows or columns, above which cells are small
 CHARACTER_PIXELS = 7  # of a name, at most
+TITLE_CHARACTER_PIXELS = 9  # it is bold and larger
 LOW, HIGH = (247, 247, 240), (27, 107, 58)  # colours of the least and the greatest value
 MISSING = "#ddd"
 STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.title{font-weight:600;font-size:14px}.dark{fill:#fff}"
@@ -26,10 +27,12 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Fl
     left = 20 + CHARACTER_PIXELS * max(map(len, rows))
     top = 50 + CHARACTER_PIXELS * max(map(len, columns))
     width, height = (
-        max(left + cell * len(columns) + 20, 40 + CHARACTER_PIXELS * len(title)),
+        max(left + cell * len(columns) + 20, 40 + TITLE_CHARACTER_PIXELS * len(title)),
         top + cell * len(rows) + 20,
     )
-    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img")
+    view_box = f"0 0 {width} {height}"
+    size = {"width": str(width), "height": str(height), "viewBox": view_box}  # without a size a page would enlarge it
+    root = Element("svg", size, xmlns="http://www.w3.org/2000/svg", role="img")
     SubElement(root, "title").text = title
     SubElement(root, "style").text = STYLE
     SubElement(root, "rect", width=str(width), height=str(height), fill="#fff")

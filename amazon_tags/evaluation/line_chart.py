@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 WIDTH, HEIGHT = 720, 440  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the titles and the axes
 COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98")  # of the series, in their order
-LEGEND_STEP = 200  # pixels between the names of series
+LEGEND_STEP, LEGEND_LINE = 200, 20  # pixels between the names of series, side by side or below one another
+CHARACTER_PIXELS = 7  # of a name, at most
 TICKS = 6  # on an axis, about
 MAX_LOG_TICKS = 16  # on a logarithmic axis, whose numbers would touch one another beyond
 STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd}.title{font-weight:600;font-size:14px}"
@@ -68,17 +69,31 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
     across = _scale(x_ticks, LEFT, WIDTH - RIGHT, log=titles.log_x)
     up = _scale(y_ticks, HEIGHT - BOTTOM, TOP, log=titles.log_y)
 
-    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
+    places = _legend_places([one.name for one in series])
+    height = max(HEIGHT, *(int(y) + LEGEND_LINE for _, y in places))
+    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {height}", role="img")
     SubElement(root, "title").text = titles.chart
     SubElement(root, "style").text = STYLE
-    SubElement(root, "rect", width=str(WIDTH), height=str(HEIGHT), fill="#fff")
+    SubElement(root, "rect", width=str(WIDTH), height=str(height), fill="#fff")
     _draw_axes(root, titles, [(tick, across(tick)) for tick in x_ticks], [(tick, up(tick)) for tick in y_ticks])
-    for number, one in enumerate(series):
+    for number, (one, (x, y)) in enumerate(zip(series, places, strict=True)):
         colour = COLOURS[number % len(COLOURS)]
         _draw_series(root, one, colour, across, up)
-        _text(root, one.name, LEFT + LEGEND_STEP * number + 16, TOP - 12)
-        SubElement(root, "circle", cx=str(LEFT + LEGEND_STEP * number + 6), cy=str(TOP - 16), r="5", fill=colour)
+        _text(root, one.name, x + 16, y)
+        SubElement(root, "circle", cx=str(x + 6), cy=str(y - 4), r="5", fill=colour)
+    for point in points:
+        if point.labelled:  # after all series, or their points would lie over the name
+            _draw_name(root, point, across(point.x), up(point.y))
     return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _legend_places(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where the names of series stand: side by side above the plot, or where they are too long, below it."""
+    across = [LEFT + LEGEND_STEP * number for number in range(len(names))]
+    room = [min(LEGEND_STEP, WIDTH - x) - LEGEND_LINE for x in across]
+    if all(CHARACTER_PIXELS * len(name) <= pixels for name, pixels in zip(names, room, strict=True)):
+        return [(x, TOP - 12) for x in across]
+    return [(LEFT, HEIGHT + LEGEND_LINE * number) for number in range(1, len(names) + 1)]
 
 
 def _draw_axes(
@@ -109,10 +124,12 @@ def _draw_series(root: Element, series: ChartSeries, colour: str, across: Scale,
             low, high = (up(end) for end in point.interval)
             SubElement(group, "line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{low:.1f}", y2=f"{high:.1f}", stroke=colour)
         SubElement(group, "circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", fill=colour)
-        if point.labelled:
-            is_right = x > (LEFT + WIDTH - RIGHT) / 2  # there the name stands to the left, where it has room
-            name = _text(group, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
-            name.attrib.update(HALO)
+
+
+def _draw_name(root: Element, point: ChartPoint, x: float, y: float) -> None:
+    is_right = x > (LEFT + WIDTH - RIGHT) / 2  # there the name stands to the left, where it has room
+    name = _text(root, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
+    name.attrib.update(HALO)
 
 
 def _text(parent: Element, text: str, x: float, y: float, *, anchor: str = "start") -> Element:

@@ -30,10 +30,10 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class _Task:
-    """Chips (rows) and labels (columns) of one probe."""
+class Task:
+    """Chips (rows) and labels (columns) of one probe; a slice of rows takes no copy of their vectors."""
 
-    rows: Rows
+    rows: Rows | slice
     columns: Rows
 
 
@@ -61,7 +61,7 @@ def inspect_diversity(
     ((_, embedding),) = compared.embeddings()
     columns, truth = rotate(embedding.vectors, compared.data.truth).columns, compared.data.truth
     tasks = _tags_as_tasks(compared) if by == "tag" else _parts_as_tasks(truth, parts)
-    distances = _distances(columns, truth, list(tasks.values()), compared.options.seed)
+    distances = probe_distances(columns, truth, list(tasks.values()), compared.options.seed)
     diversity = diversity_coefficient(distances)
     if by == "tag":
         advice = _advice_on_tags(list(tasks), distances, diversity)
@@ -92,11 +92,11 @@ def _parts(compared: ComparedBackbones, by: By) -> dict[str, Rows]:
     return large
 
 
-def _tags_as_tasks(compared: ComparedBackbones) -> dict[str, _Task]:
+def _tags_as_tasks(compared: ComparedBackbones) -> dict[str, Task]:
     truth = compared.data.truth
-    counts, rows = truth.sum(axis=0), np.arange(len(truth))
+    counts = truth.sum(axis=0)
     tasks = {
-        name: _Task(rows, np.array([column]))
+        name: Task(slice(None), np.array([column]))
         for column, (name, count) in enumerate(zip(compared.data.space.names, counts.tolist(), strict=True))
         if MIN_CHIPS <= count <= len(truth) - MIN_CHIPS
     }
@@ -107,19 +107,19 @@ def _tags_as_tasks(compared: ComparedBackbones) -> dict[str, _Task]:
     return tasks
 
 
-def _parts_as_tasks(truth: Tags, parts: Mapping[str, Rows]) -> dict[str, _Task]:
+def _parts_as_tasks(truth: Tags, parts: Mapping[str, Rows]) -> dict[str, Task]:
     """Return the task of each part: all labels that vary in it."""
-    return {name: _Task(rows, np.flatnonzero(varying_labels(truth[rows]))) for name, rows in parts.items()}
+    return {name: Task(rows, np.flatnonzero(varying_labels(truth[rows]))) for name, rows in parts.items()}
 
 
-def _distances(columns: Floats, truth: Tags, tasks: list[_Task], seed: int) -> Floats:
+def probe_distances(columns: Floats, truth: Tags, tasks: list[Task], seed: int) -> Floats:
     """Return the distances (tasks, tasks) of probes on columns (chips, rank) that all tasks share."""
     diagonals = []
     for task in tasks:
-        wanted = truth[np.ix_(task.rows, task.columns)]
-        weights, bias = logistic_path(columns[task.rows], wanted, [STRENGTH])[0]
-        scores = sigmoid(columns[task.rows] @ weights + bias).astype(np.float32)
-        diagonals.append(fisher_diagonal(columns[task.rows], scores, draws=DRAWS, seed=seed))
+        part, wanted = columns[task.rows], truth[task.rows][:, task.columns]
+        weights, bias = logistic_path(part, wanted, [STRENGTH])[0]
+        scores = sigmoid(part @ weights + bias).astype(np.float32)
+        diagonals.append(fisher_diagonal(part, scores, draws=DRAWS, seed=seed))
     return task_distances(np.stack(diagonals))
 
 
@@ -133,7 +133,7 @@ def _shuffled(columns: Floats, truth: Tags, parts: Mapping[str, Rows], seed: int
         for _ in range(SHUFFLES):
             division = dict(zip(parts, np.split(rng.permutation(rows), ends), strict=True))
             tasks = list(_parts_as_tasks(truth, division).values())
-            diversities.append(diversity_coefficient(_distances(columns, truth, tasks, seed)))
+            diversities.append(diversity_coefficient(probe_distances(columns, truth, tasks, seed)))
             advance(1)
     return np.array(diversities)
 

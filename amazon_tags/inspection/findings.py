@@ -17,7 +17,8 @@ STYLE = """
 body { font: 14px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
 table { border-collapse: collapse; margin: 1em 0; } svg { max-width: 100%; height: auto; }
 th, td { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
+.table { overflow-x: auto; } h1, p, li { overflow-wrap: anywhere; }
 """
 
 
@@ -87,7 +88,7 @@ def findings_page(findings: Findings) -> str:
 <h1>{html.escape(findings.title)}</h1>
 <p><strong>{html.escape(findings.advice)}</strong></p>
 {findings.picture}
-<table><tr>{head}</tr>{body}</table>
+<div class="table"><table><tr>{head}</tr>{body}</table></div>
 <ul>{notes}</ul></html>
 """
 

@@ -40,15 +40,16 @@ class LayerNetwork:
             ChipError: a chip cannot be used.
             ValueError: a layer's vectors are not finite.
         """
-        parts = extract.stream_outputs(paths, [self.network], self.model.spec, jobs=jobs)
-        vectors = np.concatenate([part.values[0][0] for part in parts])
-        found = [vectors[:, columns] for columns in self.columns]
+        found: list[Vectors] = [np.empty((len(paths), len(columns)), np.float32) for columns in self.columns]
+        for part in extract.stream_outputs(paths, [self.network], self.model.spec, jobs=jobs):
+            for vectors, columns in zip(found, self.columns, strict=True):
+                vectors[part.rows] = part.values[0][0][:, columns]
         for layer, values in zip(self.layers, found, strict=True):
-            faulty = ~np.isfinite(values).all(axis=1)
-            if faulty.any():
+            faulty = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(faulty):
                 raise ValueError(
-                    f"{faulty.sum()} of {len(faulty)} chips have vectors that are not finite numbers at {layer} of "
-                    f"{self.model.name} (first: {paths[int(faulty.argmax())]}); the weights are damaged, or not those "
+                    f"{len(faulty)} of {len(values)} chips have vectors that are not finite numbers at {layer} of "
+                    f"{self.model.name} (first: {paths[int(faulty[0])]}); the weights are damaged, or not those "
                     "of this backbone."
                 )
         return found

@@ -64,6 +64,7 @@ class Alignment:
 
 
 STEPS = 100  # of gradient descent, after which vectors are compared
+BLOCK = 4096  # chips whose vectors are decomposed at a time
 MAX_DOUBLINGS = 60  # of a number of steps: no head is trained longer
 
 
@@ -75,10 +76,17 @@ def measure_alignment(vectors: Vectors, truth: Tags) -> Alignment:
     """
     if not np.isfinite(vectors).all():
         raise ValueError("a vector has values that are not finite numbers.")
-    wide = np.column_stack([vectors, np.ones(len(vectors))]).astype(np.float64)
-    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
-    left, singular, _ = np.linalg.svd(wide, full_matrices=False)
-    shares = (left.T @ np.where(truth, 1.0, -1.0)) ** 2 / len(truth)
+    labels = np.where(truth, 1.0, -1.0)
+    triangle: Floats = np.zeros((0, vectors.shape[1] + 1 + labels.shape[1]))
+    for first in range(0, len(vectors), BLOCK):  # the triangle of all chips, for float64 copies of few chips at a time
+        block = vectors[first : first + BLOCK]
+        wide = np.column_stack([block, np.ones(len(block))]).astype(np.float64)
+        wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+        rows = np.column_stack([wide, labels[first : first + BLOCK]])
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    directions = vectors.shape[1] + 1
+    left, singular, _ = np.linalg.svd(triangle[:directions, :directions], full_matrices=False)
+    shares = (left.T @ triangle[:directions, directions:]) ** 2 / len(truth)
     return Alignment(singular, shares)
 
 

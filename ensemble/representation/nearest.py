@@ -5,10 +5,12 @@ label has its own vote.
 """
 
 import numpy as np
+import sklearn
 from sklearn.neighbors import KNeighborsRegressor
 
 from ensemble.arrays import Floats, Scores, Tags, Vectors
 
+MAX_DISTANCES_MIB = 64  # of distances in memory at a time; their order takes as much again, and the default is 1 GiB
 NEIGHBOURS, TEMPERATURE = 200, 0.1  # of Wu et al. and the studies after them
 
 
@@ -24,7 +26,9 @@ def vote_of_neighbours(vectors: Vectors, known: Vectors, truth: Tags, *, neighbo
         neighbours: that vote; all known chips, where there are fewer.
     """
     voters = KNeighborsRegressor(min(neighbours, len(known)), weights=_votes, metric="cosine", algorithm="brute")
-    return np.asarray(voters.fit(known, truth.astype(np.float32)).predict(vectors), np.float32)
+    voters.fit(known, truth.astype(np.float32))
+    with sklearn.config_context(working_memory=MAX_DISTANCES_MIB):
+        return np.asarray(voters.predict(vectors), np.float32)
 
 
 def _votes(distances: Floats) -> Floats:

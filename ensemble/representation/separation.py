@@ -20,24 +20,34 @@ def class_separation(vectors: Vectors, classes: Tags) -> float:
     Raises:
         ValueError: a class has no chip, or a vector is zero.
     """
-    counts = classes.sum(axis=0)
-    if len(counts) < 2 or not counts.all():
-        raise ValueError("separation needs two or more classes with at least one chip each.")
-    lengths = np.linalg.norm(vectors, axis=1).astype(np.float64)
-    if not lengths.all():
-        raise ValueError(f"{(lengths == 0).sum()} vectors are zero and have no direction; leave these chips out.")
-
-    # The mean cosine between two classes is the product of their mean directions.
-    means = classes.T.astype(np.float64) @ (vectors / lengths[:, np.newaxis]) / counts[:, np.newaxis]
-    cosines: Floats = means @ means.T
-    overall = 1 - cosines.mean()
-    return float(1 - (1 - np.diag(cosines).mean()) / overall) if overall > 0 else np.nan
+    return _separation(_units(vectors), classes)
 
 
 def tag_separations(vectors: Vectors, truth: Tags) -> Floats:
     """Return the separation (labels,) of chips with a tag from those without; NaN where all chips or none carry it."""
-    separations = np.full(truth.shape[1], np.nan)
+    units, separations = _units(vectors), np.full(truth.shape[1], np.nan)
     for column, tag in enumerate(truth.T):
         if 0 < tag.sum() < len(tag):
-            separations[column] = class_separation(vectors, np.stack([tag, ~tag], axis=1))
+            separations[column] = _separation(units, np.stack([tag, ~tag], axis=1))
     return separations
+
+
+def _units(vectors: Vectors) -> Floats:
+    """Return the vectors (chips, dim) with length 1; raise ValueError if one is zero."""
+    lengths = np.linalg.norm(vectors, axis=1).astype(np.float64)
+    if not lengths.all():
+        raise ValueError(f"{(lengths == 0).sum()} vectors are zero and have no direction; leave these chips out.")
+    units: Floats = vectors / lengths[:, np.newaxis]
+    return units
+
+
+def _separation(units: Floats, classes: Tags) -> float:
+    counts = classes.sum(axis=0)
+    if len(counts) < 2 or not counts.all():
+        raise ValueError("separation needs two or more classes with at least one chip each.")
+
+    # The mean cosine between two classes is the product of their mean directions.
+    means = classes.T.astype(np.float64) @ units / counts[:, np.newaxis]
+    cosines: Floats = means @ means.T
+    overall = 1 - cosines.mean()
+    return float(1 - (1 - np.diag(cosines).mean()) / overall) if overall > 0 else np.nan

@@ -1,5 +1,6 @@
 """Charts as SVG."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -67,3 +68,23 @@ def test_a_logarithmic_vertical_axis_over_many_powers_of_ten_has_few_numbers():
     assert dots[0][1] - dots[1][1] == pytest.approx(dots[1][1] - dots[2][1])
     assert [text for text in texts if "e" in text] == ["1e-07", "1e-05"]
     assert {"0.001", "0.1", "10", "1000", "100000"} <= set(texts)
+
+
+def test_long_names_of_series_stand_below_one_another_within_the_picture():
+    names = ["mobilenet_v3_small@expanded_conv_5_add", "top", "other"]
+    series = [ChartSeries(name, [ChartPoint(1, 2)]) for name in names]
+    picture = line_chart(ChartTitles("title", "x", "y"), series)
+    height = int(re.search(r'viewBox="0 0 720 (\d+)"', picture).group(1))
+    places = [re.search(rf'x="([\d.]+)" y="([\d.]+)" text-anchor="start">{name}<', picture).groups() for name in names]
+    assert [x for x, _ in places] == ["86.0"] * 3
+    assert [float(y) for _, y in places] == [460, 480, 500]
+    assert height > 500
+
+
+def test_names_beside_points_are_drawn_over_all_points():
+    series = [
+        ChartSeries("first", [ChartPoint(1, 2, name="here", labelled=True)]),
+        ChartSeries("b", [ChartPoint(1, 3)]),
+    ]
+    picture = line_chart(ChartTitles("title", "x", "y"), series)
+    assert picture.index(">here<") > picture.rindex("<circle")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -32,6 +33,14 @@ def test_the_page_escapes_names_and_loads_nothing():
     assert "<svg></svg>" in page
     assert "src=" not in page
     assert "href=" not in page
+
+
+def test_a_heat_map_has_its_own_size_and_room_for_its_title():
+    title = "CKA of the scores of 2 members on 100 chips"
+    picture = heat_map(title, ["a"], ["b"], np.ones((1, 1)))
+    width, height, *box = re.search(r'width="(\d+)" height="(\d+)" viewBox="0 0 (\d+) (\d+)"', picture).groups()
+    assert box == [width, height]
+    assert int(width) >= 20 + 9 * len(title)
 
 
 @pytest.mark.parametrize("size", [3, 30])

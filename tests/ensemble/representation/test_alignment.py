@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ensemble.representation import alignment as alignment_module
 from ensemble.representation.alignment import measure_alignment
 
 VECTORS = np.random.RandomState(0).randn(50, 5)
@@ -46,6 +47,21 @@ def test_what_is_known_without_vectors_is_not_counted():
     wanted = 1 - known - 0.9 * (alignment.shares.sum(axis=0) - known)
     for column, count in enumerate(alignment.steps_to(0.9, RATE, known).astype(int)):
         assert descend(count)[column] <= wanted[column] < descend(count - 1)[column]
+
+
+@pytest.mark.parametrize("block", [1, 7, 50])
+def test_blocks_of_chips_give_the_same_alignment(monkeypatch, block):
+    whole = measure_alignment(VECTORS, TRUTH)
+    monkeypatch.setattr(alignment_module, "BLOCK", block)
+    parts = measure_alignment(VECTORS, TRUTH)
+    np.testing.assert_allclose(parts.singular, whole.singular, rtol=1e-12)
+    np.testing.assert_allclose(parts.shares, whole.shares, rtol=1e-9, atol=1e-14)
+
+
+def test_vectors_that_are_wider_than_there_are_chips_explain_everything():
+    alignment = measure_alignment(np.random.RandomState(1).randn(8, 20), TRUTH[:8])
+    assert alignment.shares.shape == (8, 2)
+    np.testing.assert_allclose(alignment.curve()[-1], 1, rtol=1e-12)
 
 
 def test_vectors_with_nan_are_refused():
