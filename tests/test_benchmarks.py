@@ -17,7 +17,12 @@ SCRIPTS = {
     for path in Path(__file__).with_name("benchmarks").glob("*.py")
     if path.stem not in {"__init__", "tables"}
 }
-WITHOUT_TABLE = {"picture", "plain_keras", "windows"}  # they write a picture, a submission and chips
+WITHOUT_TABLE = {
+    "picture",
+    "plain_keras",
+    "plain_map",
+    "windows",
+}  # they write a picture, a submission, a map and chips
 SECTIONS = re.findall(r"^<!-- begin: (.+) -->$", tables.README.read_text(encoding="utf-8"), re.MULTILINE)
 
 PAGE = """Speed
