@@ -23,7 +23,7 @@ NETWORK = {
     "int8": ("int8.xml", "int8.bin"),
 }
 POLICIES = {"f32": "float32", "bf16": "mixed_bfloat16"}  # of Keras
-SLOW_MILLISECONDS = 10  # of one core for a chip; below, reading chips takes longer: tests/benchmarks/gpu_scores.py
+SLOW_MILLISECONDS = 10  # of one core for a chip; networks below do not win back the start of a GPU, some 40 s
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))  # of NVIDIA and AMD; importing Keras to find out takes seconds
 
 ReadFile = Callable[[str], bytes]  # returns a bundle's file, by its path there, once its hash is checked
