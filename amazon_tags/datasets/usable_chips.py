@@ -1,6 +1,5 @@
 """Decode the chips of a run before its work: find those that can be used, and report what is assumed about them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def usable_rows(paths: Sequence[ChipPath], spec: ChipSpec, listed: Path | None, 
     errors, remarks = _examine(paths, spec, tolerant=listed is not None, jobs=jobs)
     unusable = [{"file": str(paths[row]), "error": error} for row, error in enumerate(errors) if error is not None]
     if listed:
-        atomic.write_text(listed, "".join(json.dumps(entry) + "\n" for entry in unusable))
+        atomic.write_json_lines(listed, unusable)
     if len(unusable) == len(paths):
         raise ValueError(f"none of the {len(paths)} chips can be used (first: {unusable[0]['error']})")
     remarks.say()

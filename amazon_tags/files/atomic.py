@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -105,6 +105,11 @@ def append(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace the file by `value` as JSON, keys in their order; NaN and infinity raise ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Replace the file by a line of JSON for each value."""
+    write_text(path, "".join(json.dumps(value) + "\n" for value in values))
 
 
 def _open_directly(path: Path) -> BinaryIO | None:

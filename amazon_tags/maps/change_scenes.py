@@ -1,6 +1,5 @@
 """What `amazon_tags change` does: open the scenes of two dates, compare them by a model, and write the changes."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,7 +74,7 @@ def change_scenes(
         write_cells(output, cells.before, change_columns(cells, loaded.space, settings.min_probability))
 
     if errors:  # even an empty list, or the list of an earlier run would stay
-        atomic.write_text(errors, "".join(json.dumps(entry) + "\n" for entry in result.errors))
+        atomic.write_json_lines(errors, result.errors)
     alerts = find_alerts(cells, loaded.space, settings.min_probability)
     progress.say(
         f"{len(cells.before.boxes):,} windows compared: {len(alerts):,} changes of tags have a probability of at least "

@@ -1,6 +1,5 @@
 """What `amazon_tags map` does: open scenes, tag their windows with a model, and write the map."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,7 +83,7 @@ def map_scenes(
             outputs.write_style(options.style, result.cells, loaded.space)
 
     if errors:  # even an empty list, or the list of an earlier run would stay
-        atomic.write_text(errors, "".join(json.dumps(entry) + "\n" for entry in result.errors))
+        atomic.write_json_lines(errors, result.errors)
     count, mean = len(result.cells.boxes), result.cells.expected_f.mean()
     progress.say(f"{count:,} polygons; expected F {mean:.3f}, as far as the scores are probabilities")
     return TagSummary(len(windows), len(result.errors))

@@ -1,7 +1,6 @@
 """Write tags as they come: the submission, the score table, and the list of chips that could not be used."""
 
 import errno
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -83,7 +82,7 @@ def write_submission(
             advance(len(part.ids))
 
     if outputs.errors:  # even an empty list, or the list of an earlier run would stay
-        atomic.write_text(outputs.errors, "".join(json.dumps(entry) + "\n" for entry in unusable))
+        atomic.write_json_lines(outputs.errors, unusable)
     remarks.say()
     if count:
         progress.say(_summary(count, 0 if fill is None else len(unusable), expected_f))
