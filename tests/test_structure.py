@@ -18,6 +18,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "progress",
         "errors",
         "files",
+        "pages",
         "tables",
         "datasets",
         "model",

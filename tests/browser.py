@@ -1,0 +1,38 @@
+"""Pages in headless Chromium: opened from disk, with no network, and with every error and request counted."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@contextmanager
+def open_page(file: Path, *, width: int = 1280, height: int = 900) -> Iterator[Any]:
+    """Give a page of Playwright that shows a file; at the end, fail on an error in its console or an outside request.
+
+    `page.context` is kept for the whole time, so `page.reload()` finds what the page stored.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_context(viewport={"width": width, "height": height}, offline=True).new_page()
+        troubles: list[str] = []
+        page.on("console", lambda line: line.type in {"error", "warning"} and troubles.append(line.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: is_outside(request.url) and troubles.append(request.url))
+        page.goto(file.resolve().as_uri())
+        yield page
+        browser.close()
+    assert not troubles, troubles
+
+
+def is_outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:"))
