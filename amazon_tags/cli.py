@@ -13,6 +13,7 @@ from amazon_tags.commands.evaluate import evaluate_command
 from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
 from amazon_tags.commands.map import map_command
+from amazon_tags.commands.merge import merge_command
 from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
 from amazon_tags.commands.predict import predict_command
@@ -40,6 +41,7 @@ def root() -> None:
 
 for command in (
     predict_command,
+    merge_command,
     map_command,
     change_command,
     embed_command,

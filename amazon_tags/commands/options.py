@@ -25,8 +25,8 @@ Option                   Commands
 --dry-run                check
 --edges                  map, change
 --epochs                 search-layer
---errors                 predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
-                         diversity
+--errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
+                         inspect diversity
 --ground                 map, change
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
@@ -49,23 +49,24 @@ Option                   Commands
 --levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
                          inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
                          signal, inspect locality, inspect reuse, sources
---like                   predict, check, sample
+--like                   predict, merge, check, sample
 --max-chips              sources
 --max-cloud              change
 --measure                inspect cka
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, map, change, inspect explain
---monitor                predict
+--model                  predict, merge, map, change, inspect explain
+--monitor                predict, merge
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
-                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
---on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
-                         diversity
+-o, --output             predict, merge, map, change, embed, train, tune, decide, leaks, pairs, rank, curve,
+                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources, bundle
+                         export
+--on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
+                         inspect diversity
 --overlap                map, change
 --overlays               inspect explain
 --patch                  inspect explain
@@ -76,10 +77,11 @@ Option                   Commands
 --recall                 tune
 --recipe                 train, curve
 --repair                 check
---scores                 predict
+--scores                 predict, merge
 --screen                 search-layer
 --seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
 --seeds                  curve
+--shard                  predict
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
                          cka, inspect signal, inspect locality
@@ -112,6 +114,7 @@ from pathlib import Path
 import click
 
 from amazon_tags.errors import SKIPPED
+from amazon_tags.prediction.shard import Shard, parse_shard
 
 
 def parse_names(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -189,6 +192,24 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
+
+
+def check_shard(_context: click.Context, _option: click.Parameter, value: str | None) -> Shard | None:
+    """Return the shard that a text names, or raise a usage error."""
+    try:
+        return parse_shard(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def refuse_shard_outputs(checkpoint: Path | None, outputs: Mapping[str, object]) -> Path:
+    """Return the checkpoint of a shard, or raise a usage error if there is none or an output is named."""
+    names = [name for name, value in outputs.items() if value]
+    if names:
+        raise click.UsageError(f"--shard writes only the checkpoint; pass {' and '.join(names)} to amazon_tags merge.")
+    if not checkpoint:
+        raise click.UsageError("--shard needs --checkpoint: the folder that all shards write to.")
+    return checkpoint
 
 
 def refuse_chip_options(given: Mapping[str, object], path: Path) -> None:
@@ -299,6 +320,13 @@ PRECISION = click.option(
     default="auto",
     show_default=True,
     help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
+)
+SHARD = click.option(
+    "--shard",
+    callback=check_shard,
+    metavar="I/N",
+    help="Score only the I-th of N shares of the chips, into --checkpoint, where other machines score the others. auto "
+    "and auto/N take I from a variable of SLURM, Kubernetes or AWS Batch.",
 )
 SIDE = click.option(
     "--side",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options
+from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 
 
@@ -34,6 +35,7 @@ from amazon_tags.signals import catch_signals
 )
 @options.ERRORS
 @options.CHECKPOINT
+@options.SHARD
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
@@ -53,12 +55,14 @@ def predict_command(
     on_error: str,
     errors: Path,
     checkpoint: Path | None,
+    shard: Shard | None,
     log: Path | None,
     jobs: int,
 ) -> None:
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
 
-    With --vectors, chips are tagged by their vectors alone.
+    With --vectors, chips are tagged by their vectors alone. With --shard, one share of the chips is scored into
+    --checkpoint, and `amazon_tags merge` writes the tags.
 
     Example: amazon_tags predict chips/ > submission.csv
     """
@@ -78,6 +82,7 @@ def predict_command(
             "--device": device == "gpu",
             "--on-error": on_error != "fail",
             "--checkpoint": checkpoint,
+            "--shard": shard,
             "--monitor": log,
         }
         options.refuse_chip_options(given, vectors)
@@ -87,7 +92,13 @@ def predict_command(
         return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
-    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
+    if shard:
+        from amazon_tags.prediction.predict_shard import predict_shard
+
+        folder = options.refuse_shard_outputs(checkpoint, {"-o": output, "--scores": scores, "--monitor": log})
+        predict_shard(chips, shard, folder, model=model, options=tag_options)
+        return
+    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
     summary = tag_chips(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

@@ -28,7 +28,8 @@ from features.networks.extract import Outputs
 class ScoredChips:
     """The next chips in order, and their scores."""
 
-    paths: list[ChipSource]
+    ids: list[str]  # the chips' names in tables
+    files: list[str]  # (chips,) the file that an error is reported for
     scores: Scores  # (chips, labels), 0 for a chip with an error
     errors: list[str | None]  # (chips,) why a chip cannot be used, or None
     band_statistics: NDArray[np.float32]  # (chips, 2 * bands) as in `extract.Outputs`, NaN for a chip with an error
@@ -93,7 +94,8 @@ def score_chips(
     """Score chips, a batch at a time, in the order of `paths`; arguments and errors are those of `predict_chips`."""
     for outputs in extract.stream_outputs(paths, model.networks, model.spec, turns=views, jobs=jobs, tolerant=tolerant):
         part = list(paths[outputs.rows])
-        yield ScoredChips(part, _scores(outputs, model), outputs.errors, outputs.band_statistics, outputs.remarks)
+        ids, files, scores = list(map(listing.name, part)), list(map(str, part)), _scores(outputs, model)
+        yield ScoredChips(ids, files, scores, outputs.errors, outputs.band_statistics, outputs.remarks)
 
 
 def _scores(outputs: Outputs, model: Bundle) -> Scores:
@@ -112,8 +114,8 @@ def decide_chips(parts: Iterable[ScoredChips], model: Bundle) -> Iterator[Tagged
         usable = _usable(part.errors)
         tags = np.where(usable[:, np.newaxis], model.decide(part.scores), model.common)
         yield TaggedChips(
-            ids=[listing.name(path) for path in part.paths],
-            files=[str(path) for path in part.paths],
+            ids=part.ids,
+            files=part.files,
             scores=part.scores,
             tags=tags,
             expected_f=np.where(usable, expected_f(model.decision, part.scores, tags), 0),

@@ -1,19 +1,21 @@
 """What `amazon_tags predict` does: read chips, tag them with a model, and write the results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from amazon_tags.model import bundle, registry, training_record
+from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.fill import fill_scores, find_named_chips, with_absent_chips
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
-from amazon_tags.prediction.predict import find_chips, predict_chips
+from amazon_tags.prediction.predict import TaggedChips, find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, spelled_like, write_submission
 from amazon_tags.prediction.unusual import mark_unusual
 from amazon_tags.tables import label_tables
 from features.images.layout import AS_STATED, Layout
+from features.images.listing import Listing
 
 
 @dataclass(frozen=True)
@@ -69,31 +71,43 @@ def tag_chips(
         ValueError: there are no chips, or an output would replace an input.
     """
     options = options or TagOptions()
-    is_filling = options.on_error == "fill"
-    names: list[str] = []
-    if is_filling and options.like:
-        paths, names = find_named_chips(inputs, options.like)
-    else:
-        paths = find_chips(inputs, options.like)
+    paths, names = find_wanted_chips(inputs, options)
     outputs.refuse(paths.files(), [options.like] if options.like else [])
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
-        loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
-        loaded = loaded.reading(options.layout)
+        loaded = open_model(folder, options)
         predict = partial(predict_with_checkpoint, options.checkpoint) if options.checkpoint else predict_chips
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
-        tagged = mark_unusual(tagged, training_record.read(folder))
-        if is_filling and options.like:
+        if names and options.like:
             tagged = with_absent_chips(tagged, names, paths.names(), options.like, loaded)
-        if options.like:
-            tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
-        fill, count = fill_scores(loaded) if is_filling else None, len(names or paths)
+        return write_tagged(tagged, loaded, outputs, options, count=len(names or paths))
 
-        if outputs.log is None:
-            unusable = write_submission(tagged, loaded.space, outputs, fill=fill, total=count)
-        else:
-            training, statistics = training_record.read_required(folder), RunStatistics()
-            unusable = write_submission(watch_run(tagged, statistics), loaded.space, outputs, fill=fill, total=count)
-            append_line(outputs.log, monitor_line(statistics, loaded, training))
 
+def find_wanted_chips(inputs: Sequence[Path], options: TagOptions) -> tuple[Listing, list[str]]:
+    """Return the chips to tag and, if rows of a sample submission without a chip are filled, the names of all rows."""
+    if options.on_error == "fill" and options.like:
+        return find_named_chips(inputs, options.like)
+    return find_chips(inputs, options.like), []
+
+
+def open_model(folder: Path, options: TagOptions) -> Bundle:
+    """Return the bundle in a folder, ready to score chips as the options say."""
+    loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
+    return loaded.reading(options.layout)
+
+
+def write_tagged(
+    tagged: Iterable[TaggedChips], model: Bundle, outputs: OutputPaths, options: TagOptions, *, count: int
+) -> TagSummary:
+    """Write the results of tagged chips; `like` and `on_error` of the options say which rows, and by which names."""
+    tagged = mark_unusual(tagged, training_record.read(model.folder))
+    if options.like:
+        tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
+    fill = fill_scores(model) if options.on_error == "fill" else None
+
+    if outputs.log is None:
+        return TagSummary(count, write_submission(tagged, model.space, outputs, fill=fill, total=count))
+    training, statistics = training_record.read_required(model.folder), RunStatistics()
+    unusable = write_submission(watch_run(tagged, statistics), model.space, outputs, fill=fill, total=count)
+    append_line(outputs.log, monitor_line(statistics, model, training))
     return TagSummary(count, unusable)

@@ -12,7 +12,7 @@ import pytest
 
 from amazon_tags.files import atomic, locks
 from amazon_tags.model import bundle
-from amazon_tags.prediction import checkpoint
+from amazon_tags.prediction import checkpoint, part_files
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.predict import predict_chips, score_chips
 from features.images import listing
@@ -20,7 +20,7 @@ from features.images import listing
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHIPS_A_SHARD", 16)
+    monkeypatch.setattr(part_files, "CHIPS_A_PART", 16)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_a_shard_holds_null_statistics_and_the_error_of_a_damaged_chip(chips, op
 
     list(predict_with_checkpoint(tmp_path / "checkpoint", listing.chips([chips]), opened, tolerant=True))
     table = pq.read_table(next((tmp_path / "checkpoint").glob("000000-*.parquet")))
-    assert table.column_names == [*opened.space.names, " error", " looks", " remarks"]
+    assert table.column_names == [*opened.space.names, " name", " file", " error", " looks", " remarks"]
     errors, looks = table.column(" error").to_pylist(), table.column(" looks").to_pylist()
     assert [row for row, error in enumerate(errors) if error is not None] == [5]
     assert [row for row, values in enumerate(looks) if values is None] == [5]
