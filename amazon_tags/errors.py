@@ -78,6 +78,19 @@ def need_train() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # or TensorFlow prints a page at start
 
 
+def need_dask() -> None:
+    """Refuse to use a cluster without the `dask` extra.
+
+    Raises:
+        click.ClickException: with the install command.
+    """
+    if find_spec("distributed") is None:
+        raise click.ClickException(
+            "--engine dask needs distributed, which the base install leaves out; run, in the checkout: "
+            "pip install '.[dask]'"
+        )
+
+
 def need_onnx() -> None:
     """Refuse to write ONNX files without the `onnx` extra.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options, window_options
+from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 
 
@@ -31,6 +32,7 @@ from amazon_tags.signals import catch_signals
 @options.ON_ERROR
 @options.ERRORS
 @options.CHECKPOINT
+@options.SHARD
 @options.JOBS
 def map_command(
     scenes: tuple[Path, ...],
@@ -51,6 +53,7 @@ def map_command(
     on_error: str,
     errors: Path,
     checkpoint: Path | None,
+    shard: Shard | None,
     jobs: int,
 ) -> None:
     """Tag a scene window by window and write a map: a polygon with tags and scores for each window.
@@ -69,6 +72,8 @@ def map_command(
     settings = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     listed = errors if on_error == "skip" else None
-    how = MapOptions(settings, tagging, cog, style)
+    if shard:
+        options.need_checkpoint(checkpoint)
+    how = MapOptions(settings, tagging, cog, style, shard)
     summary = map_scenes(scenes, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

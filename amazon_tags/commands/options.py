@@ -4,6 +4,7 @@ Index: every option, and the commands that use it. A test holds it against the c
 
 Option                   Commands
 -----------------------  --------
+--array                  schedule
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
@@ -24,6 +25,7 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --edges                  map, change
+--engine                 predict
 --epochs                 search-layer
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
@@ -34,6 +36,7 @@ Option                   Commands
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
+--insecure               predict
 --jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sample, sources
@@ -77,16 +80,18 @@ Option                   Commands
 --recall                 tune
 --recipe                 train, curve
 --repair                 check
+--scheduler              predict
 --scores                 predict, merge
 --screen                 search-layer
 --seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
 --seeds                  curve
---shard                  predict
+--shard                  predict, map
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
                          cka, inspect signal, inspect locality
 --similarity             leaks
 --skip-missing           train
+--slurm                  schedule
 --source                 sources
 --stability              drift
 --start-from             train
@@ -202,13 +207,10 @@ def check_shard(_context: click.Context, _option: click.Parameter, value: str | 
         raise click.BadParameter(str(error)) from error
 
 
-def refuse_shard_outputs(checkpoint: Path | None, outputs: Mapping[str, object]) -> Path:
-    """Return the checkpoint of a shard, or raise a usage error if there is none or an output is named."""
-    names = [name for name, value in outputs.items() if value]
-    if names:
-        raise click.UsageError(f"--shard writes only the checkpoint; pass {' and '.join(names)} to amazon_tags merge.")
+def need_checkpoint(checkpoint: Path | None, option: str = "--shard") -> Path:
+    """Return the checkpoint that an option needs, or raise a usage error if there is none."""
     if not checkpoint:
-        raise click.UsageError("--shard needs --checkpoint: the folder that all shards write to.")
+        raise click.UsageError(f"{option} needs --checkpoint: the folder that all machines write to.")
     return checkpoint
 
 
@@ -281,6 +283,13 @@ DEVICE = click.option(
 DOWNLOAD = click.option(
     "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
 )
+ENGINE = click.option(
+    "--engine",
+    type=click.Choice(["threads", "dask"]),
+    default="threads",
+    show_default=True,
+    help="Compute in --jobs threads, or divide the parts of --checkpoint among the workers of a Dask cluster.",
+)
 ERRORS = click.option(
     "--errors",
     type=OUTPUT,
@@ -292,6 +301,9 @@ GROUPS = click.option(
     "--groups",
     type=FILE,
     help="A CSV of image_name,group, as amazon_tags leaks writes it; chips of one group stay in one fold.",
+)
+INSECURE = click.option(
+    "--insecure", is_flag=True, help="Allow a --scheduler on another machine that is not reached by TLS."
 )
 JOBS = click.option(
     "--jobs",
@@ -321,12 +333,18 @@ PRECISION = click.option(
     show_default=True,
     help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
 )
+SCHEDULER = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="The address of a running Dask scheduler, such as tls://host:8786; without it, --jobs workers are started "
+    "here.",
+)
 SHARD = click.option(
     "--shard",
     callback=check_shard,
     metavar="I/N",
-    help="Score only the I-th of N shares of the chips, into --checkpoint, where other machines score the others. auto "
-    "and auto/N take I from a variable of SLURM, Kubernetes or AWS Batch.",
+    help="Score only the I-th of N shares of the chips or windows, into --checkpoint, where other machines score the "
+    "others. auto and auto/N take I from a variable of SLURM, Kubernetes or AWS Batch.",
 )
 SIDE = click.option(
     "--side",

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options
+from amazon_tags.errors import need_dask
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 
@@ -36,6 +37,9 @@ from amazon_tags.signals import catch_signals
 @options.ERRORS
 @options.CHECKPOINT
 @options.SHARD
+@options.ENGINE
+@options.SCHEDULER
+@options.INSECURE
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
@@ -56,6 +60,9 @@ def predict_command(
     errors: Path,
     checkpoint: Path | None,
     shard: Shard | None,
+    engine: str,
+    scheduler: str | None,
+    insecure: bool,
     log: Path | None,
     jobs: int,
 ) -> None:
@@ -83,6 +90,7 @@ def predict_command(
             "--on-error": on_error != "fail",
             "--checkpoint": checkpoint,
             "--shard": shard,
+            "--engine": engine == "dask",
             "--monitor": log,
         }
         options.refuse_chip_options(given, vectors)
@@ -93,12 +101,26 @@ def predict_command(
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
+    if shard and engine == "dask":
+        raise click.UsageError("--engine dask divides the chips by itself; leave out --shard.")
+    if (scheduler or insecure) and engine != "dask":
+        raise click.UsageError("--scheduler and --insecure are for --engine dask.")
     if shard:
         from amazon_tags.prediction.predict_shard import predict_shard
 
-        folder = options.refuse_shard_outputs(checkpoint, {"-o": output, "--scores": scores, "--monitor": log})
+        folder = options.need_checkpoint(checkpoint)
+        if named := [name for name, path in (("-o", output), ("--scores", scores), ("--monitor", log)) if path]:
+            raise click.UsageError(f"--shard writes only {folder}; pass {' and '.join(named)} to amazon_tags merge.")
         predict_shard(chips, shard, folder, model=model, options=tag_options)
         return
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
-    summary = tag_chips(chips, outputs, model=model, options=tag_options)
+    if engine == "dask":
+        need_dask()
+        options.need_checkpoint(checkpoint, "--engine dask")
+        from amazon_tags.prediction.dask_engine import Cluster, predict_on_cluster
+
+        cluster = Cluster(scheduler, insecure)
+        summary = predict_on_cluster(chips, outputs, cluster, model=model, options=tag_options)
+    else:
+        summary = tag_chips(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

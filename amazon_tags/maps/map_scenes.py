@@ -14,8 +14,11 @@ from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
 from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import Bundle
-from amazon_tags.prediction.checkpoint import predict_with_checkpoint
+from amazon_tags.prediction.checkpoint import predict_with_checkpoint, score_shard
 from amazon_tags.prediction.predict import TaggedChips, predict_chips
+from amazon_tags.prediction.predict_shard import report_shard
+from amazon_tags.prediction.run_key import run_key
+from amazon_tags.prediction.shard import Shard
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
 from amazon_tags.prediction.unusual import mark_unusual
 from features.scenes.windows import Windows
@@ -30,12 +33,14 @@ class MapOptions:
         tagging: How to tag them; `like` is not used.
         cog: A Cloud Optimized GeoTIFF of the scores.
         style: A style of QGIS for the polygons.
+        shard: Score only this share of the windows into the checkpoint of `tagging`, and write nothing else.
     """
 
     settings: MapSettings = field(default_factory=MapSettings)
     tagging: TagOptions = field(default_factory=TagOptions)
     cog: Path | None = None
     style: Path | None = None
+    shard: Shard | None = None
 
 
 def map_scenes(
@@ -74,6 +79,10 @@ def map_scenes(
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
         loaded = resolve_bands(loaded.reading(tagging.layout), scene)
         windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
+        if options.shard:
+            _map_shard(windows, loaded, tagging, options.shard)
+            progress.say(f"{output} is written by the same command without --shard, when all shards are done")
+            return TagSummary(len(windows), 0)
 
         result = tag_scene(scene, windows, valid, loaded, window_predictor(loaded, tagging))
         write_map(output, result.cells, loaded.space)
@@ -87,6 +96,14 @@ def map_scenes(
     count, mean = len(result.cells.boxes), result.cells.expected_f.mean()
     progress.say(f"{count:,} polygons; expected F {mean:.3f}, as far as the scores are probabilities")
     return TagSummary(len(windows), len(result.errors))
+
+
+def _map_shard(windows: Windows, model: Bundle, tagging: TagOptions, shard: Shard) -> None:
+    if tagging.checkpoint is None:
+        raise ValueError("a shard needs a checkpoint: the folder that all shards write to.")
+    key = run_key(windows, model, views=tagging.views, tolerant=tagging.on_error != "fail")
+    scored = score_shard(tagging.checkpoint, windows, model, key, shard, jobs=tagging.jobs)
+    report_shard(scored, shard, tagging.checkpoint, len(windows), of="windows")
 
 
 def window_predictor(model: Bundle, tagging: TagOptions) -> Predict:

@@ -42,8 +42,10 @@ def predict_shard(
         report_shard(parts, shard, checkpoint, len(paths))
 
 
-def report_shard(parts: Iterable[ScoredChips], shard: Shard, checkpoint: Path, total: int) -> None:
-    """Run through the parts of a shard of `total` chips, with a progress bar, and report what was done."""
+def report_shard(
+    parts: Iterable[ScoredChips], shard: Shard, checkpoint: Path, total: int, *, of: str = "chips"
+) -> None:
+    """Run through the parts of a shard of `total` chips or windows, with a progress bar, and report what was done."""
     own = shard.of(part_count(total))
     first, last = own.start * CHIPS_A_PART, min(own.stop * CHIPS_A_PART, total)
     unusable = 0
@@ -52,7 +54,7 @@ def report_shard(parts: Iterable[ScoredChips], shard: Shard, checkpoint: Path, t
             unusable += sum(error is not None for error in part.errors)
             advance(len(part.ids))
     if not own:
-        progress.say(f"shard {shard} is empty: {total:,} chips are {part_count(total)} parts of {CHIPS_A_PART:,}")
+        progress.say(f"shard {shard} is empty: {total:,} {of} are {part_count(total)} parts of {CHIPS_A_PART:,}")
         return
     failed = f", {unusable:,} of which could not be used," if unusable else ""
-    progress.say(f"shard {shard}: chips {first + 1:,} to {last:,} of {total:,}{failed} are scored in {checkpoint}")
+    progress.say(f"shard {shard}: {of} {first + 1:,} to {last:,} of {total:,}{failed} are scored in {checkpoint}")

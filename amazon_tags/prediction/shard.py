@@ -7,20 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ArrayVariables:
-    """The environment variables by which a scheduler numbers the tasks of an array; None: it has no such variable."""
+    """The environment variables by which a scheduler numbers the tasks of an array, and the number of the first one."""
 
     task: str
     count: str
-    first: str | None = None
-    step: str | None = None
+    first: int
 
 
 SCHEDULERS = (
-    ArrayVariables(
-        "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", first="SLURM_ARRAY_TASK_MIN", step="SLURM_ARRAY_TASK_STEP"
-    ),
-    ArrayVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"),  # Kubernetes sets the first, the unit of `schedule` both
-    ArrayVariables("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"),
+    ArrayVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", 1),  # --array=1-N; a part of it may be run again
+    ArrayVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", 0),  # Kubernetes sets the first one only
+    ArrayVariables("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE", 0),
 )
 
 
@@ -83,11 +80,7 @@ def _scheduler(environment: Mapping[str, str]) -> ArrayVariables:
 
 def _task_number(variables: ArrayVariables, environment: Mapping[str, str]) -> int:
     """Return the number of this task in its array, counted from 1."""
-
-    def read(name: str | None, default: int) -> int:
-        text = environment.get(name, "") if name else ""
-        if text and not text.isdecimal():
-            raise ValueError(f"{name} is {text!r}, but must be a whole number; pass i/n, such as 3/8.")
-        return int(text) if text else default
-
-    return (read(variables.task, 0) - read(variables.first, 0)) // max(1, read(variables.step, 1)) + 1
+    text = environment[variables.task]
+    if not text.isdecimal():
+        raise ValueError(f"{variables.task} is {text!r}, but must be a whole number; pass i/n, such as 3/8.")
+    return int(text) - variables.first + 1

@@ -13,14 +13,7 @@ def test_shards_hold_each_part_once_and_in_order(parts, count):
 @pytest.mark.parametrize(
     "variables",
     [
-        {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_COUNT": "8"},
-        {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_COUNT": "8"},
-        {
-            "SLURM_ARRAY_TASK_ID": "14",
-            "SLURM_ARRAY_TASK_MIN": "10",
-            "SLURM_ARRAY_TASK_STEP": "2",
-            "SLURM_ARRAY_TASK_COUNT": "8",
-        },
+        {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "8"},
         {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "8"},
         {"AWS_BATCH_JOB_ARRAY_INDEX": "2", "AWS_BATCH_JOB_ARRAY_SIZE": "8"},
     ],
@@ -41,6 +34,8 @@ def test_a_shard_is_named_or_taken_from_the_scheduler(text, variables):
         ("a/b", {}, "i/n"),
         ("auto", {}, "none is set"),
         ("auto", {"JOB_COMPLETION_INDEX": "2"}, "pass auto/n"),
+        ("auto", {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "1"}, "auto is 7/1 here"),
+        ("auto/8", {"SLURM_ARRAY_TASK_ID": "0"}, "auto is 0/8 here"),
         ("auto/2", {"JOB_COMPLETION_INDEX": "2"}, "auto is 3/2 here"),
         ("auto/2", {"JOB_COMPLETION_INDEX": "x"}, "'x'"),
     ],
