@@ -122,7 +122,7 @@ function fillChoice() {
 
 const seam = document.getElementById("seam");
 seam.addEventListener("input", () => { view.seam = seam.value / 100; view.redraw(); });
-Object.assign(view, { seam: 0.5, opacity: 0.35 });
+Object.assign(view, { seam: 0.5, opacity: 0.3 });
 fillChoice();
 choice.addEventListener("change", show);
 connectControls(view);

@@ -1,8 +1,10 @@
 /** A canvas that shows pictures of a scene under its windows, and is moved by mouse, touch and keyboard. */
 
 const CLICK_PIXELS = 4; // a pointer that moves less has clicked
-const MIN_OUTLINED = 12; // pixels of the screen: smaller windows have no outlines
+const MIN_MARKED = 8; // pixels of the screen: smaller windows have no outlines
+const MIN_OUTLINED = 24; // and those without a mark have none below this, as thousands take long to draw
 const FOUND_PIXELS = 110; // of a window that the view moves to
+const MIN_HEIGHT = 320; // of the canvas, which is little higher than a wide scene
 const STEP_SHARE = 0.15; // of the view, for an arrow key
 
 /**
@@ -36,6 +38,7 @@ function sceneView(canvas, windows, pictures, onPick) {
 
   function resize() {
     const wasWhole = !view.scale;
+    canvas.style.maxHeight = `${Math.max(MIN_HEIGHT, 1.3 * canvas.clientWidth * height / width)}px`;
     canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
     canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
     if (wasWhole) fit();
@@ -133,7 +136,8 @@ function sceneView(canvas, windows, pictures, onPick) {
   /** Outline the windows that are visible, those with marks of their own last. */
   function drawOutlines(wide, high) {
     const [across, down] = windows.stride;
-    if (Math.min(across, down) * view.scale >= MIN_OUTLINED) {
+    const side = Math.min(across, down) * view.scale;
+    if (side >= MIN_MARKED) {
       const [first, last] = [sceneAt(0, 0), sceneAt(wide, high)];
       const marked = [];
       context.beginPath();
@@ -141,7 +145,7 @@ function sceneView(canvas, windows, pictures, onPick) {
         for (let column = Math.floor(first[0] / across); column <= last[0] / across; column += 1) {
           const place = windows.ofCell(column, row);
           if (place < 0) continue;
-          context.rect(...onScreen(place));
+          if (side >= MIN_OUTLINED) context.rect(...onScreen(place));
           if (view.outline(place)) marked.push(place);
         }
       }
