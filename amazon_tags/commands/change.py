@@ -13,6 +13,9 @@ from amazon_tags.signals import catch_signals
 @click.argument("before", type=options.EXISTING)
 @click.argument("after", type=options.EXISTING)
 @click.option("-o", "--output", type=options.OUTPUT, required=True, help="A .parquet, .geojson or .gpkg file.")
+@click.option(
+    "--html", "page", type=options.OUTPUT, help="Also write both dates and the alerts as one HTML page for any browser."
+)
 @options.MODEL
 @click.option(
     "--min-probability",
@@ -28,23 +31,12 @@ from amazon_tags.signals import catch_signals
     show_default=True,
     help="Leave out windows whose tags cloudy, partly_cloudy and haze are more probable together, at either date.",
 )
-@window_options.GROUND
-@window_options.PIXELS
-@window_options.OVERLAP
-@window_options.EDGES
-@window_options.MIN_VALID
-@window_options.BANDS
-@options.LEVELS
-@options.VIEWS
-@options.PRECISION
-@options.DEVICE
-@options.ON_ERROR
-@options.ERRORS
-@options.JOBS
+@window_options.of_scenes
 def change_command(
     before: Path,
     after: Path,
     output: Path,
+    page: Path | None,
     model: Path | None,
     min_probability: float,
     max_cloud: float,
@@ -82,7 +74,7 @@ def change_command(
     window_options.refuse_two_sizes(ground, pixels)
     windows = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, None, jobs, Layout(bands, levels))
-    chosen = ChangeOptions(ChangeSettings(windows, max_cloud, min_probability), tagging)
+    chosen = ChangeOptions(ChangeSettings(windows, max_cloud, min_probability), tagging, page)
 
     dates = (scene_files(before), scene_files(after))
     listed = errors if on_error == "skip" else None

@@ -18,27 +18,17 @@ from amazon_tags.signals import catch_signals
     help="Also write the scores as a Cloud Optimized GeoTIFF: a pixel a polygon, a band a tag.",
 )
 @click.option("--style", type=options.OUTPUT, help="Also write a QGIS style (.qml) that colours polygons by tag.")
+@click.option("--html", "page", type=options.OUTPUT, help="Also write the map as one HTML page for any browser.")
 @options.MODEL
-@window_options.GROUND
-@window_options.PIXELS
-@window_options.OVERLAP
-@window_options.EDGES
-@window_options.MIN_VALID
-@window_options.BANDS
-@options.LEVELS
-@options.VIEWS
-@options.PRECISION
-@options.DEVICE
-@options.ON_ERROR
-@options.ERRORS
 @options.CHECKPOINT
 @options.SHARD
-@options.JOBS
+@window_options.of_scenes
 def map_command(
     scenes: tuple[Path, ...],
     output: Path,
     cog: Path | None,
     style: Path | None,
+    page: Path | None,
     model: Path | None,
     ground: float | None,
     pixels: int | None,
@@ -74,6 +64,6 @@ def map_command(
     listed = errors if on_error == "skip" else None
     if shard:
         options.need_checkpoint(checkpoint)
-    how = MapOptions(settings, tagging, cog, style, shard)
+    how = MapOptions(settings, tagging, cog, style, shard, page)
     summary = map_scenes(scenes, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

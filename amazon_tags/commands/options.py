@@ -33,8 +33,8 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   map, change, tune, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict
 --jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect

@@ -1,5 +1,8 @@
 """Options of the commands that cut scenes into windows."""
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from amazon_tags.commands import options
@@ -42,6 +45,29 @@ BANDS = click.option(
     help="Names of the scene's bands in its order, such as blue,green,red,nir; or the numbers of the model's bands in "
     "the scene, such as 3,2,1.",
 )
+
+OF_SCENES = (  # in the order of the help
+    GROUND,
+    PIXELS,
+    OVERLAP,
+    EDGES,
+    MIN_VALID,
+    BANDS,
+    options.LEVELS,
+    options.VIEWS,
+    options.PRECISION,
+    options.DEVICE,
+    options.ON_ERROR,
+    options.ERRORS,
+    options.JOBS,
+)
+
+
+def of_scenes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how scenes are cut into windows, and how these are tagged."""
+    for option in reversed(OF_SCENES):
+        command = option(command)
+    return command
 
 
 def refuse_two_sizes(ground: float | None, pixels: int | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
+from amazon_tags.maps import change_page, outputs
 from amazon_tags.maps.alerts import Alert, find_alerts
 from amazon_tags.maps.columns import change_columns
 from amazon_tags.maps.compare_scenes import ChangeSettings, compare_scenes
@@ -19,10 +20,17 @@ from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
 
 @dataclass(frozen=True)
 class ChangeOptions:
-    """How to compare scenes, and how to tag their windows, of which `like` and `checkpoint` are not used."""
+    """How to compare scenes, and what to write beside the polygons.
+
+    Attributes:
+        settings: The windows, and what an alert is.
+        tagging: How to tag the windows; `like` and `checkpoint` are not used.
+        page: An HTML page that shows the changes.
+    """
 
     settings: ChangeSettings = field(default_factory=ChangeSettings)
     tagging: TagOptions = field(default_factory=TagOptions)
+    page: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,10 @@ def change_scenes(
     options = options or ChangeOptions()
     settings, tagging = options.settings, options.tagging
     choose_format(output)
-    preflight.refuse_outputs([output, *([errors] if errors else [])], [path for files in dates for path in files])
+    if options.page:
+        outputs.refuse_suffix(options.page, outputs.PAGE_SUFFIXES, "a page")
+    written = [path for path in (output, options.page, errors) if path]
+    preflight.refuse_outputs(written, [path for files in dates for path in files])
 
     with (
         registry.hold_model(model or bundle.DEFAULT) as folder,
@@ -72,10 +83,13 @@ def change_scenes(
         result = compare_scenes(before, after, loaded, settings, predictor=predictor, jobs=tagging.jobs)
         cells = result.cells
         write_cells(output, cells.before, change_columns(cells, loaded.space, settings.min_probability))
+        alerts = find_alerts(cells, loaded.space, settings.min_probability)
+        if options.page:
+            page = change_page.encode(result, alerts, loaded, min_probability=settings.min_probability)
+            atomic.write_bytes(options.page, page)
 
     if errors:  # even an empty list, or the list of an earlier run would stay
         atomic.write_json_lines(errors, result.errors)
-    alerts = find_alerts(cells, loaded.space, settings.min_probability)
     progress.say(
         f"{len(cells.before.boxes):,} windows compared: {len(alerts):,} changes of tags have a probability of at least "
         f"{settings.min_probability:g}, if both dates are independent"

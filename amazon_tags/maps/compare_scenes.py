@@ -15,7 +15,7 @@ from ensemble.arrays import Floats
 from features.scenes.aligned import Aligned, align, share_data
 from features.scenes.joined import MAX_OFF_GRID
 from features.scenes.scene import Scene
-from features.scenes.windows import Windows, data_shares
+from features.scenes.windows import Grid, Windows, data_shares
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ComparedScenes:
     """The changes, how many windows were tagged at both dates together, and those that could not be used."""
 
     cells: ChangedCells
+    grid: Grid
     windows: int
     errors: list[dict[str, str]]
 
@@ -89,7 +90,7 @@ def compare_scenes(
         calibration=choose_calibration(model),
         max_cloud=settings.max_cloud,
     )
-    return ComparedScenes(cells, 2 * len(valid), [error for date in dates for error in date.errors])
+    return ComparedScenes(cells, plans[0].grid, 2 * len(valid), [error for date in dates for error in date.errors])
 
 
 def _say_assumptions(aligned: Aligned, before: Scene, model: Bundle) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
-from amazon_tags.maps import outputs
+from amazon_tags.maps import map_page, outputs
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.outputs import choose_format, write_map
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
@@ -34,6 +34,7 @@ class MapOptions:
         cog: A Cloud Optimized GeoTIFF of the scores.
         style: A style of QGIS for the polygons.
         shard: Score only this share of the windows into the checkpoint of `tagging`, and write nothing else.
+        page: An HTML page that shows the map.
     """
 
     settings: MapSettings = field(default_factory=MapSettings)
@@ -41,6 +42,7 @@ class MapOptions:
     cog: Path | None = None
     style: Path | None = None
     shard: Shard | None = None
+    page: Path | None = None
 
 
 def map_scenes(
@@ -73,7 +75,10 @@ def map_scenes(
         outputs.refuse_suffix(options.cog, outputs.COG_SUFFIXES, "a GeoTIFF")
     if options.style:
         outputs.refuse_suffix(options.style, outputs.STYLE_SUFFIXES, "a QGIS style")
-    preflight.refuse_outputs([path for path in (output, options.cog, options.style, errors) if path], scenes)
+    if options.page:
+        outputs.refuse_suffix(options.page, outputs.PAGE_SUFFIXES, "a page")
+    written = (output, options.cog, options.style, options.page, errors)
+    preflight.refuse_outputs([path for path in written if path], scenes)
 
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
@@ -90,6 +95,8 @@ def map_scenes(
             outputs.write_cog(options.cog, result.cells, windows.grid, loaded.space)
         if options.style:
             outputs.write_style(options.style, result.cells, loaded.space)
+        if options.page:
+            atomic.write_bytes(options.page, map_page.encode(result.cells, windows.grid, loaded))
 
     if errors:  # even an empty list, or the list of an earlier run would stay
         atomic.write_json_lines(errors, result.errors)

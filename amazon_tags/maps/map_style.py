@@ -53,7 +53,7 @@ def encode(cells: MapCells, space: LabelSpace) -> bytes:
 
     names = [space.names[label] for label in legend(cells, space)]
     for place, name in enumerate(names):
-        fill = {"color": _colour(name, space), "style": "solid", **EDGE}
+        fill = {"color": "{},{},{},255".format(*colour(name, space)), "style": "solid", **EDGE}
         quoted = name.replace("\\", "\\\\").replace("'", "''")
         SubElement(rules, "rule", key=f"rule{place}", symbol=str(place), label=name, filter=HAS_TAG.format(quoted))
         symbols.append(_symbol(place, len(names) - place, fill))
@@ -85,11 +85,11 @@ def _symbol(place: int, level: int, properties: dict[str, str]) -> Element:
     return symbol
 
 
-def _colour(name: str, space: LabelSpace) -> str:
-    """Return red, green, blue and opacity, each from 0 to 255."""
+def colour(name: str, space: LabelSpace) -> tuple[int, int, int]:
+    """Return red, green and blue of a label, each from 0 to 255."""
     if name in COLOURS:
         red, green, blue = bytes.fromhex(COLOURS[name][1:])
     else:
         hue = space.names.index(name) * GOLDEN % 1
         red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.65, 0.85))
-    return f"{red},{green},{blue},255"
+    return red, green, blue

@@ -20,6 +20,7 @@ FORMATS: dict[str, Encode] = {
 }
 COG_SUFFIXES = (".tif", ".tiff")
 STYLE_SUFFIXES = (".qml",)
+PAGE_SUFFIXES = (".html", ".htm")
 
 
 def choose_format(path: Path) -> Encode:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterPart
 
@@ -58,9 +59,20 @@ def check_blocks(dataset: Any) -> None:
         )
 
 
-def bands_last(dataset: Any, part: RasterPart | None = None) -> NDArray[Any]:
-    """Return the pixels of a part, or all, (H, W, bands)."""
-    decoded: NDArray[Any] = np.moveaxis(dataset.read(window=part), 0, 2).copy()
+def bands_last(
+    dataset: Any, part: RasterPart | None = None, size: tuple[int, int] | None = None, *, is_mixable: bool = True
+) -> NDArray[Any]:
+    """Return the pixels of a part, or all, (H, W, bands).
+
+    Args:
+        dataset: An open raster.
+        part: The part.
+        size: Width and height of the result, which is made of the raster's overviews or of some blocks at a time.
+        is_mixable: Whether levels may be averaged for that, which the indices of a palette may not.
+    """
+    shape = {} if size is None else {"out_shape": (dataset.count, size[1], size[0])}
+    mixing = Resampling.average if size and is_mixable else Resampling.nearest
+    decoded: NDArray[Any] = np.moveaxis(dataset.read(window=part, resampling=mixing, **shape), 0, 2).copy()
     return decoded
 
 

@@ -16,6 +16,7 @@ from features.images.band_names import standard_names
 from features.images.floats import as_levels
 from features.images.stored import RGB, Header, StoredImage, ValidPixels
 
+Size = tuple[int, int]  # width and height
 DRIVER = "GTiff"  # always: a VRT named .tif could read any file
 PHOTOMETRIC, LAB_COLOURS = 262, (8, 9, 10)  # the tag, and its values for L*a*b*; TIFF 6.0, section 23
 
@@ -35,10 +36,14 @@ def decode(content: bytes) -> StoredImage:
         return read(dataset)
 
 
-def read(dataset: Any, part: RasterPart | None = None) -> StoredImage:
-    """Return the image of an open raster, or of a part of it, which is that of a file cut from it."""
-    pixels = raster.bands_last(dataset, part)
-    valid = _valid(dataset, pixels, part)
+def read(dataset: Any, part: RasterPart | None = None, size: Size | None = None) -> StoredImage:
+    """Return the image of an open raster, or of a part of it, which is that of a file cut from it.
+
+    With a size (width and height), the image is that small, of means of pixels.
+    """
+    is_mixable = ColorInterp.palette not in dataset.colorinterp
+    pixels = raster.bands_last(dataset, part, size, is_mixable=is_mixable)
+    valid = _valid(dataset, pixels, part, size)
     structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
     scales, is_float = _scales(dataset), pixels.dtype == np.float32
     if is_float:
@@ -137,11 +142,12 @@ def _block(dataset: Any, row: int, column: int) -> RasterPart:
     return RasterPart(left, top, min(width, dataset.width - left), min(height, dataset.height - top))
 
 
-def _valid(dataset: Any, pixels: NDArray[Any], part: RasterPart | None) -> ValidPixels | None:
+def _valid(dataset: Any, pixels: NDArray[Any], part: RasterPart | None, size: Size | None = None) -> ValidPixels | None:
     """Return which pixels hold data by the nodata value or the mask inside the file; alpha is judged later."""
     valid = raster.valid_pixels(dataset, pixels)
     if dataset.mask_flag_enums[0] == [MaskFlags.per_dataset]:
-        inside: ValidPixels = dataset.read_masks(1, window=part) > 0
+        shape = {} if size is None else {"out_shape": (size[1], size[0])}
+        inside: ValidPixels = dataset.read_masks(1, window=part, **shape) > 0
         return inside
     return valid
 

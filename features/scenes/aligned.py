@@ -7,7 +7,7 @@ from rasterio.windows import Window as RasterPart
 from features.images.footprint import Point
 from features.images.stored import StoredImage
 from features.scenes.joined import holds_data, pixel_offset, reader
-from features.scenes.scene import Scene
+from features.scenes.scene import Scene, Size
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def share_data(first: Scene, second: Scene) -> tuple[Scene, Scene]:
 
 
 def _without_gaps_of(other: Scene, scene: Scene) -> Scene:
-    def read(part: RasterPart) -> StoredImage:
-        image = scene.read_inside(part)
-        shared = holds_data(image) & holds_data(other.read_inside(part))
+    def read(part: RasterPart, size: Size | None = None) -> StoredImage:
+        image = scene.read_inside(part, size)
+        shared = holds_data(image) & holds_data(other.read_inside(part, size))
         if shared.all():
             return image
         pixels = image.pixels.copy()

@@ -1,6 +1,6 @@
 """Join scenes that lie on one grid of pixels to one scene, without writing it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rasterio.transform import Affine
@@ -9,7 +9,7 @@ from rasterio.windows import Window as RasterPart
 from features.images import footprint
 from features.images.footprint import Point
 from features.images.stored import StoredImage, ValidPixels
-from features.scenes.scene import Scene
+from features.scenes.scene import ReadPart, Scene, Size
 from features.scenes.stacked import stack
 
 MAX_OFF_GRID = 0.01  # of a pixel: positions in files are rounded
@@ -45,16 +45,21 @@ def join(scenes: Sequence[Scene]) -> Scene:
     )
 
 
-def reader(placed: Sequence[tuple[Scene, Origin]]) -> Callable[[RasterPart], StoredImage]:
+def reader(placed: Sequence[tuple[Scene, Origin]]) -> ReadPart:
     """Return the function that reads a part of a scene in which scenes lie at these origins."""
     sample = placed[0][0].read_inside(RasterPart(0, 0, 1, 1))
 
-    def read(part: RasterPart) -> StoredImage:
+    def read(part: RasterPart, size: Size | None = None) -> StoredImage:
+        shape = size or (part.width, part.height)
         found = [(scene, origin, box) for scene, origin in placed if (box := _overlap(scene, origin, part))]
-        images = [(scene.read_inside(box), origin, box) for scene, origin, box in found]
-        if len(images) == 1 and (images[0][2].width, images[0][2].height) == (part.width, part.height):
+        images = []
+        for scene, origin, box in found:
+            place = _place(box, origin, part, shape)
+            shrunk = (place.width, place.height)
+            images.append((scene.read_inside(box, shrunk if size else None), place))
+        if len(images) == 1 and (images[0][1].width, images[0][1].height) == shape:
             return images[0][0]
-        return _compose(images, part, sample)
+        return _compose(images, shape, sample)
 
     return read
 
@@ -135,21 +140,33 @@ def _overlap(scene: Scene, origin: Origin, part: RasterPart) -> RasterPart | Non
     return RasterPart(left, top, right - left, bottom - top) if left < right and top < bottom else None
 
 
-def _compose(
-    images: Sequence[tuple[StoredImage, Origin, RasterPart]], part: RasterPart, sample: StoredImage
-) -> StoredImage:
-    """Return the image of a part: each pixel from the first image that holds data there, 0 and no data elsewhere."""
-    pixels = np.zeros((part.height, part.width, sample.pixels.shape[2]), sample.pixels.dtype)
-    filled = np.zeros((part.height, part.width), np.bool_)
-    for image, (column, row), box in images:
+def _place(box: RasterPart, origin: Origin, part: RasterPart, shape: Size) -> RasterPart:
+    """Return where a box of a scene lies in the picture of a part, which has this shape; a pixel at least."""
+    across, down = shape[0] / part.width, shape[1] / part.height
+    left, top = box.col_off + origin[0] - part.col_off, box.row_off + origin[1] - part.row_off
+    first = min(round(left * across), shape[0] - 1), min(round(top * down), shape[1] - 1)
+    last = round((left + box.width) * across), round((top + box.height) * down)
+    return RasterPart(*first, max(1, last[0] - first[0]), max(1, last[1] - first[1]))
+
+
+def _compose(images: Sequence[tuple[StoredImage, RasterPart]], shape: Size, sample: StoredImage) -> StoredImage:
+    """Return a picture of this shape: each pixel from the first image that holds data there, 0 and no data elsewhere.
+
+    Args:
+        images: Images, and where each lies in the picture.
+        shape: Width and height.
+        sample: States bands, scales and bits, which all images must have.
+    """
+    pixels = np.zeros((shape[1], shape[0], sample.pixels.shape[2]), sample.pixels.dtype)
+    filled = np.zeros((shape[1], shape[0]), np.bool_)
+    for image, place in images:
         if (image.bands, image.scales, image.bits) != (sample.bands, sample.scales, sample.bits):
             raise ValueError("joins scenes that state other bands, scales or bits; name the bands alike in all files.")
-        top, left = box.row_off + row - part.row_off, box.col_off + column - part.col_off
-        target = slice(top, top + box.height), slice(left, left + box.width)
+        target = place.toslices()
         fresh = holds_data(image) & ~filled[target]
         pixels[target][fresh] = image.pixels[fresh]
         filled[target] |= fresh
-    is_whole = filled.all() and all(image.valid is None for image, _, _ in images)
+    is_whole = filled.all() and all(image.valid is None for image, _ in images)
     return StoredImage(
         sample.format, pixels, sample.bands, None if is_whole else filled, sample.bits, sample.scales, sample.is_float
     )

@@ -1,7 +1,7 @@
 """Read parts of a scene: a GeoTIFF of any size, of which a few blocks are in memory at a time, or a JPG."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,10 +9,11 @@ from hashlib import file_digest, sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import rasterio
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import Affine
@@ -34,6 +35,16 @@ WITHOUT_POSITION = Affine(1, 0, 0, 0, -1, 0)
 SIDECARS = ("{stem}.tfw", "{stem}.jgw", "{stem}.wld", "{name}.aux.xml", "{name}.msk")
 
 
+Size = tuple[int, int]  # width and height
+
+
+class ReadPart(Protocol):
+    """How a part of a scene is read."""
+
+    def __call__(self, part: RasterPart, size: Size | None = None) -> StoredImage:
+        """Return the image of a part that lies inside the scene; with a size, a picture of the part that small."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """An open scene. Several threads may read it at the same time.
@@ -47,7 +58,8 @@ class Scene:
         crs: The reference system; None if the file does not state both a system and a transform.
         transform: From columns and rows to the reference system; without one, to columns and negative rows, as
             geographic information systems show pictures without a position.
-        read_inside: Returns the image of a part that lies inside the scene.
+        read_inside: Returns the image of a part that lies inside the scene; with a size, a picture of the part that
+            small, for which only some blocks are in memory.
     """
 
     files: tuple[Path, ...]
@@ -57,7 +69,7 @@ class Scene:
     dtype: str
     crs: CRS | None
     transform: Affine
-    read_inside: Callable[[RasterPart], StoredImage]
+    read_inside: ReadPart
 
     def __str__(self) -> str:
         """Return the path, or the first one and how many more there are."""
@@ -133,9 +145,12 @@ def _decode_jpg(path: Path) -> Scene:
     image = jpg.decode(path.read_bytes(), MAX_JPG_SIDE)
     height, width, bands = image.pixels.shape
 
-    def read(part: RasterPart) -> StoredImage:
+    def read(part: RasterPart, size: Size | None = None) -> StoredImage:
         rows, columns = part.toslices()
-        return replace(image, pixels=image.pixels[rows, columns].copy())
+        pixels = image.pixels[rows, columns]
+        if size:
+            return replace(image, pixels=np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX)))
+        return replace(image, pixels=pixels.copy())
 
     return Scene((path,), width, height, bands, "uint8", None, WITHOUT_POSITION, read)
 
@@ -155,11 +170,11 @@ def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
     for reader in datasets:
         idle.put(reader)
 
-    def read(part: RasterPart) -> StoredImage:
+    def read(part: RasterPart, size: Size | None = None) -> StoredImage:
         reader = idle.get()
         try:
             with rasterio.Env(**SETTINGS):
-                return tif.read(reader, part)
+                return tif.read(reader, part, size)
         except (MemoryError, ValueError):
             raise
         except Exception as error:  # as above

@@ -9,7 +9,7 @@ from rasterio.windows import Window as RasterPart
 
 from features.images.band_names import standard_names
 from features.images.stored import MAX_BANDS, StoredImage
-from features.scenes.scene import Scene
+from features.scenes.scene import Scene, Size
 
 PARTS_OF_NAMES = re.compile(r"[\W_]+")
 
@@ -35,8 +35,8 @@ def stack(scenes: Sequence[Scene]) -> Scene:
     stated = [scene.read_inside(corner).bands[0] for scene in scenes]
     names = tuple(stated) if set(stated) - {"", "grey"} else _by_file_names(scenes)
 
-    def read(part: RasterPart) -> StoredImage:
-        return _stack_images([scene.read_inside(part) for scene in scenes], names)
+    def read(part: RasterPart, size: Size | None = None) -> StoredImage:
+        return _stack_images([scene.read_inside(part, size) for scene in scenes], names)
 
     files = tuple(path for scene in scenes for path in scene.files)
     return replace(first, files=files, bands=len(scenes), read_inside=read)

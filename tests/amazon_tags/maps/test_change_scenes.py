@@ -272,6 +272,11 @@ def test_refusals_of_the_command_are_one_line(run, tmp_path):
     cases = {
         ("change.csv",): (1, "has no suffix of a map"),
         ("before.tif",): (1, "has no suffix of a map"),
+        ("change.geojson", "--html", "page.txt"): (
+            1,
+            "page.txt has no suffix of a page; name a file that ends in .html",
+        ),
+        ("change.geojson", "--html", "none/page.html"): (74, "cannot be written"),
         ("none/change.geojson",): (74, "cannot be written"),
         ("change.geojson",): (1, "has the reference system EPSG:32722, but"),
         ("change.geojson", "--ground", 100, "--pixels", 100): (2, "both state the side of a window"),

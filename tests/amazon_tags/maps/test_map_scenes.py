@@ -234,6 +234,8 @@ def test_refusals_of_the_command_are_one_line(run, tmp_path):
     cases = {
         ("tags.shp",): (1, "has no suffix of a map; name a file that ends in .parquet"),
         ("scene.tif",): (1, "has no suffix of a map"),
+        ("tags.geojson", "--html", "page.txt"): (1, "page.txt has no suffix of a page; name a file that ends in .html"),
+        ("tags.geojson", "--html", "none/page.html"): (74, "cannot be written"),
         ("none/tags.geojson",): (74, "the folder"),
         ("tags.geojson", "--ground", 100, "--pixels", 100): (2, "both state the side of a window"),
         ("tags.geojson", "--overlap", 0.95): (2, "0.95 is not in the range"),
