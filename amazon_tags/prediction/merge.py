@@ -8,7 +8,7 @@ from pathlib import Path
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.fill import with_absent_chips
-from amazon_tags.prediction.part_files import CHIPS_A_PART, list_parts, part_count, read_named_part
+from amazon_tags.prediction.part_files import CHIPS_A_PART, list_parts, part_count, read_named_part, read_names
 from amazon_tags.prediction.predict import ScoredChips, decide_chips
 from amazon_tags.prediction.run_key import RUN_FILE, RunKey, read_key, refuse_other_run, run_key
 from amazon_tags.prediction.submission import OutputPaths
@@ -42,7 +42,7 @@ def merge_shards(
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder)
         _refuse_other_model(checkpoint, key, loaded)
-        names = _read_names(checkpoint, key, parts, loaded)
+        names = _read_names(checkpoint, key, parts)
         tagged = decide_chips(_scored_parts(parts, loaded), loaded)
         if options.like is None:
             return write_tagged(tagged, loaded, outputs, options, count=len(names))
@@ -102,13 +102,13 @@ def _refuse_other_model(checkpoint: Path, key: RunKey, model: Bundle) -> None:
     refuse_other_run(f"the checkpoint {checkpoint}", key, current, "version", "model")
 
 
-def _read_names(checkpoint: Path, key: RunKey, parts: list[Path], model: Bundle) -> list[str]:
+def _read_names(checkpoint: Path, key: RunKey, parts: list[Path]) -> list[str]:
     """Return the names of all chips, or raise ValueError for a part of another run or other chips."""
     names: list[str] = []
     for path in parts:
-        run, scored = read_named_part(path, model.space.names, len(model.spec.bands))
+        run, names_of_part = read_names(path)
         refuse_other_run(str(path), run, key)
-        names += scored.ids
+        names += names_of_part
     if hashlib.sha256("\n".join(names).encode()).hexdigest() != key.chips:
         raise ValueError(
             f"the names in {checkpoint} are not those of the {key.count:,} chips that its {RUN_FILE} stands for; "
@@ -118,8 +118,7 @@ def _read_names(checkpoint: Path, key: RunKey, parts: list[Path], model: Bundle)
 
 
 def _scored_parts(parts: list[Path], model: Bundle) -> Iterator[ScoredChips]:
-    for path in parts:
-        yield read_named_part(path, model.space.names, len(model.spec.bands))[1]
+    return (read_named_part(path, model.space.names, len(model.spec.bands)) for path in parts)
 
 
 def _refuse_other_rows(names: list[str], rows: list[str], options: TagOptions) -> None:

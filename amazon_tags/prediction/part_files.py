@@ -101,30 +101,42 @@ def read_part(path: Path, part: Chips, labels: Sequence[str], bands: int) -> Sco
         return _scored(table, list(map(listing.name, part)), list(map(str, part)), labels, bands)
 
 
-def read_named_part(path: Path, labels: Sequence[str], bands: int) -> tuple[RunKey, ScoredChips]:
-    """Return which run a part belongs to, and its scores, by the names that it holds itself.
+def read_names(path: Path) -> tuple[RunKey, list[str]]:
+    """Return which run a part belongs to, and the names of its chips.
 
     Raises:
         ValueError: the file is damaged, or of an earlier version, which stored no names.
     """
     with _refused_damage(path):
-        table = _read_table(path)
+        table = _read_table(path, [NAME])
         metadata = table.schema.metadata or {}
         if RUN not in metadata:
             raise ValueError("it states no run")
+        return RunKey(**json.loads(metadata[RUN])), table.column(NAME).to_pylist()
+
+
+def read_named_part(path: Path, labels: Sequence[str], bands: int) -> ScoredChips:
+    """Return the scores of a part, with the names that it holds itself.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    with _refused_damage(path):
+        table = _read_table(path)
         names = table.column(NAME).to_pylist()
         files = [file or name for file, name in zip(table.column(FILE).to_pylist(), names, strict=True)]
-        return RunKey(**json.loads(metadata[RUN])), _scored(table, names, files, labels, bands)
+        return _scored(table, names, files, labels, bands)
 
 
 def _refused_damage(path: Path) -> Any:
     return refused_as(f"{path} is damaged", "delete it, and its chips are scored again.")
 
 
-def _read_table(path: Path) -> Any:
+def _read_table(path: Path, columns: list[str] | None = None) -> Any:
     from pyarrow import parquet as pq  # noqa: PLC0415  as in `write_part`
 
-    return pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # `read_table` would begin a data set of files
+        return file.read(columns)
 
 
 def _scored(table: Any, ids: list[str], files: list[str], labels: Sequence[str], bands: int) -> ScoredChips:
