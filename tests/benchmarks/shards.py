@@ -189,7 +189,7 @@ def main() -> None:
         print(
             f"Simulated, {BASIN_CHIPS:,} such chips on {BASIN_WORKERS} workers of one thread ({part_seconds:.1f} s a "
             f"part, {SLOW_SHARE:.0%} of the parts {SLOWNESS:.0f} times as slow, a worker dies {DEATHS_AN_HOUR:g} times "
-            f"an hour): {hours:.2f} hours, where {parts * part_seconds / BASIN_WORKERS / 3600:.2f} would be without either."
+            f"an hour): {hours:.2f} hours; {parts * part_seconds / BASIN_WORKERS / 3600:.2f} without either."
         )
 
 
