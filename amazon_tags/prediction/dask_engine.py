@@ -16,6 +16,7 @@ from typing import Any
 
 import dask
 import distributed
+from distributed.comm import CommClosedError
 
 from amazon_tags import progress
 from amazon_tags.model import bundle, registry
@@ -119,23 +120,30 @@ def _connect(cluster: Cluster, workers: int) -> Iterator[distributed.Client]:
             progress.say(f"connected to the Dask scheduler at {cluster.scheduler}")
             yield client
         return
-    settings = {"distributed.scheduler.allowed-failures": MAX_DEATHS, "distributed.worker.daemon": False}
-    with (
-        dask.config.set(settings),
-        distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        ) as local,
-        distributed.Client(local) as client,
-    ):
+    with _start_cluster(workers) as local, distributed.Client(local) as client:
         progress.say(
             f"a Dask scheduler listens at {local.scheduler_address}, and {workers} workers at ports of their own: only "
             "programs on this machine reach them"
         )
         yield client
+
+
+def _start_cluster(workers: int) -> distributed.LocalCluster:
+    """Return a scheduler and workers of one thread on this machine, which the end of a `with` stops."""
+    settings = {"distributed.scheduler.allowed-failures": MAX_DEATHS, "distributed.worker.daemon": False}
+    with dask.config.set(settings):
+        try:
+            return distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{workers} workers could not be started ({error}); try again, with fewer --jobs if memory is short."
+            ) from error
 
 
 def _score_all(client: distributed.Client, request: _Request) -> None:
@@ -163,7 +171,7 @@ def _result(future: Any) -> int:
         raise RuntimeError(
             f"{future.key}: {MAX_DEATHS} workers died at it, perhaps for want of memory; {again}"
         ) from error
-    except (CancelledError, distributed.CommClosedError) as error:
+    except (CancelledError, CommClosedError) as error:
         raise ConnectionError(f"the Dask scheduler was lost; {again}") from error
     return chips
 
