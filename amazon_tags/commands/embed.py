@@ -8,6 +8,7 @@ import click
 
 from amazon_tags.commands import options
 from amazon_tags.errors import need_train
+from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 from ensemble.networks.settings import POOLS
 
@@ -24,9 +25,8 @@ from ensemble.networks.settings import POOLS
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=options.OUTPUT,
-    help="The folder of the feature bank to write, or a .parquet file.",
+    help="The folder of the feature bank to write, or a .parquet file; without it, --shard is needed.",
 )
 @options.WEIGHTS
 @click.option(
@@ -56,12 +56,14 @@ from ensemble.networks.settings import POOLS
 @options.ON_ERROR
 @options.ERRORS
 @options.VIEWS
+@click.option("--checkpoint", type=options.OUTPUT, help="The folder in which shards are kept.")
+@options.SHARD
 @options.JOBS
 def embed_command(
     chips: tuple[Path, ...],
     backbone: str,
     download: bool,
-    output: Path,
+    output: Path | None,
     weights: str,
     layer: str,
     side: int,
@@ -72,6 +74,8 @@ def embed_command(
     on_error: str,
     errors: Path,
     views: int,
+    checkpoint: Path | None,
+    shard: Shard | None,
     jobs: int,
 ) -> None:
     """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank or a Parquet file.
@@ -83,6 +87,7 @@ def embed_command(
     """
     from features.networks.foreign_settings import is_foreign
 
+    _check_output(output, checkpoint, shard, on_error)
     if not is_foreign(backbone):
         need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
@@ -93,8 +98,27 @@ def embed_command(
     if download:
         download_preset(backbone)
     extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels), pool, half)
+    if shard and checkpoint:
+        from amazon_tags.training.vector_shards import embed_shard
+
+        with redirect_stdout(sys.stderr):
+            done = embed_shard(chips, checkpoint, shard, extractor, views=views, jobs=jobs)
+        click.echo(f"{checkpoint}: {done}", err=True)
+        return
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         unusable = errors if on_error == "skip" else None
-        summary = embed(chips, output, extractor, views=views, jobs=jobs, unusable=unusable)
+        summary = embed(chips, output or Path(), extractor, views=views, jobs=jobs, unusable=unusable)
     click.echo(f"{output}: {summary.text}", err=True)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)
+
+
+def _check_output(output: Path | None, checkpoint: Path | None, shard: Shard | None, on_error: str) -> None:
+    """Raise a usage error unless either an output, or a shard and its checkpoint are named."""
+    if shard:
+        options.need_checkpoint(checkpoint)
+        if output:
+            raise click.UsageError(f"--shard writes only {checkpoint}; pass -o to amazon_tags merge.")
+        if on_error != "fail":
+            raise click.UsageError("--shard cannot leave out chips; remove those that cannot be used, see --errors.")
+    elif not output or checkpoint:
+        raise click.UsageError("name -o, or --shard with --checkpoint.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options
+from amazon_tags.prediction.shard import VECTOR_SHARDS
 from amazon_tags.signals import catch_signals
 
 
@@ -38,7 +39,8 @@ def merge_command(
     """Print the tags of all chips whose shards `amazon_tags predict --shard` scored into CHECKPOINT.
 
     Writes the bytes that one machine would have written, and refuses a checkpoint that lacks a part, or holds one twice
-    or of another model or other chips. The chips themselves are not needed.
+    or of another model or other chips. The chips themselves are not needed. If CHECKPOINT holds vectors of `amazon_tags
+    embed --shard`, they are written to the Parquet file of -o.
 
     Example: amazon_tags merge run/ -o submission.csv --scores scores.csv
     """
@@ -47,6 +49,13 @@ def merge_command(
     from amazon_tags.prediction.tag_chips import TagOptions
 
     catch_signals()
+    if any(checkpoint.glob(VECTOR_SHARDS)):
+        if not output or model or scores or like or log:
+            raise click.UsageError(f"{checkpoint} holds vectors; pass only -o vectors.parquet.")
+        from amazon_tags.training.vector_shards import merge_vectors
+
+        click.echo(f"{output}: {merge_vectors(checkpoint, output):,} vectors", err=True)
+        return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
     outputs = OutputPaths(output, scores, errors, log)

@@ -15,6 +15,7 @@ Option                   Commands
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
 --by                     inspect diversity
+--checkpoint             embed
 --checkpoint, --journal  predict, map
 --cog                    map
 --colours                drift
@@ -85,7 +86,7 @@ Option                   Commands
 --screen                 search-layer
 --seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
 --seeds                  curve
---shard                  predict, map
+--shard                  predict, map, embed
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
                          cka, inspect signal, inspect locality

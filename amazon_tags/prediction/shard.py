@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+VECTOR_SHARDS = "vectors-*-of-*.parquet"  # files of shards of vectors
+
 
 @dataclass(frozen=True)
 class ArrayVariables:

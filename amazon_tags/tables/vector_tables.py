@@ -186,10 +186,26 @@ def read_table(path: Path) -> VectorTable:
         )
     if hashes and not all(isinstance(digest, str) and HEX_DIGEST.fullmatch(digest) for digest in hashes):
         raise ValueError(f"{path}: sha256 has cells that are no SHA-256 in hexadecimal digits; correct or remove it.")
-    metadata = {
-        key.decode(errors="replace"): value.decode(errors="replace") for key, value in (schema.metadata or {}).items()
+    return VectorTable(path, ids, hashes or None, width, _metadata(schema))
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a file, without reading the rest of it.
+
+    Raises:
+        ValueError: the file is no Parquet file, or damaged.
+    """
+    with _open(path) as table:
+        return _metadata(table.schema_arrow)
+
+
+def _metadata(schema: Any) -> dict[str, str]:
+    """Return the metadata but for those of pyarrow itself."""
+    return {
+        key.decode(errors="replace"): value.decode(errors="replace")
+        for key, value in (schema.metadata or {}).items()
+        if key != b"ARROW:schema"
     }
-    return VectorTable(path, ids, hashes or None, width, metadata)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from amazon_tags.files import atomic
@@ -26,12 +26,14 @@ class EmbeddingTable:
         origin: what the file says of the vectors; its spec and views are used.
         half: whether to round the vectors to float16.
         geometry: the chips' positions, if they state any.
+        remarks: further metadata of the file.
     """
 
     path: Path
     origin: VectorOrigin
     half: bool = False
     geometry: GeometryColumn | None = None
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_embedding_table(
@@ -56,7 +58,7 @@ def write_embedding_table(
         ValueError: chips were changed in the meantime, or float16 cannot hold a value; no file is written.
     """
     paths, digests, origin = list(hashes), list(hashes.values()), table.origin
-    metadata = to_metadata(origin)
+    metadata = {**to_metadata(origin), **table.remarks}
     with (
         atomic.atomic_file(table.path) as stream,
         vector_writer(stream, network.dim, metadata, half=table.half, geometry=table.geometry) as write,
