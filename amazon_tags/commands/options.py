@@ -27,7 +27,7 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
---ground                 map, change
+--ground                 map, change, train
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed

@@ -7,8 +7,8 @@ from amazon_tags.commands import options
 GROUND = click.option(
     "--ground",
     type=click.FloatRange(0, min_open=True),
-    help="Side of a window on the ground in metres; without it, that of the chips of the model's label space: 768 for "
-    "planet.",
+    help="Side of a window on the ground in metres; without it, that of the model's chips: what train --ground stated, "
+    "else 768 for the label space planet.",
 )
 PIXELS = click.option(
     "--pixels", type=click.IntRange(1, 4096), help="Side of a window in the scene's pixels, not metres."

@@ -14,6 +14,7 @@ from pyarrow import parquet as pq
 
 from amazon_tags import MapSettings, Tagger
 from amazon_tags.maps.map_scenes import MapOptions, map_scenes
+from amazon_tags.model.manifest import Manifest
 from amazon_tags.prediction.tag_chips import TagOptions
 from features.images.chips import ChipError
 from features.images.layout import Layout
@@ -208,6 +209,26 @@ def test_a_model_of_another_label_space_asks_for_the_ground(tagger, tmp_path):
     with pytest.raises(ValueError, match="does not state how much ground its chips show; pass the side of a chip by"):
         list(other.map(scene))
     assert len(list(other.map(scene, settings=MapSettings(ground=240)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("ground", "settings", "message"),
+    [
+        (None, MapSettings(), "768 m of ground, as chips of the label space planet do,"),
+        (192.0, MapSettings(), "192 m of ground, as the chips do that the model was trained on,"),
+        (192.0, MapSettings(ground=240), "240 m of ground, as --ground states,"),
+    ],
+)
+def test_the_ground_is_the_users_or_the_models_or_else_the_label_spaces(
+    ground, settings, message, tagger, tmp_path, caplog
+):
+    manifest = replace(tagger.model.manifest, ground=ground)
+    stated = replace(tagger, model=replace(tagger.model, manifest=Manifest.from_json(manifest.to_json())))
+    scene = write_scene(tmp_path / "scene.tif", noise(256, 256))
+    first = next(stated.map(scene, settings=settings))
+    side = int(message.split()[0]) // 3
+    assert first.box == (0, 0, side, side)
+    assert message in caplog.text
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
