@@ -24,7 +24,7 @@ from amazon_tags.signals import catch_signals
 @window_options.EDGES
 @window_options.MIN_VALID
 @window_options.BANDS
-@options.LEVELS
+@window_options.LEVELS
 @options.VIEWS
 @options.PRECISION
 @options.DEVICE

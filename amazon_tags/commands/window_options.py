@@ -4,6 +4,18 @@ import click
 
 from amazon_tags.commands import options
 
+
+def _check_levels(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return what levels are, also percentiles, or raise a usage error for text that says nothing about them."""
+    from features.images.layout import parse_levels
+
+    try:
+        parse_levels(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 GROUND = click.option(
     "--ground",
     type=click.FloatRange(0, min_open=True),
@@ -34,6 +46,15 @@ MIN_VALID = click.option(
     default=0.5,
     show_default=True,
     help="Leave out windows of which a smaller share holds data, by nodata, masks, alpha and the scene's edge.",
+)
+LEVELS = click.option(
+    "--levels",
+    default="auto",
+    show_default=True,
+    metavar="LEVELS",
+    callback=_check_levels,
+    help="What the levels of 16-bit scenes are, as in predict; also LOW%:HIGH%, percentiles over the whole scene that "
+    "become black and white, such as 2%:98%.",
 )
 BANDS = click.option(
     "--bands",

@@ -11,6 +11,7 @@ from amazon_tags.maps import outputs
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.outputs import choose_format, write_map
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.stretch import resolve_levels
 from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import Bundle
@@ -73,6 +74,7 @@ def map_scenes(
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
         loaded = resolve_bands(loaded.reading(tagging.layout), scene)
+        (loaded,) = resolve_levels([loaded], [scene], jobs=tagging.jobs)
         windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
 
         result = tag_scene(scene, windows, valid, loaded, window_predictor(loaded, tagging))

@@ -25,7 +25,7 @@ from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
 from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
-from features.images.layout import Layout
+from features.images.layout import Layout, refuse_percentiles
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
@@ -194,6 +194,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
             f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}."
         )
     recipe.layout()  # raises for levels or bands that cannot be
+    refuse_percentiles(recipe.levels)
     check_range("ground", recipe.ground, 0, MAX_GROUND_METRES)
     check_range("budget_ms", recipe.budget_ms, 0, 1e6)
     check_range("budget_mb", recipe.budget_mb, 0, 1e6)

@@ -13,7 +13,7 @@ from rasterio.windows import Window as RasterPart
 from features.arrays import Chip
 from features.images import raster
 from features.images.band_names import standard_names
-from features.images.floats import as_levels
+from features.images.floats import with_gaps
 from features.images.stored import RGB, Header, StoredImage, ValidPixels
 
 DRIVER = "GTiff"  # always: a VRT named .tif could read any file
@@ -36,13 +36,13 @@ def decode(content: bytes) -> StoredImage:
 
 
 def read(dataset: Any, part: RasterPart | None = None) -> StoredImage:
-    """Return the image of an open raster, or of a part of it, which is that of a file cut from it."""
+    """Return the image of an open raster, or of a part of it, which is that of a file cut from it; floats stay so."""
     pixels = raster.bands_last(dataset, part)
     valid = _valid(dataset, pixels, part)
     structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
     scales, is_float = _scales(dataset), pixels.dtype == np.float32
     if is_float:
-        pixels, valid, scales = as_levels(pixels, valid, scales)
+        valid = with_gaps(pixels, valid)
     bits = 16 if is_float else int(structure.get("NBITS", 8 * pixels.itemsize))
     colours = [colour.name for colour in dataset.colorinterp]
 

@@ -43,7 +43,7 @@ class Scene:
         width: In pixels.
         height: In pixels.
         bands: How many bands the file holds.
-        dtype: uint8 or uint16, as which floats are read, too.
+        dtype: uint8, uint16 or float32.
         crs: The reference system; None if the file does not state both a system and a transform.
         transform: From columns and rows to the reference system; without one, to columns and negative rows, as
             geographic information systems show pictures without a position.
@@ -174,7 +174,7 @@ def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
         dataset.width,
         dataset.height,
         dataset.count,
-        raster.READ_TYPES[dataset.dtypes[0]],
+        dataset.dtypes[0],
         crs,
         transform,
         read,
