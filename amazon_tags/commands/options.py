@@ -75,6 +75,7 @@ Option                   Commands
 --probe-only             search-layer
 --recall                 tune
 --recipe                 train, curve
+--remote                 map
 --repair                 check
 --scores                 predict
 --screen                 search-layer

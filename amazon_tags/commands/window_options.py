@@ -1,8 +1,15 @@
 """Options of the commands that cut scenes into windows."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from amazon_tags.commands import options
+
+if TYPE_CHECKING:
+    from features.scenes.remote import RemoteFile
 
 
 def _check_levels(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -47,6 +54,12 @@ MIN_VALID = click.option(
     show_default=True,
     help="Leave out windows of which a smaller share holds data, by nodata, masks, alpha and the scene's edge.",
 )
+REMOTE = click.option(
+    "--remote",
+    is_flag=True,
+    help="Read scenes whose names are https:// or s3:// URLs from their servers, in parts; nothing else is read over a "
+    "network.",
+)
 LEVELS = click.option(
     "--levels",
     default="auto",
@@ -63,6 +76,17 @@ BANDS = click.option(
     help="Names of the scene's bands in its order, such as blue,green,red,nir; or the numbers of the model's bands in "
     "the scene, such as 3,2,1.",
 )
+
+
+def check_scenes(texts: Sequence[str], *, remote: bool) -> "list[Path | RemoteFile]":
+    """Return the files of a scene, or raise a usage error for one that does not exist or may not be read."""
+    from amazon_tags.maps.open_scenes import scene_source
+
+    try:
+        sources = [scene_source(text, is_remote_allowed=remote) for text in texts]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return [options.FILE.convert(source, None, None) if isinstance(source, Path) else source for source in sources]
 
 
 def refuse_two_sizes(ground: float | None, pixels: int | None) -> None:

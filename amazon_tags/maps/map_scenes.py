@@ -19,6 +19,7 @@ from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.predict import TaggedChips, predict_chips
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
 from amazon_tags.prediction.unusual import mark_unusual
+from features.scenes.remote import RemoteFile
 from features.scenes.windows import Windows
 
 
@@ -40,7 +41,7 @@ class MapOptions:
 
 
 def map_scenes(
-    scenes: Sequence[Path],
+    scenes: Sequence[Path | RemoteFile],
     output: Path,
     *,
     model: Path | None = None,
@@ -50,7 +51,8 @@ def map_scenes(
     """Tag the windows of scenes, and write a polygon for each cell to a file; returns the numbers of windows.
 
     Args:
-        scenes: A GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are joined.
+        scenes: A GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are joined; GeoTIFFs may be on
+            servers.
         output: The map, in the format of its suffix; see `outputs.FORMATS`.
         model: A bundle, or a registry, whose current model is used; None is the model inside the package.
         options: How to map.
@@ -60,6 +62,7 @@ def map_scenes(
         BundleError: The model is damaged or of another format.
         ChipError: A scene is damaged or not of the model's bands; or a window cannot be used, and `on_error` is `fail`.
         OSError: A file cannot be read or written.
+        RemoteError: A scene cannot be read from its server.
         ValueError: The map cannot be made as the options say, or an output would replace an input.
     """
     options = options or MapOptions()
@@ -69,7 +72,8 @@ def map_scenes(
         outputs.refuse_suffix(options.cog, outputs.COG_SUFFIXES, "a GeoTIFF")
     if options.style:
         outputs.refuse_suffix(options.style, outputs.STYLE_SUFFIXES, "a QGIS style")
-    preflight.refuse_outputs([path for path in (output, options.cog, options.style, errors) if path], scenes)
+    inputs = [path for path in scenes if isinstance(path, Path)]
+    preflight.refuse_outputs([path for path in (output, options.cog, options.style, errors) if path], inputs)
 
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)

@@ -66,6 +66,12 @@ def refuse_other_colours(content: bytes | mmap) -> None:
         raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
 
 
+def refuse_other_colour_space(dataset: Any) -> None:
+    """Raise ValueError for L*a*b* colours as `refuse_other_colours` does, by what GDAL says of them."""
+    if dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE", "").endswith("LAB"):
+        raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
+
+
 def _photometric(content: bytes | mmap) -> int | None:
     """Return the photometric interpretation of the first page; None if it is absent or the file is damaged."""
     order, is_big = "<" if content[:2] == b"II" else ">", b"+" in content[2:4]
