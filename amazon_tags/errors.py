@@ -180,8 +180,9 @@ def _discard(stream: TextIO | None) -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    if isinstance(error, RefusedError):
-        return error.exit_code
+    stated = getattr(error, "exit_code", None)  # also of errors of the packages below
+    if isinstance(stated, int):
+        return stated
     if isinstance(error, BlockingIOError):
         return LOCKED
     from_system = isinstance(error, OSError) and error.errno is not None  # our own OSErrors have no number

@@ -16,6 +16,7 @@ from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.maps.compare_scenes import ChangeSettings, compare_scenes
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.stretch import resolve_levels
 from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
@@ -119,7 +120,8 @@ class Tagger:
             precision: `auto`, `f32`, `bf16` or `int8`, as in `amazon_tags predict --precision`.
             device: `auto`, `cpu` or `gpu`.
             bands: the bands of TIFs and arrays in their order, as in `amazon_tags predict --bands`.
-            levels: what the levels of 16-bit chips are, as in `amazon_tags predict --levels`.
+            levels: what the levels of 16-bit chips are, as in `amazon_tags predict --levels`; percentiles such as
+                `2%:98%` are for `map` and `change`.
             jobs: threads; None is one per core.
 
         Raises:
@@ -183,7 +185,7 @@ class Tagger:
         """
         _refuse_views(views)
         with open_scenes(_paths(scenes), jobs=self.jobs) as scene:
-            model = resolve_bands(self.model, scene)
+            (model,) = resolve_levels([resolve_bands(self.model, scene)], [scene], jobs=self.jobs)
             windows, valid = plan_windows(scene, model, settings or MapSettings(), jobs=self.jobs)
             predict = partial(predict_chips, model=model, views=views, jobs=self.jobs)
             cells = tag_scene(scene, windows, valid, model, predict).cells

@@ -10,7 +10,8 @@ from amazon_tags.signals import catch_signals
 
 
 @click.command("map")
-@click.argument("scenes", nargs=-1, required=True, type=options.FILE)
+@click.argument("scenes", nargs=-1, required=True)
+@window_options.REMOTE
 @click.option("-o", "--output", type=options.OUTPUT, required=True, help="The map: a .parquet, .geojson or .gpkg file.")
 @click.option(
     "--cog",
@@ -24,7 +25,8 @@ from amazon_tags.signals import catch_signals
 @options.SHARD
 @window_options.of_scenes
 def map_command(
-    scenes: tuple[Path, ...],
+    scenes: tuple[str, ...],
+    remote: bool,
     output: Path,
     cog: Path | None,
     style: Path | None,
@@ -48,7 +50,8 @@ def map_command(
 ) -> None:
     """Tag a scene window by window and write a map: a polygon with tags and scores for each window.
 
-    SCENES is a GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are read as one scene.
+    SCENES is a GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are read as one scene. With --remote
+    they may be URLs.
 
     Example: amazon_tags map scene.tif -o tags.parquet
     """
@@ -58,6 +61,7 @@ def map_command(
     from features.images.layout import Layout
 
     catch_signals()
+    sources = window_options.check_scenes(scenes, remote=remote)
     window_options.refuse_two_sizes(ground, pixels)
     settings = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
@@ -65,5 +69,5 @@ def map_command(
     if shard:
         options.need_checkpoint(checkpoint)
     how = MapOptions(settings, tagging, cog, style, shard, page)
-    summary = map_scenes(scenes, output, model=model, options=how, errors=listed)
+    summary = map_scenes(sources, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

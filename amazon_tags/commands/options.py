@@ -30,7 +30,7 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
---ground                 map, change
+--ground                 map, change, train
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
@@ -80,6 +80,7 @@ Option                   Commands
 --probe-only             search-layer
 --recall                 tune
 --recipe                 train, curve
+--remote                 map
 --repair                 check
 --scheduler              predict
 --scores                 predict, merge
@@ -191,10 +192,10 @@ def check_bands(_context: click.Context, _option: click.Parameter, value: str | 
 
 def check_levels(_context: click.Context, _option: click.Parameter, value: str) -> str:
     """Return what levels are, or raise a usage error for text that says nothing about them."""
-    from features.images.layout import parse_levels
+    from features.images.layout import refuse_percentiles
 
     try:
-        parse_levels(value)
+        refuse_percentiles(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return value
@@ -262,8 +263,9 @@ LEVELS = click.option(
     metavar="LEVELS",
     callback=check_levels,
     help="What the levels of 16-bit chips are: dn (Planet's analytic DN), reflectance (times 10,000), a scale to "
-    "reflectance with its offset such as 0.0000275,-0.2, or colours of some bits such as 12bit; auto: as the files "
-    "state, else dn for four bands and the whole range for PNGs.",
+    "reflectance with its offset such as 0.0000275,-0.2, colours of some bits such as 12bit, or LOW:HIGH, values that "
+    "become black and white, also of floats, such as 300:2800, for all bands or each band of the model; auto: as the "
+    "files state, else dn for four bands and the whole range for PNGs.",
 )
 CHECKPOINT = click.option(
     "--checkpoint",

@@ -72,7 +72,7 @@ def _array_job(words: Sequence[str]) -> "ArrayJob":
     if values["shard"] or values.get("vectors"):
         raise click.UsageError("leave out --shard and --vectors; the array numbers its shards, which are of chips.")
 
-    inputs = [path for name in ("chips", "scenes") for path in values.get(name, ())]
+    inputs = [Path(path) for name in ("chips", "scenes") for path in values.get(name, ())]
     paths = [*inputs, *(value for value in values.values() if isinstance(value, Path))]
     if command is map_command:
         return ArrayJob(words, words, paths)  # without a shard it reads the scores of all, and writes the map

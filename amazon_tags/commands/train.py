@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 @options.JOIN_ROWS
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
 @options.LABELS
+@click.option(
+    "--ground",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    metavar="METRES",
+    help="Side of a chip on the ground, for the card and for map, which cuts scenes into windows of this size.",
+)
 @options.BANDS
 @options.LEVELS
 @options.ON_ERROR
@@ -64,6 +70,7 @@ def train_command(
     join_rows: bool,
     note: str,
     space: str,
+    ground: float | None,
     bands: tuple[str, ...] | None,
     levels: str,
     on_error: str,
@@ -98,6 +105,7 @@ def train_command(
             "--weights": files,
             "--start-from": start_from,
             "--unlabelled": unlabelled,
+            "--ground": ground,
             "--bands": bands,
             "--levels": levels != "auto",
         }
@@ -113,7 +121,7 @@ def train_command(
     train_options = TrainOptions(
         files, views, jobs, start_from=start_from, unusable=errors if on_error == "skip" else None
     )
-    settings = choose_recipe(recipe or "default").reading(bands, levels)
+    settings = choose_recipe(recipe or "default").reading(bands, levels, ground=ground)
     for member in settings.members if download else ():
         download_preset(member.backbone)
     data = prepare(source, output, recipe=settings, options=train_options)

@@ -9,6 +9,7 @@ from amazon_tags import progress
 from amazon_tags.maps.calibrated import choose_calibration
 from amazon_tags.maps.changed_cells import CLOUDS, ChangedCells, compare_cells
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.stretch import resolve_levels
 from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model.bundle import Bundle
 from ensemble.arrays import Floats
@@ -76,7 +77,7 @@ def compare_scenes(
     aligned = align(after, before)
     _say_assumptions(aligned, before, model)
     scenes = (before, aligned.scene)
-    models = [resolve_bands(model, scene) for scene in scenes]
+    models = resolve_levels([resolve_bands(model, scene) for scene in scenes], scenes, jobs=jobs)
     plans, valid = _plan_dates(scenes, models, settings.windows, jobs)
 
     dates = [

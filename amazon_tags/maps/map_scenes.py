@@ -11,6 +11,7 @@ from amazon_tags.maps import map_page, outputs
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.outputs import choose_format, write_map
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
+from amazon_tags.maps.stretch import resolve_levels
 from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import Bundle
@@ -21,6 +22,7 @@ from amazon_tags.prediction.run_key import run_key
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
 from amazon_tags.prediction.unusual import mark_unusual
+from features.scenes.remote import RemoteFile
 from features.scenes.windows import Windows
 
 
@@ -46,7 +48,7 @@ class MapOptions:
 
 
 def map_scenes(
-    scenes: Sequence[Path],
+    scenes: Sequence[Path | RemoteFile],
     output: Path,
     *,
     model: Path | None = None,
@@ -56,7 +58,8 @@ def map_scenes(
     """Tag the windows of scenes, and write a polygon for each cell to a file; returns the numbers of windows.
 
     Args:
-        scenes: A GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are joined.
+        scenes: A GeoTIFF or a JPG, or several GeoTIFFs on one grid of pixels, which are joined; GeoTIFFs may be on
+            servers.
         output: The map, in the format of its suffix; see `outputs.FORMATS`.
         model: A bundle, or a registry, whose current model is used; None is the model inside the package.
         options: How to map.
@@ -66,6 +69,7 @@ def map_scenes(
         BundleError: The model is damaged or of another format.
         ChipError: A scene is damaged or not of the model's bands; or a window cannot be used, and `on_error` is `fail`.
         OSError: A file cannot be read or written.
+        RemoteError: A scene cannot be read from its server.
         ValueError: The map cannot be made as the options say, or an output would replace an input.
     """
     options = options or MapOptions()
@@ -78,11 +82,13 @@ def map_scenes(
     if options.page:
         outputs.refuse_suffix(options.page, outputs.PAGE_SUFFIXES, "a page")
     written = (output, options.cog, options.style, options.page, errors)
-    preflight.refuse_outputs([path for path in written if path], scenes)
+    inputs = [path for path in scenes if isinstance(path, Path)]
+    preflight.refuse_outputs([path for path in written if path], inputs)
 
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
         loaded = resolve_bands(loaded.reading(tagging.layout), scene)
+        (loaded,) = resolve_levels([loaded], [scene], jobs=tagging.jobs)
         windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
         if options.shard:
             _map_shard(windows, loaded, tagging, options.shard)

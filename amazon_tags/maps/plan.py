@@ -6,15 +6,13 @@ import numpy as np
 
 from amazon_tags import progress
 from amazon_tags.model.bundle import Bundle
+from amazon_tags.model.ground import Ground, model_ground
 from ensemble.arrays import Floats
 from features.images.layout import Layout
 from features.scenes.ground import pixel_metres
 from features.scenes.scene import Scene
 from features.scenes.windows import Edges, Grid, Size, Windows, data_shares, lay_grid
 
-# The side on the ground of the chips that a label space was made for, in metres: the competition's have 256 pixels of
-# Planet's 3 m.
-GROUND_METRES = {"planet": 768.0}
 MAX_WINDOWS = 1 << 22  # with their scores of 17 labels about 1 GiB
 
 
@@ -23,7 +21,7 @@ class MapSettings:
     """How to cut a scene into windows; the values are those of the options of `amazon_tags map`.
 
     Attributes:
-        ground: The side of a window on the ground, in metres; None is that of the chips of the model's label space.
+        ground: The side of a window on the ground, in metres; None is that of the model's chips.
         pixels: The side of a window in the scene's pixels, in place of `ground`.
         overlap: The share of a window's side that the next window covers again, from 0 to 0.9.
         edges: `pad`: windows may lie over the right and lower edge; `drop`: all lie inside.
@@ -129,15 +127,25 @@ def _window_size(scene: Scene, model: Bundle, settings: MapSettings) -> Size:
         )
         return model.spec.side, model.spec.side
 
-    ground = settings.ground or GROUND_METRES.get(model.space.name)
+    ground = _ground(model, settings)
+    metres = pixel_metres(scene)
+    width, height = (round(ground.metres / size) for size in metres)
+    progress.say(
+        f"a window shows {ground.metres:g} m of ground, {ground.source}, of pixels of {metres[0]:.4g} x "
+        f"{metres[1]:.4g} m"
+    )
+    return max(1, width), max(1, height)
+
+
+def _ground(model: Bundle, settings: MapSettings) -> Ground:
+    """Return the side of a window on the ground, as the user states it, or else the model."""
+    stated = Ground(settings.ground, "as --ground states") if settings.ground is not None else None
+    ground = stated or model_ground(model.manifest)
     if ground is None:
         raise ValueError(
             "the model does not state how much ground its chips show; pass the side of a chip by --ground METRES, or "
             "in the scene's pixels by --pixels."
         )
-    if not 0 < ground < float("inf"):
-        raise ValueError(f"ground is {ground:g}, but must be a positive number of metres.")
-    metres = pixel_metres(scene)
-    width, height = (round(ground / size) for size in metres)
-    progress.say(f"a window shows {ground:g} m of ground, of pixels of {metres[0]:.4g} x {metres[1]:.4g} m")
-    return max(1, width), max(1, height)
+    if not 0 < ground.metres < float("inf"):
+        raise ValueError(f"ground is {ground.metres:g}, but must be a positive number of metres.")
+    return ground

@@ -109,7 +109,7 @@ class StartBundle:
     note: str = ""
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start"))
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "ground"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -119,6 +119,7 @@ class Manifest:
         version: the version of amazon_tags that wrote the bundle.
         space: the label space.
         spec: the chips that its networks take; of a bundle that takes vectors, the chips that its backbone takes.
+        ground: the side of the training chips on the ground in metres; None if nobody stated it.
         members: the folders' names in order, like 00-small.
         recipe: the JSON value of the training recipe; `read_recipe` parses it.
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
@@ -143,6 +144,7 @@ class Manifest:
     version: str = ""
     space: LabelSpace
     spec: ChipSpec
+    ground: float | None = None
     members: tuple[str, ...] = ()
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
 from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
-from features.images.layout import Layout
+from features.images.layout import Layout, refuse_percentiles
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
@@ -64,6 +64,7 @@ RANGES = {  # the lowest and the highest value of a member's key
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
 LATER_KEYS = ("init", "logits")  # left out where they have no effect, as in bundles from before they could be stated
+MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -79,6 +80,7 @@ class Recipe:
         bands: the bands that the networks take: three of 8 bits, or four of a 16-bit sensor.
         levels: what the levels of 16-bit chips are, like the option `--levels`.
         file_bands: the bands of the TIFs in their order, like the option `--bands`; none: as the files state.
+        ground: the side of a chip on the ground in metres, by which `map` cuts scenes; 0: not stated.
         second: how the members' scores are combined: a name of `SECOND_LEVELS`, or `chosen` by nested
             cross-validation.
         view_mean: how the scores of dihedral views are averaged, `mean` or `geometric`.
@@ -96,6 +98,7 @@ class Recipe:
     bands: tuple[str, ...] = ("red", "green", "blue")
     levels: str = "auto"
     file_bands: tuple[str, ...] = ()
+    ground: float = 0.0
     second: str = "mean"
     view_mean: str = "mean"
     decision: str = "cuts"
@@ -107,9 +110,14 @@ class Recipe:
         """Return how the files of chips are read."""
         return Layout(self.file_bands or None, self.levels)
 
-    def reading(self, bands: tuple[str, ...] | None, levels: str) -> "Recipe":
-        """Return the same recipe for files of these bands and levels; None and `auto` leave them as they are."""
-        return replace(self, file_bands=bands or self.file_bands, levels=self.levels if levels == "auto" else levels)
+    def reading(self, bands: tuple[str, ...] | None, levels: str, *, ground: float | None = None) -> "Recipe":
+        """Return the same recipe for chips of these bands, levels and ground; None and `auto` change nothing."""
+        return replace(
+            self,
+            file_bands=bands or self.file_bands,
+            levels=self.levels if levels == "auto" else levels,
+            ground=ground or self.ground,
+        )
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -186,6 +194,8 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
             f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}."
         )
     recipe.layout()  # raises for levels or bands that cannot be
+    refuse_percentiles(recipe.levels)
+    check_range("ground", recipe.ground, 0, MAX_GROUND_METRES)
     check_range("budget_ms", recipe.budget_ms, 0, 1e6)
     check_range("budget_mb", recipe.budget_mb, 0, 1e6)
     return recipe
@@ -199,9 +209,9 @@ def recipe_to_json(recipe: Recipe) -> Json:
         for entry in recipe.members
     ]
     members = [without_later_defaults(member) for member in members]
-    unstated = [key for key in ("levels", "file_bands") if getattr(recipe, key) == getattr(Recipe, key)]
+    unstated = [key for key in ("levels", "file_bands", "ground") if getattr(recipe, key) == getattr(Recipe, key)]
     values = {**asdict(recipe), "members": members}
-    return {key: value for key, value in values.items() if key not in unstated}  # bundles of format 2 have neither
+    return {key: value for key, value in values.items() if key not in unstated}  # older bundles have none of these
 
 
 def without_later_defaults(values: Json) -> Json:

@@ -133,7 +133,8 @@ def _task(manifest: Manifest) -> str:
     """What the model takes, as the beginning of a sentence."""
     if not manifest.vectors:
         side = manifest.read_recipe().side
-        return f"Reads a satellite chip, resized to {side} x {side} pixels,"
+        ground = f" of {manifest.ground:g} m of ground a side" if manifest.ground else ""
+        return f"Reads a satellite chip{ground}, resized to {side} x {side} pixels,"
     command = manifest.vectors.command()
     how = f" made by `{command}`" if command else ", matched by their width alone"
     vectors = manifest.vectors.describe()

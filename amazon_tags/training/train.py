@@ -117,6 +117,7 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         manifest = Manifest(
             space=data.space,
             spec=examples.spec,
+            ground=recipe.ground or None,
             recipe=recipe_to_json(stored_recipe(recipe, own)),
             started_from=started_from | stored_hashes(own),
             start=start.record() if start else None,

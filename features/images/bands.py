@@ -20,6 +20,8 @@ ASSUMED_BANDS = {
     (3, "uint8"): RGB,
     (3, "uint16"): RGB,
     (4, "uint16"): sensor_colours.BANDS,
+    (3, "float32"): RGB,
+    (4, "float32"): sensor_colours.BANDS,
 }
 MIN_EXTREME_SHARE = 0.5  # of alpha at 0 or its maximum; in 50 real TIFs near infrared has at most 0.0001 there
 
@@ -99,7 +101,7 @@ def _without_false_alpha(image: StoredImage) -> StoredImage:
     alpha = alpha[(rest != 0).any(axis=2)]
     if not alpha.size or np.mean((alpha == 0) | (alpha == alpha.max())) >= MIN_EXTREME_SHARE:
         return image
-    if image.pixels.dtype == np.uint16 and image.bands == (*RGB, "alpha"):
+    if image.pixels.dtype != np.uint8 and image.bands == (*RGB, "alpha"):
         return replace(image, bands=("",) * len(image.bands))
     raise ValueError(
         "states that a band is alpha, but it is neither transparent nor opaque in most pixels; name the bands by "

@@ -14,6 +14,7 @@ from features.arrays import Chip
 from features.images import decode, nodata
 from features.images.archives import ArchivedFile
 from features.images.bands import name_bands
+from features.images.floats import without_floats
 from features.images.levels import convert
 from features.images.listing import ChipPath, ChipSource
 from features.images.remarks import Remark
@@ -57,11 +58,15 @@ def read(path: ChipPath) -> Chip:
     return read_image(path).pixels
 
 
-def read_image(path: ChipSource) -> StoredImage:
-    """Return the image as it is stored, and what its file states about it; raises like `header`."""
+def read_image(path: ChipSource, spec: ChipSpec | None = None) -> StoredImage:
+    """Return the image as it is stored, and what its file states about it; raises like `header`.
+
+    Floats become levels of 16 bits: of the range that a spec states, else of reflectance.
+    """
     content = b"" if isinstance(path, Window) else bytes_of(path)
     try:
-        return path.picture.read(path) if isinstance(path, Window) else decode.image(content)
+        image = path.picture.read(path) if isinstance(path, Window) else decode.image(content)
+        return without_floats(image, spec)
     except ValueError as error:
         raise ChipError(f"{path} {error}") from error
 
@@ -78,13 +83,13 @@ def load_with_remarks(path: ChipSource, spec: ChipSpec) -> LoadedChip:
         ChipError: Like `header`; or the chip's bands, type or levels are not the spec's or unknown; or it is empty.
         OSError: The file cannot be read.
     """
-    return fit(read_image(path), spec, str(path))
+    return fit(read_image(path, spec), spec, str(path))
 
 
 def fit(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
     """Return an image as a network expects it; raises ChipError like `load`, with the name at its start."""
     try:
-        named, remarks = name_bands(image, spec)
+        named, remarks = name_bands(without_floats(image, spec), spec)
         remarks += nodata.judge(named)
         pixels, level_remarks = convert(named, spec)
     except ValueError as error:

@@ -1,15 +1,60 @@
-"""Read floats as surface reflectance: as levels of 16 bits, with which everything behind the decoders computes."""
+"""Make levels of 16 bits of floats, with which all else computes: of surface reflectance, or of a stated range."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import Chip
-from features.images.layout import REFLECTANCE
-from features.images.stored import ValidPixels
+from features.images.layout import REFLECTANCE, Ranges, parse_levels
+from features.images.spec import ChipSpec
+from features.images.stored import StoredImage, ValidPixels
 
 Pairs = tuple[tuple[float, float], ...]  # (scale, offset) of each band
 MAX_REFLECTANCE = 2.0  # clouds and snow may exceed 1; a file with higher values holds something else
 HIGH_PERCENTILE = 99.5  # single pixels may be defects or glints
+
+
+def without_floats(image: StoredImage, spec: ChipSpec | None = None) -> StoredImage:
+    """Return an image with levels in place of floats: of the range that a spec's layouts state, else of reflectance.
+
+    Raises:
+        ValueError: No range is stated, and the values are too high for reflectance.
+    """
+    values: NDArray[Any] = image.pixels
+    if values.dtype != np.float32:
+        return image
+    ranges = float_ranges(spec) if spec else ()
+    if ranges:
+        pixels, scales = _within(image, ranges)
+        return replace(image, pixels=pixels, scales=scales)
+    pixels, valid, scales = as_levels(values, image.valid, image.scales)
+    return replace(image, pixels=pixels, valid=valid, scales=scales)
+
+
+def float_ranges(spec: ChipSpec) -> Ranges:
+    """Return the values that become black and white, as the user or else the training states; none for reflectance."""
+    stated = parse_levels(spec.layout.levels)
+    return stated.ranges if stated.kind != "auto" else parse_levels(spec.training_layout.levels).ranges
+
+
+def _within(image: StoredImage, ranges: Ranges) -> tuple[Chip, Pairs]:
+    """Return levels from the lowest to the highest value of all ranges, and what a level is worth in each band."""
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    step = (high - low) / np.iinfo(np.uint16).max
+    values = image.pixels.astype(np.float64)
+    filled = np.ones(values.shape[:2], np.bool_) if image.valid is None else image.valid
+    levels = np.rint((np.where(filled[..., None], values, low) - low) / step).clip(0, np.iinfo(np.uint16).max)
+    return levels.astype(np.uint16), ((step, low),) * values.shape[2]
+
+
+def with_gaps(pixels: NDArray[np.float32], valid: ValidPixels | None) -> ValidPixels | None:
+    """Return which pixels hold data where NaN and infinite values hold none; None if all do and none was declared."""
+    finite: ValidPixels = np.asarray(np.isfinite(pixels).all(axis=2))
+    if valid is None:
+        return None if finite.all() else finite
+    return valid & finite
 
 
 def as_levels(
@@ -37,7 +82,7 @@ def as_levels(
     if highest > MAX_REFLECTANCE:
         raise ValueError(
             f"holds floats up to {highest:,.5g}, but floats are read as surface reflectance from 0 to 1; convert it to "
-            "uint16, and say by --levels what its levels are."
+            "uint16, or say by --levels which values become black and white, such as 0:3000."
         )
     levels = np.rint(np.where(filled[..., None], values, 0) / REFLECTANCE).clip(0, np.iinfo(np.uint16).max)
     is_whole = valid is None and filled.all()

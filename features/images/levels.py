@@ -9,8 +9,8 @@ import numpy as np
 
 from features.arrays import Chip
 from features.images import sensor_colours
-from features.images.floats import HIGH_PERCENTILE, MAX_REFLECTANCE
-from features.images.layout import Levels, parse_levels
+from features.images.floats import HIGH_PERCENTILE, MAX_REFLECTANCE, float_ranges
+from features.images.layout import Levels, Ranges, parse_levels, refuse_percentiles
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.images.stored import RGB, StoredImage
@@ -25,7 +25,10 @@ SAMPLED_ROWS = 64
 # Vegetation is dark in red. Over bright red, real DN of near infrared are lower than those of red, or little higher.
 BRIGHT_RED_DN, MAX_BRIGHT_RATIO = 6000, 1.5
 FLOATS = (Remark("floats taken as surface reflectance from 0 to 1"),)
-ADVICE = "say what the levels are: --levels dn, reflectance, a scale such as 0.0000275,-0.2, or bits such as 12bit."
+ADVICE = (
+    "say what the levels are: --levels dn, reflectance, a scale such as 0.0000275,-0.2, bits such as 12bit, or the "
+    "values that become black and white, such as 300:2800."
+)
 
 
 def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...]]:
@@ -39,6 +42,11 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
         ValueError: The type is another one, or the levels are unknown or not what they are stated or assumed to be.
     """
     stored = str(image.pixels.dtype)
+    if stored == "uint8" and parse_levels(spec.layout.levels).ranges:
+        raise ValueError(
+            f"holds colours of 8 bits, which are read as they are, but --levels are {spec.layout.levels}; leave "
+            "them out."
+        )
     if stored == spec.dtype and (stored == "uint8" or "nir" not in spec.bands):
         return _select(image.pixels, image.bands, spec.bands), FLOATS if image.is_float else ()
     if stored == "uint8" or (spec.dtype == "uint8" and not set(spec.bands) <= set(RGB)):
@@ -48,6 +56,8 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
         )
 
     levels = _choose(image, spec)
+    if levels.kind == "range":
+        return _from_ranges(image, levels.ranges, spec)
     if levels.kind == "bits":
         if spec.dtype != "uint8":
             raise ValueError(f"holds colours of {levels.bits} bits, but the model expects the levels of a sensor.")
@@ -62,11 +72,13 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
 
 def _choose(image: StoredImage, spec: ChipSpec) -> Levels:
     """Return the levels that the user states, else the file, else those that are assumed."""
-    levels = parse_levels(spec.layout.levels)
-    if image.is_float and levels.kind != "auto" and levels != parse_levels("reflectance"):
+    refuse_percentiles(spec.layout.levels)
+    ranges = float_ranges(spec) if image.is_float else ()
+    levels = Levels("range", ranges=ranges) if ranges else parse_levels(spec.layout.levels)
+    if image.is_float and not ranges and levels.kind != "auto" and levels != parse_levels("reflectance"):
         raise ValueError(
             f"holds floats, which are read as surface reflectance from 0 to 1, but --levels are {spec.layout.levels}; "
-            "leave them out, or convert the file to uint16."
+            "leave them out, or state which values become black and white, such as 0:3000."
         )
     if levels.kind != "auto":
         return levels
@@ -128,6 +140,36 @@ def _from_bits(image: StoredImage, bits: int, spec: ChipSpec) -> Chip:
     pixels = _select(image.pixels, image.bands, spec.bands)
     colours: Chip = np.rint(np.minimum(pixels, top) / (top / 255)).astype(np.uint8)
     return colours
+
+
+def _from_ranges(image: StoredImage, ranges: Ranges, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...]]:
+    """Return values from low to high as 0 to 255, and a remark if most pixels lie beyond; those end at 0 and 255.
+
+    Args:
+        image: Levels; those of floats have scales, which give the values again.
+        ranges: A pair for all bands, or one for each band of the spec.
+        spec: Its bands are those of the result.
+    """
+    if spec.dtype != "uint8":
+        raise ValueError("has --levels that are colours, but the model expects the levels of a sensor.")
+    if len(ranges) not in (1, len(spec.bands)):
+        raise ValueError(
+            f"has --levels of {len(ranges)} bands, but the model has {len(spec.bands)} ({', '.join(spec.bands)}); "
+            "state one pair for all, or one for each."
+        )
+    values = _select(image.pixels, image.bands, spec.bands).astype(np.float64)
+    if image.is_float:
+        step, offset = image.scales[0]
+        values = values * step + offset
+    lows, highs = np.array(ranges).T
+    shares = (values - lows) / (highs - lows)
+    colours: Chip = np.rint(255 * shares.clip(0, 1)).astype(np.uint8)
+
+    filled = np.ones(shares.shape[:2], np.bool_) if image.valid is None else image.valid
+    outside = ((shares <= 0) | (shares >= 1)).any(axis=2)[filled]
+    if outside.size and np.mean(outside) > MAX_FLOOR_SHARE:
+        return colours, (Remark("most pixels lie outside the stated levels; are they right?"),)
+    return colours, ()
 
 
 def _to_dn(image: StoredImage, levels: Levels) -> Chip:

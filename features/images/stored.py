@@ -39,12 +39,12 @@ class StoredImage:
 
     Attributes:
         format: jpg, png or tif; array for pixels that come from no file.
-        pixels: (H, W, bands) in the file's order.
+        pixels: (H, W, bands) in the file's order; float32 until `floats.without_floats` makes them levels.
         bands: What the file states each band to be, such as red or alpha; empty text where it states nothing.
         valid: Which pixels hold data, by the file's nodata value, mask or transparency; None if it declares none.
         bits: How many bits of a 16-bit sample are used, if the file states it.
         scales: (scale, offset) of each band, if the file states them: scale * level + offset is a physical value.
-        is_float: Whether the file holds floats, of which `pixels` are levels by these scales.
+        is_float: Whether the file holds floats. Once `pixels` are levels, these scales give the floats.
     """
 
     format: str

@@ -13,7 +13,7 @@ from rasterio.windows import Window as RasterPart
 from features.arrays import Chip
 from features.images import raster
 from features.images.band_names import standard_names
-from features.images.floats import as_levels
+from features.images.floats import with_gaps
 from features.images.stored import RGB, Header, StoredImage, ValidPixels
 
 Size = tuple[int, int]  # width and height
@@ -39,7 +39,7 @@ def decode(content: bytes) -> StoredImage:
 def read(dataset: Any, part: RasterPart | None = None, size: Size | None = None) -> StoredImage:
     """Return the image of an open raster, or of a part of it, which is that of a file cut from it.
 
-    With a size (width and height), the image is that small, of means of pixels.
+    With a size (width and height), the image is that small, of means of pixels. Floats stay so.
     """
     is_mixable = ColorInterp.palette not in dataset.colorinterp
     pixels = raster.bands_last(dataset, part, size, is_mixable=is_mixable)
@@ -47,7 +47,7 @@ def read(dataset: Any, part: RasterPart | None = None, size: Size | None = None)
     structure = dataset.tags(1, ns="IMAGE_STRUCTURE") | dataset.tags(ns="IMAGE_STRUCTURE")
     scales, is_float = _scales(dataset), pixels.dtype == np.float32
     if is_float:
-        pixels, valid, scales = as_levels(pixels, valid, scales)
+        valid = with_gaps(pixels, valid)
     bits = 16 if is_float else int(structure.get("NBITS", 8 * pixels.itemsize))
     colours = [colour.name for colour in dataset.colorinterp]
 
@@ -68,6 +68,12 @@ def read(dataset: Any, part: RasterPart | None = None, size: Size | None = None)
 def refuse_other_colours(content: bytes | mmap) -> None:
     """Raise ValueError for L*a*b* colours, which GDAL returns as if they were red, green and blue."""
     if _photometric(content) in LAB_COLOURS:
+        raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
+
+
+def refuse_other_colour_space(dataset: Any) -> None:
+    """Raise ValueError for L*a*b* colours as `refuse_other_colours` does, by what GDAL says of them."""
+    if dataset.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE", "").endswith("LAB"):
         raise ValueError("is a TIF of L*a*b* colours; red, green and blue are expected, convert it.")
 
 

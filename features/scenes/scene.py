@@ -1,4 +1,7 @@
-"""Read parts of a scene: a GeoTIFF of any size, of which a few blocks are in memory at a time, or a JPG."""
+"""Read parts of a scene: a GeoTIFF of any size, of which a few blocks are in memory at a time, or a JPG.
+
+A GeoTIFF may be on a server, as a `RemoteFile`.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -24,6 +27,8 @@ from features.images.chips import ChipError
 from features.images.decode import FORMATS
 from features.images.stored import MAX_BANDS, StoredImage
 from features.images.window import Window
+from features.scenes import remote
+from features.scenes.remote import RemoteFile
 
 MAX_JPG_SIDE = 16_384  # a JPG is decoded as a whole: 768 MiB
 CACHE_BYTES = 1 << 28  # of blocks in memory, over all scenes; a row of windows over 40,000 columns fits
@@ -54,7 +59,7 @@ class Scene:
         width: In pixels.
         height: In pixels.
         bands: How many bands the file holds.
-        dtype: uint8 or uint16, as which floats are read, too.
+        dtype: uint8, uint16 or float32.
         crs: The reference system; None if the file does not state both a system and a transform.
         transform: From columns and rows to the reference system; without one, to columns and negative rows, as
             geographic information systems show pictures without a position.
@@ -62,7 +67,7 @@ class Scene:
             small, for which only some blocks are in memory.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[Path | RemoteFile, ...]
     width: int
     height: int
     bands: int
@@ -78,9 +83,12 @@ class Scene:
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the files' hashes."""
+        """The hash of the files' hashes; for a file on a server, of what the server states about its version."""
         digest = sha256()
         for path in self.files:
+            if isinstance(path, RemoteFile):
+                digest.update(sha256(path.key).digest())
+                continue
             with path.open("rb") as stream:
                 digest.update(file_digest(stream, "sha256").digest())
         return digest.hexdigest()
@@ -105,7 +113,7 @@ class Scene:
 
 
 @contextmanager
-def open_scene(path: Path, *, readers: int = 1) -> Iterator[Scene]:
+def open_scene(path: Path | RemoteFile, *, readers: int = 1) -> Iterator[Scene]:
     """Open a GeoTIFF or a JPG, recognised by its content; files beside it, such as world files, are not read.
 
     Args:
@@ -115,7 +123,9 @@ def open_scene(path: Path, *, readers: int = 1) -> Iterator[Scene]:
     Raises:
         ChipError: The file is damaged, of another format or type, or placed by ground control points alone.
         OSError: The file cannot be read.
+        RemoteError: The file cannot be read from its server, also whenever a part is read.
     """
+    path = remote.check(path) if isinstance(path, RemoteFile) else path
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), ExitStack() as opened:
         try:
             scene = _open(path, readers, opened)
@@ -130,11 +140,15 @@ def sidecars(path: Path) -> list[Path]:
     return [path.parent / name for name in names if (path.parent / name).exists()]
 
 
-def _open(path: Path, readers: int, opened: ExitStack) -> Scene:
+def _open(path: Path | RemoteFile, readers: int, opened: ExitStack) -> Scene:
+    if isinstance(path, RemoteFile):
+        return _open_tif(path, readers, opened)
     with path.open("rb") as stream:
         start = stream.read(8)
     for magic, decoder in FORMATS.items():
         if start.startswith(magic) and decoder is tif:
+            with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+                tif.refuse_other_colours(content)
             return _open_tif(path, readers, opened)
         if start.startswith(magic) and decoder is jpg:
             return _decode_jpg(path)
@@ -155,30 +169,29 @@ def _decode_jpg(path: Path) -> Scene:
     return Scene((path,), width, height, bands, "uint8", None, WITHOUT_POSITION, read)
 
 
-def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
-    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
-        tif.refuse_other_colours(content)
+def _open_tif(path: Path | RemoteFile, readers: int, opened: ExitStack) -> Scene:
+    settings = SETTINGS | path.settings if isinstance(path, RemoteFile) else SETTINGS
     idle: SimpleQueue[Any] = SimpleQueue()
     try:
-        datasets = [opened.enter_context(_dataset(path)) for _ in range(readers)]
+        datasets = [opened.enter_context(_dataset(path, settings)) for _ in range(readers)]
         dataset = datasets[0]
         _check(dataset)
     except (MemoryError, ValueError):
         raise
     except Exception as error:  # of rasterio, of many types; the file was readable, so it is damaged
-        raise _damaged(error) from error
+        raise _damaged(path, error) from error
     for reader in datasets:
         idle.put(reader)
 
     def read(part: RasterPart, size: Size | None = None) -> StoredImage:
         reader = idle.get()
         try:
-            with rasterio.Env(**SETTINGS):
+            with rasterio.Env(**settings):
                 return tif.read(reader, part, size)
         except (MemoryError, ValueError):
             raise
         except Exception as error:  # as above
-            raise _damaged(error) from error
+            raise _damaged(path, error) from error
         finally:
             idle.put(reader)
 
@@ -189,7 +202,7 @@ def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
         dataset.width,
         dataset.height,
         dataset.count,
-        raster.READ_TYPES[dataset.dtypes[0]],
+        dataset.dtypes[0],
         crs,
         transform,
         read,
@@ -197,10 +210,11 @@ def _open_tif(path: Path, readers: int, opened: ExitStack) -> Scene:
 
 
 @contextmanager
-def _dataset(path: Path) -> Iterator[Any]:
-    with warnings.catch_warnings(), rasterio.Env(**SETTINGS):
+def _dataset(path: Path | RemoteFile, settings: dict[str, str]) -> Iterator[Any]:
+    name = path.gdal_name if isinstance(path, RemoteFile) else path.absolute()
+    with warnings.catch_warnings(), rasterio.Env(**settings):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it is reported once, by `Scene.crs`
-        dataset = rasterio.open(path.absolute(), driver=tif.DRIVER, sharing=False)
+        dataset = rasterio.open(name, driver=tif.DRIVER, sharing=False)
     with dataset:
         yield dataset
 
@@ -208,6 +222,7 @@ def _dataset(path: Path) -> Iterator[Any]:
 def _check(dataset: Any) -> None:
     """Raise ValueError for a TIF that is not read, by its header alone."""
     tif.refuse_pages(dataset)
+    tif.refuse_other_colour_space(dataset)
     raster.check_type(dataset)
     raster.check_blocks(dataset)
     if dataset.count > MAX_BANDS:
@@ -218,5 +233,7 @@ def _check(dataset: Any) -> None:
     tif.refuse_unwritten(dataset)
 
 
-def _damaged(error: Exception) -> ValueError:
+def _damaged(path: Path | RemoteFile, error: Exception) -> Exception:
+    if isinstance(path, RemoteFile):
+        return remote.lost(path, error)
     return ValueError(f"is a damaged TIF ({error.__cause__ or error}); save or download it again.")

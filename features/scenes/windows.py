@@ -157,7 +157,7 @@ def data_shares(windows: Windows, spec: ChipSpec, *, jobs: int = 1) -> Iterator[
 
 
 def _data_share(window: Window, spec: ChipSpec) -> float:
-    image = chips.read_image(window)
+    image = chips.read_image(window, spec)
     try:
         named, _ = name_bands(image, spec)
     except ValueError as error:

@@ -19,6 +19,7 @@ from amazon_tags.maps.change_scenes import ChangeOptions, change_scenes
 from amazon_tags.model import bundle
 from amazon_tags.prediction.tag_chips import TagOptions
 from ensemble.decisions.decision import flat_decision
+from features.images.layout import Layout
 from tests.scene_files import NORTH_UP, noise, shifted, write_scene
 
 SIDE = 256
@@ -333,3 +334,15 @@ def test_settings_that_are_no_probabilities_are_refused():
         ChangeSettings(max_cloud=1.5)
     with pytest.raises(ValueError, match="min_probability is nan"):
         ChangeSettings(min_probability=float("nan"))
+
+
+def test_two_dates_are_scaled_by_percentiles_of_both_together(tmp_path, caplog):
+    before = write_scene(tmp_path / "before.tif", noise(64, 128, 3, "uint16"))
+    after = write_scene(tmp_path / "after.tif", noise(64, 128, 3, "uint16") + np.uint16(9000))
+    tagging = TagOptions(precision="f32", device="cpu", layout=Layout(levels="0%:100%"))
+    change_scenes(([before], [after]), tmp_path / "change.geojson", options=ChangeOptions(SMALL, tagging))
+    pixels = noise(64, 128, 3, "uint16").reshape(-1, 3)
+    expected = ",".join(
+        f"{low}:{high + 9000}" for low, high in zip(pixels.min(axis=0), pixels.max(axis=0), strict=True)
+    )
+    assert f"--levels {expected} repeats this" in caplog.text

@@ -1,6 +1,7 @@
 """Maps of scenes: each window has the scores of the chip cut from it, however the scene is stored and the run goes."""
 
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pyarrow import parquet as pq
 
 from amazon_tags import MapSettings, Tagger
 from amazon_tags.maps.map_scenes import MapOptions, map_scenes
+from amazon_tags.model.manifest import Manifest
 from amazon_tags.prediction.tag_chips import TagOptions
 from features.images.chips import ChipError
 from features.images.layout import Layout
@@ -210,6 +212,26 @@ def test_a_model_of_another_label_space_asks_for_the_ground(tagger, tmp_path):
     assert len(list(other.map(scene, settings=MapSettings(ground=240)))) == 1
 
 
+@pytest.mark.parametrize(
+    ("ground", "settings", "message"),
+    [
+        (None, MapSettings(), "768 m of ground, as chips of the label space planet do,"),
+        (192.0, MapSettings(), "192 m of ground, as the chips do that the model was trained on,"),
+        (192.0, MapSettings(ground=240), "240 m of ground, as --ground states,"),
+    ],
+)
+def test_the_ground_is_the_users_or_the_models_or_else_the_label_spaces(
+    ground, settings, message, tagger, tmp_path, caplog
+):
+    manifest = replace(tagger.model.manifest, ground=ground)
+    stated = replace(tagger, model=replace(tagger.model, manifest=Manifest.from_json(manifest.to_json())))
+    scene = write_scene(tmp_path / "scene.tif", noise(256, 256))
+    first = next(stated.map(scene, settings=settings))
+    side = int(message.split()[0]) // 3
+    assert first.box == (0, 0, side, side)
+    assert message in caplog.text
+
+
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_a_window_that_cannot_be_used_stops_the_map_or_is_listed(on_error, run, tmp_path):
     pixels = noise(64, 192, 4, "uint16") + np.uint16(3000)
@@ -228,6 +250,27 @@ def test_a_window_that_cannot_be_used_stops_the_map_or_is_listed(on_error, run, 
     assert len(json.loads((tmp_path / "tags.geojson").read_text())["features"]) == 2
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_percentiles_are_printed_and_their_numbers_give_the_same_map(dtype, tmp_path, caplog):
+    scene = write_scene(tmp_path / "scene.tif", (noise(150, 200, 3, "uint16") / np.float32(3)).astype(dtype))
+    folder = tmp_path / "checkpoint"
+    first = mapped(scene, tmp_path / "tags.geojson", layout=Layout(levels="2%:98%"), checkpoint=folder)
+    assert mapped(scene, tmp_path / "tags.geojson", layout=Layout(levels="2%:98%"), checkpoint=folder) == first
+    (numbers,) = set(re.findall(r"--levels (\S+) repeats this", caplog.text))
+    assert re.fullmatch(r"\d+:\d+(,\d+:\d+){2}", numbers) or dtype == "float32"
+    again = mapped(scene, tmp_path / "tags.geojson", layout=Layout(levels=numbers))
+    assert again == first != mapped(scene, tmp_path / "tags.geojson", layout=Layout(levels="0:9000"))
+    assert f"values from low to high of --levels {numbers} become 0 to 255" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_a_window_of_a_stated_range_has_the_scores_of_its_chip(dtype, tmp_path):
+    tagger = Tagger.load(precision="f32", device="cpu", levels="900:4000,1000:4500,800:5000", jobs=2)
+    scene = write_scene(tmp_path / "scene.tif", noise(150, 200, 3, "uint16").astype(dtype), nodata=1234)
+    windows = list(tagger.map(scene, settings=MapSettings(pixels=64, edges="drop")))
+    assert_scores_of_the_chips(windows, tagger, scene, tmp_path / "chips")
+
+
 def test_refusals_of_the_command_are_one_line(run, tmp_path):
     scene = write_scene(tmp_path / "scene.tif", noise(300, 400), tiled=True, compress="deflate")
     content = scene.read_bytes()
@@ -239,6 +282,8 @@ def test_refusals_of_the_command_are_one_line(run, tmp_path):
         ("none/tags.geojson",): (74, "the folder"),
         ("tags.geojson", "--ground", 100, "--pixels", 100): (2, "both state the side of a window"),
         ("tags.geojson", "--overlap", 0.95): (2, "0.95 is not in the range"),
+        ("tags.geojson", "--levels", "9:3"): (2, "two numbers of which the second is higher"),
+        ("tags.geojson", "--levels", "2%:98%"): (1, "holds colours of 8 bits, which are read as they are"),
     }
     for (name, *options), (code, reason) in cases.items():
         done = run("map", scene, "-o", tmp_path / name, *options)

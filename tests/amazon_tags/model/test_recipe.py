@@ -47,9 +47,22 @@ def test_a_recipe_states_bands_and_levels_of_files(tmp_path):
     assert not {"levels", "file_bands"} & set(recipe_to_json(read_recipe(path)))
 
 
+def test_a_recipe_states_the_ground_of_chips_and_an_older_one_none(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("ground = 2560" + GOOD)
+    recipe = read_recipe(path)
+    assert recipe.ground == recipe.reading(None, "auto").ground == 2560
+    assert recipe.reading(None, "auto", ground=640.0).ground == 640
+    assert recipe_from_json(recipe_to_json(recipe)) == recipe
+    path.write_text(GOOD)
+    assert "ground" not in recipe_to_json(read_recipe(path))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("folds = 2", "ground = -3", "ground is -3, but must lie in 0 to"),
+        ("folds = 2", "ground = nan", "ground is nan, but must lie in 0 to"),
         ("folds = 2", 'levels = "sr"', "levels are 'sr', but must be auto"),
         ("folds = 2", 'file_bands = ["red", "red"]', "names red more than once"),
         ("folds = 2", "fold = 2", "no key fold .did you mean folds"),

@@ -61,6 +61,12 @@ def test_the_card_says_how_members_were_trained_and_combined(manifest):
     assert "| ridge | 0.9000 | +0.0100 | +0.0010 to +0.0200 |" in text
 
 
+def test_the_card_says_how_much_ground_a_chip_shows_if_it_was_stated(manifest):
+    assert "Reads a satellite chip, resized to 64 x 64 pixels," in card_text(manifest)
+    text = card_text(replace(manifest, ground=2560.0))
+    assert "Reads a satellite chip of 2560 m of ground a side, resized to 64 x 64 pixels," in text
+
+
 @pytest.mark.parametrize(
     ("init", "words"),
     [

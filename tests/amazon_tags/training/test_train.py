@@ -221,13 +221,17 @@ def test_another_label_space_needs_no_code(world, tmp_path, run, recipe_file):
 
 
 @pytest.mark.slow
-def test_weights_for_a_backbone_come_from_the_file_that_is_named(world, run, tmp_path, recipe_file):
+def test_the_weights_of_a_backbone_and_the_ground_of_chips_are_what_the_command_states(
+    world, run, tmp_path, recipe_file
+):
     weights = tmp_path / "start.weights.h5"
     backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None).save_weights(weights)
     target = tmp_path / "model"
-    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file)
+    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--ground", 640)
     done = run(*arguments, "--weights", f"toy={weights}", "--note", "Farms of my own, free to use.")
     assert done.returncode == 0, done.stderr
+    assert bundle.read_manifest(target).ground == 640
+    assert "Reads a satellite chip of 640 m of ground a side" in bundle.read_card(target)
     assert bundle.read_manifest(target).started_from == {"toy": sha256(weights)}
     assert f"a weight file of SHA-256 {sha256(weights)[:16]}" in bundle.read_card(target)
     assert bundle.read_card(target).endswith("\nFarms of my own, free to use.\n")

@@ -225,7 +225,14 @@ def test_the_command_trains_without_keras(world, vectors, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words", [("--views", 2), ("--weights", "toy=labels"), ("--bands", "red,green,blue"), ("--on-error", "skip")]
+    "words",
+    [
+        ("--views", 2),
+        ("--weights", "toy=labels"),
+        ("--ground", 640),
+        ("--bands", "red,green,blue"),
+        ("--on-error", "skip"),
+    ],
 )
 def test_options_that_need_chips_are_refused(world, vectors, run, tmp_path, words):
     words = [str(world.labels).join(str(word).split("labels")) for word in words]
