@@ -1,5 +1,6 @@
 """`amazon_tags map`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -20,6 +21,12 @@ from amazon_tags.signals import catch_signals
 )
 @click.option("--style", type=options.OUTPUT, help="Also write a QGIS style (.qml) that colours polygons by tag.")
 @click.option("--html", "page", type=options.OUTPUT, help="Also write the map as one HTML page for any browser.")
+@click.option("--stac", type=options.OUTPUT, help="Also write a STAC item (.json) of scene, files and model.")
+@click.option(
+    "--date",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="When the scene was taken, in UTC, for --stac.",
+)
 @options.MODEL
 @options.CHECKPOINT
 @options.SHARD
@@ -31,6 +38,8 @@ def map_command(
     cog: Path | None,
     style: Path | None,
     page: Path | None,
+    stac: Path | None,
+    date: datetime | None,
     model: Path | None,
     ground: float | None,
     pixels: int | None,
@@ -66,8 +75,10 @@ def map_command(
     settings = MapSettings(ground, pixels, overlap, edges, min_valid)  # type: ignore[arg-type]
     tagging = TagOptions(None, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     listed = errors if on_error == "skip" else None
+    if bool(stac) != bool(date):
+        raise click.UsageError("--stac and --date belong together: an item states when its scene was taken.")
     if shard:
         options.need_checkpoint(checkpoint)
-    how = MapOptions(settings, tagging, cog, style, shard, page)
+    how = MapOptions(settings, tagging, cog, style, shard, page, stac, date and date.replace(tzinfo=UTC))
     summary = map_scenes(sources, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

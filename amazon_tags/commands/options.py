@@ -20,6 +20,7 @@ Option                   Commands
 --cog                    map
 --colours                drift
 --cron                   schedule
+--date                   map
 --decision               decide
 --device                 predict, map, change
 --discrepancy            drift
@@ -96,6 +97,7 @@ Option                   Commands
 --slurm                  schedule
 --source                 sources
 --stability              drift
+--stac                   map
 --start-from             train
 --style                  map
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,

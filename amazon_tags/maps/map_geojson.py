@@ -17,6 +17,7 @@ from amazon_tags.maps.cells import MapCells
 from amazon_tags.maps.columns import NAME_LISTS, Columns
 from amazon_tags.tables.geoparquet import COMMON_CRS
 from ensemble.arrays import Floats
+from features.scenes.scene import Scene
 
 DIGITS = 7  # of a degree: 1 cm
 
@@ -29,13 +30,13 @@ def encode(cells: MapCells, values: Columns) -> bytes:
     Raises:
         ValueError: The scene's reference system cannot be converted to longitude and latitude.
     """
-    is_placed = cells.scene.crs is not None
+    corners = np.array([footprint.ring for footprint in cells.footprints])
+    rings = to_longitude_latitude(cells.scene, corners)
     lines = []
-    for ring, *row in zip(_rings(cells), *values.values(), strict=True):
+    for ring, *row in zip(rings, *values.values(), strict=True):
         properties = {name: _plain(value) for name, value in zip(values, row, strict=True)}
         properties |= {name: properties[name].split() for name in NAME_LISTS if name in values}
-        parts = _cut(ring.tolist()) if is_placed else [ring.tolist()]
-        geometry = _geometry(parts)
+        geometry = polygon(ring, is_placed=cells.scene.crs is not None)
         feature = {"type": "Feature", "geometry": geometry, "properties": properties}
         lines.append(json.dumps(feature, ensure_ascii=False))
     return ('{"type": "FeatureCollection", "features": [\n' + ",\n".join(lines) + "\n]}\n").encode()
@@ -46,20 +47,28 @@ def _plain(value: Any) -> Any:
     return float(str(value)) if isinstance(value, np.float32) else value
 
 
-def _rings(cells: MapCells) -> Floats:
-    """Return the corners of the cells (cells, 5, 2) as longitude and latitude, or in pixels of a scene without them."""
-    corners = np.array([footprint.ring for footprint in cells.footprints])
-    if cells.scene.crs is None:
+def to_longitude_latitude(scene: Scene, corners: Floats) -> Floats:
+    """Return rings (polygons, 5, 2) of a scene's coordinates as longitude and latitude; a scene without them keeps its.
+
+    Raises:
+        ValueError: The scene's reference system cannot be converted.
+    """
+    if scene.crs is None:
         return corners
     xs, ys = corners.reshape(-1, 2).T
     try:
-        converted = transform(cells.scene.crs, CRS.from_user_input(COMMON_CRS), xs, ys)
+        converted = transform(scene.crs, CRS.from_user_input(COMMON_CRS), xs, ys)
     except Exception as error:  # GDAL's errors have private types; all mean that there is no conversion
         raise ValueError(
-            f"the reference system of {cells.scene} cannot be converted to longitude and latitude; write the map as "
+            f"the reference system of {scene} cannot be converted to longitude and latitude; write the map as "
             ".parquet, which keeps it."
         ) from error
     return np.stack(converted, axis=1).reshape(corners.shape)
+
+
+def polygon(ring: Floats, *, is_placed: bool = True) -> dict[str, Any]:
+    """Return the geometry of a ring (5, 2) of longitudes and latitudes, or of pixels of a scene without a position."""
+    return _geometry(_cut(ring.tolist()) if is_placed else [ring.tolist()])
 
 
 def _cut(ring: Ring) -> list[Ring]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
-from amazon_tags.maps import map_page, outputs
+from amazon_tags.maps import map_page, map_stac, outputs
 from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.maps.outputs import choose_format, write_map
 from amazon_tags.maps.plan import MapSettings, plan_windows, resolve_bands
@@ -37,6 +38,8 @@ class MapOptions:
         style: A style of QGIS for the polygons.
         shard: Score only this share of the windows into the checkpoint of `tagging`, and write nothing else.
         page: An HTML page that shows the map.
+        stac: A STAC item of the scene, the files and the model; needs `date`.
+        date: When the scene was taken.
     """
 
     settings: MapSettings = field(default_factory=MapSettings)
@@ -45,6 +48,14 @@ class MapOptions:
     style: Path | None = None
     shard: Shard | None = None
     page: Path | None = None
+    stac: Path | None = None
+    date: datetime | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files beside the polygons, by what they are."""
+        named = {"cog": self.cog, "style": self.style, "page": self.page, "stac": self.stac}
+        return {name: path for name, path in named.items() if path}
 
 
 def map_scenes(
@@ -81,9 +92,12 @@ def map_scenes(
         outputs.refuse_suffix(options.style, outputs.STYLE_SUFFIXES, "a QGIS style")
     if options.page:
         outputs.refuse_suffix(options.page, outputs.PAGE_SUFFIXES, "a page")
-    written = (output, options.cog, options.style, options.page, errors)
+    if options.stac:
+        outputs.refuse_suffix(options.stac, outputs.STAC_SUFFIXES, "a STAC item")
+    if options.stac and options.date is None:
+        raise ValueError("a STAC item needs the date at which the scene was taken.")
     inputs = [path for path in scenes if isinstance(path, Path)]
-    preflight.refuse_outputs([path for path in written if path], inputs)
+    preflight.refuse_outputs([output, *options.files.values(), *([errors] if errors else [])], inputs)
 
     with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
         loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
@@ -103,6 +117,9 @@ def map_scenes(
             outputs.write_style(options.style, result.cells, loaded.space)
         if options.page:
             atomic.write_bytes(options.page, map_page.encode(result.cells, windows.grid, loaded))
+        if options.stac and options.date:
+            files = {"map": output, **{name: path for name, path in options.files.items() if name != "stac"}}
+            atomic.write_bytes(options.stac, map_stac.encode(options.stac, scene, loaded, files, options.date))
 
     if errors:  # even an empty list, or the list of an earlier run would stay
         atomic.write_json_lines(errors, result.errors)

@@ -20,6 +20,7 @@ FORMATS: dict[str, Encode] = {
 }
 COG_SUFFIXES = (".tif", ".tiff")
 STYLE_SUFFIXES = (".qml",)
+STAC_SUFFIXES = (".json",)
 PAGE_SUFFIXES = (".html", ".htm")
 
 
