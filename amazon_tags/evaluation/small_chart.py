@@ -43,8 +43,9 @@ def small_chart(name: str, band: Band, titles: tuple[str, str], *, mark: float |
     if len(x) == 1:  # a line of one point is not seen
         SubElement(root, "circle", cx=f"{x[0]:.1f}", cy=f"{y[0]:.1f}", r="3", fill=COLOURS[0])
     if mark is not None:
+        ends = {"data-left": str(LEFT), "data-right": str(WIDTH - RIGHT)}  # where 0 and 1 are, for the page
         place = f"{np.interp(mark, [0, 1], [LEFT, WIDTH - RIGHT]):.1f}"
-        SubElement(root, "line", MARK, x1=place, x2=place, y1=str(TOP), y2=str(HEIGHT - BOTTOM))
+        SubElement(root, "line", {**MARK, **ends}, x1=place, x2=place, y1=str(TOP), y2=str(HEIGHT - BOTTOM))
     return ElementTree.tostring(root, encoding="unicode")
 
 
