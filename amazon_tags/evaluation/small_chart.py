@@ -11,25 +11,28 @@ from amazon_tags.evaluation.threshold_curves import Band
 from ensemble.arrays import Floats
 
 WIDTH, HEIGHT = 280, 180  # pixels
-LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 36  # margins in pixels, which hold the numbers and the titles
+LEFT, RIGHT, TOP, BOTTOM = 58, 10, 10, 36  # margins in pixels, which hold the numbers and the titles
 TEXT = {"font-family": "system-ui,sans-serif", "font-size": "11", "fill": "#57615a"}
 MARK = {"class": "threshold-mark", "stroke": "#a33a12", "stroke-width": "1.5", "stroke-dasharray": "4 3"}
 FEW_TICKS = 4
 
 
-def small_chart(name: str, band: Band, titles: tuple[str, str], *, mark: float | None = None) -> str:
+def small_chart(
+    name: str, band: Band, titles: tuple[str, str], *, span: tuple[float, float], mark: float | None = None
+) -> str:
     """Return an SVG document of a curve whose x is from 0 to 1.
 
     Args:
         name: what a screen reader says of it.
         band: the curve.
         titles: of the axes, x and y.
+        span: of y that is seen at least; the curve ends at its border where it leaves it.
         mark: the x of a dashed vertical line, which a page may move.
     """
     root = Element("svg", TEXT, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")
     SubElement(root, "title").text = name
     x_ticks = [0.0, 0.5, 1.0]
-    y_ticks = ticks(float(band.low.min()), float(band.high.max()), FEW_TICKS)
+    y_ticks = ticks(*span, FEW_TICKS)
     x = np.interp(band.x, [0, 1], [LEFT, WIDTH - RIGHT])
     y, low, high = (
         np.interp(values, [y_ticks[0], y_ticks[-1]], [HEIGHT - BOTTOM, TOP]) for values in (band.y, band.low, band.high)
