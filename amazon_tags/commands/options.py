@@ -15,9 +15,11 @@ Option                   Commands
 --beta                   tune
 --by                     inspect diversity
 --checkpoint, --journal  predict, map
+--chips                  report
 --cog                    map
 --colours                drift
 --cron                   schedule
+--curve                  report
 --decision               decide
 --device                 predict, map, change
 --discrepancy            drift
@@ -31,12 +33,12 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   train, tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sample, sources
+                         explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
@@ -57,13 +59,13 @@ Option                   Commands
 --min-probability        change
 --min-valid              map, change
 --model                  predict, map, change, inspect explain
---monitor                predict
+--monitor                predict, report
 --mosaics                leaks
 -n                       sample
 --note                   train
 -o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
                          inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
+                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export, report
 --on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
 --overlap                map, change
@@ -76,6 +78,7 @@ Option                   Commands
 --recall                 tune
 --recipe                 train, curve
 --repair                 check
+--runs                   report
 --scores                 predict
 --screen                 search-layer
 --seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
