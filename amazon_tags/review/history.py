@@ -68,8 +68,8 @@ def _registry_parts(folder: Path) -> list[HistoryPart]:
         for number, model in enumerate(listing.models, 1)
         if model.f2 is not None
     ]
-    chart = _chart("F2 out of fold of each model", "model, by age", [ChartSeries("F2", points)])
-    moves = [(move.when, move.action, move.before or "-", move.after, move.why) for move in listing.log]
+    chart = _chart("F2 out of fold of each model", ("model, by age", "F2"), [ChartSeries("F2", points)])
+    moves = [(_minute(move.when), move.action, move.before or "-", move.after, move.why) for move in listing.log]
     return [
         HistoryPart("Models of the registry", chart, ("model", "F2", "chips", "state"), *_latest(models)),
         HistoryPart("Promotions", None, ("when", "action", "from", "to", "why"), *_latest(moves)),
@@ -87,7 +87,7 @@ def _ledger_part(runs: Path) -> HistoryPart:
     rows = [
         (
             str(entry.number),
-            entry.ended,
+            _minute(entry.ended),
             entry.outcome,
             "-" if entry.f2_champion is None else f"{entry.f2_champion:.4f}",
             "-" if entry.f2_candidate is None else f"{entry.f2_candidate:.4f}",
@@ -97,7 +97,7 @@ def _ledger_part(runs: Path) -> HistoryPart:
         for entry in entries
     ]
     columns = ("run", "ended", "outcome", "F2 of the champion", "F2 of the candidate", "chips", "why")
-    chart = _chart("F2 of champion and candidate in each run", "run", series)
+    chart = _chart("F2 of champion and candidate in each run", ("run", "F2"), series)
     return HistoryPart("Runs of retraining", chart, columns, *_latest(rows))
 
 
@@ -115,7 +115,7 @@ def _monitor_part(log: Path) -> HistoryPart:
     ]
     rows = [
         (
-            line.when,
+            _minute(line.when),
             line.model,
             f"{line.chips:,}",
             "-" if line.expected_f is None else f"{line.expected_f:.3f}",
@@ -127,8 +127,10 @@ def _monitor_part(log: Path) -> HistoryPart:
     columns = ("when", "model", "chips", "expected F", "discrepancy", "moved past its limit")
     table, remarks = _latest(rows)
     if history.damaged:
-        remarks = [*remarks, f"{history.damaged} lines of the log are damaged and were left out."]
-    return HistoryPart("Drift", _chart("Tagged chips of each run", "run", series), columns, table, remarks)
+        remarks = [*remarks, f"Damaged lines of the log that were left out: {history.damaged}."]
+    return HistoryPart(
+        "Drift", _chart("Tagged chips of each run", ("run", "expected F, discrepancy"), series), columns, table, remarks
+    )
 
 
 def _latest(rows: Sequence[tuple[str, ...]]) -> tuple[list[tuple[str, ...]], list[str]]:
@@ -137,6 +139,11 @@ def _latest(rows: Sequence[tuple[str, ...]]) -> tuple[list[tuple[str, ...]], lis
     return list(rows[-MAX_ROWS:]), remarks
 
 
-def _chart(title: str, x: str, series: Sequence[ChartSeries]) -> Markup | None:
+def _minute(when: str) -> str:
+    """Return a time in ISO 8601 for a table, in UTC as logs have it."""
+    return when[:16].replace("T", " ")
+
+
+def _chart(title: str, axes: tuple[str, str], series: Sequence[ChartSeries]) -> Markup | None:
     drawn = [one for one in series if one.points]
-    return Markup(line_chart(ChartTitles(title, x, "value"), drawn)) if drawn else None  # noqa: S704  our own SVG
+    return Markup(line_chart(ChartTitles(title, *axes), drawn)) if drawn else None  # noqa: S704  our own SVG

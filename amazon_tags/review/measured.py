@@ -11,6 +11,7 @@ from amazon_tags.evaluation.tag_curves import TagCurves, tag_curves
 from amazon_tags.model.manifest import Manifest
 from amazon_tags.model.measured_scores import LabelReport, decimals
 from amazon_tags.review.out_of_fold import OutOfFold
+from ensemble.metrics import score
 
 SHADES = 8  # of the cells of a confusion: classes of the style sheet
 
@@ -52,6 +53,7 @@ class MeasuredValues:
         columns: of the table of tags, as `rows` has them.
         decisions: rows of F2 by the way from scores to tags.
         own_f: the F-beta of the bundle's decision where that has no thresholds, else empty.
+        honest_f: that of decisions fitted without the chip where it differs from the bundle's own, else empty.
     """
 
     tags: list[ReportTag]
@@ -62,6 +64,7 @@ class MeasuredValues:
     reliability: Reliability
     reliability_chart: Markup
     own_f: str
+    honest_f: str
 
 
 def measured_values(manifest: Manifest, out_of_fold: OutOfFold) -> MeasuredValues:
@@ -93,8 +96,15 @@ def measured_values(manifest: Manifest, out_of_fold: OutOfFold) -> MeasuredValue
         confusions=[_confusion(out_of_fold, group) for group in space.groups],
         reliability=reliability,
         reliability_chart=Markup(reliability_chart(reliability)),  # noqa: S704  our own SVG
+        honest_f=_honest_f(out_of_fold),
         own_f="" if out_of_fold.has_thresholds else f"{out_of_fold.f_beta.mean():.4f}",
     )
+
+
+def _honest_f(out_of_fold: OutOfFold) -> str:
+    """Return the mean F-beta of the tags by decisions that were fitted without the chip, if it differs."""
+    f_beta = score.f_beta(out_of_fold.truth, out_of_fold.tags, beta=out_of_fold.decision.beta)
+    return "" if f_beta == out_of_fold.f_beta.mean() else f"{f_beta:.4f}"
 
 
 def _cells(name: str, report: LabelReport) -> tuple[str, ...]:

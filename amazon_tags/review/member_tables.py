@@ -71,7 +71,7 @@ def _front(front: tuple[FrontEntry, ...]) -> MemberTable:
     ]
     titles = ChartTitles("Choices of members by time and F2", "ms a chip on one core", "F2")
     chart = Markup(line_chart(titles, [one for one in series if one.points]))  # noqa: S704  our own SVG
-    return MemberTable("Time and F2", ("members", "ms a chip", "MiB", "F2", ""), rows, chart)
+    return MemberTable("Time and F2", ("members", "ms a chip", "MiB", "F2", "state"), rows, chart)
 
 
 def _point(entry: FrontEntry) -> ChartPoint:

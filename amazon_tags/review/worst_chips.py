@@ -64,7 +64,7 @@ def find_worst(
     paths: dict[str, ChipPath] = {}
     if chip_folder:
         paths = _paths(chip_folder, out_of_fold.hashes, jobs=jobs)
-        note = f"Names and pictures are those of the files in {chip_folder} with the same content."
+        note = "Names and pictures are those of the files with the same content in the folder of --chips."
         names = [
             listing.name(paths[digest]) if digest in paths else digest[:HASH_DIGITS] for digest in out_of_fold.hashes
         ]
