@@ -1,9 +1,11 @@
 """What a report shows of out-of-fold scores: each tag's curves and figures, confusions, and calibration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from amazon_tags import progress
 from amazon_tags.evaluation.evaluate import measure_tags
 from amazon_tags.evaluation.group_confusion import confuse_group
 from amazon_tags.evaluation.reliability import Reliability, measure_reliability, reliability_chart
@@ -49,7 +51,7 @@ class MeasuredValues:
     """The values of the template.
 
     Attributes:
-        note: how the figures of the tags were measured.
+        tags: their cards.
         columns: of the table of tags, as `rows` has them.
         decisions: rows of F2 by the way from scores to tags.
         own_f: the F-beta of the bundle's decision where that has no thresholds, else empty.
@@ -69,25 +71,10 @@ class MeasuredValues:
 
 def measured_values(manifest: Manifest, out_of_fold: OutOfFold) -> MeasuredValues:
     """Measure the out-of-fold scores of a bundle."""
-    space, truth, decision = manifest.space, out_of_fold.truth, out_of_fold.decision
+    space, truth = manifest.space, out_of_fold.truth
     reports = measure_tags(truth, out_of_fold.tags, space).labels
     reliability = measure_reliability(truth, out_of_fold.calibrated)
-    tags = [
-        ReportTag(
-            name,
-            _chips(reports[name].support),
-            tag_curves(
-                name,
-                truth,
-                out_of_fold.calibrated,
-                current=out_of_fold.thresholds,
-                label=label,
-                beta=decision.beta,
-            ),
-            float(decision.thresholds[label]),
-        )
-        for label, name in enumerate(space.names)
-    ]
+    tags = _tags(out_of_fold, {name: report.support for name, report in reports.items()})
     return MeasuredValues(
         tags=tags,
         columns=("tag", "chips", "precision", "recall", "F2", "95 % interval", "Brier", "calibration error"),
@@ -99,6 +86,24 @@ def measured_values(manifest: Manifest, out_of_fold: OutOfFold) -> MeasuredValue
         honest_f=_honest_f(out_of_fold),
         own_f="" if out_of_fold.has_thresholds else f"{out_of_fold.f_beta.mean():.4f}",
     )
+
+
+def _tags(out_of_fold: OutOfFold, support: Mapping[str, int]) -> list[ReportTag]:
+    """Draw the curves of all tags."""
+    tags, decision = [], out_of_fold.decision
+    with progress.bar("drawing tags", len(support)) as advance:
+        for label, (name, chips) in enumerate(support.items()):
+            curves = tag_curves(
+                name,
+                out_of_fold.truth,
+                out_of_fold.calibrated,
+                current=out_of_fold.thresholds,
+                label=label,
+                beta=decision.beta,
+            )
+            tags.append(ReportTag(name, _chips(chips), curves, float(decision.thresholds[label])))
+            advance(1)
+    return tags
 
 
 def _honest_f(out_of_fold: OutOfFold) -> str:

@@ -23,6 +23,7 @@ from amazon_tags.tables import label_tables, labels, parquet, score_tables, trut
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions.decision import decide_tags
 from ensemble.metrics import score
+from tests.browser import accessibility_faults, needs_chromium, open_page
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,16 @@ def test_the_page_is_complete_in_itself(outcome):
     assert outcome.report.verdict in page
     assert "src=" not in page
     assert "nan" not in page
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_shows_without_errors_and_to_screen_readers(outcome, tmp_path):
+    (tmp_path / "tuning.html").write_text(tuning_page(outcome))
+    with open_page(tmp_path / "tuning.html", width=390) as page:
+        assert accessibility_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.locator(".threshold-mark").count() == 17
 
 
 @pytest.mark.slow
