@@ -18,6 +18,7 @@ from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
 from amazon_tags.commands.predict import predict_command
 from amazon_tags.commands.rank import rank_command
+from amazon_tags.commands.report import report_command
 from amazon_tags.commands.retrain import retrain_command
 from amazon_tags.commands.sample import sample_command
 from amazon_tags.commands.schedule import schedule_command
@@ -60,6 +61,7 @@ for command in (
     sources_command,
     bundle_command,
     models_command,
+    report_command,
     retrain_command,
     schedule_command,
     drift_command,

@@ -128,7 +128,9 @@ def model(world: worlds.World, run: Run, recipe_file: Path, tmp_path_factory: py
     with (common / "trained.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not bundle.exists():
-            done = run("train", world.train_jpg, world.labels, "-o", bundle, "--recipe", recipe_file, "--views", 2)
+            page = bundle.with_suffix(".html")
+            options = ("--recipe", recipe_file, "--views", 2, "--html", page)
+            done = run("train", world.train_jpg, world.labels, "-o", bundle, *options)
             assert done.returncode == 0, done.stderr
     return bundle
 

@@ -28,6 +28,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "training",
         "inspection",
         "retraining",
+        "review",
         "tagger",
         "commands",
         "cli",

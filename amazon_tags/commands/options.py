@@ -17,9 +17,11 @@ Option                   Commands
 --by                     inspect diversity
 --checkpoint             embed
 --checkpoint, --journal  predict, map
+--chips                  report
 --cog                    map
 --colours                drift
 --cron                   schedule
+--curve                  report
 --date                   map
 --decision               decide
 --device                 predict, map, change
@@ -35,13 +37,13 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   map, change, tune, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   map, change, train, tune, inspect separation, inspect alignment, inspect diversity, inspect
+                         cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict
 --jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sample, sources
+                         explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
@@ -62,14 +64,14 @@ Option                   Commands
 --min-probability        change
 --min-valid              map, change
 --model                  predict, merge, map, change, inspect explain
---monitor                predict, merge
+--monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample
 --note                   train
 -o, --output             predict, merge, map, change, embed, train, tune, decide, leaks, pairs, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
                          members, inspect explain, inspect signal, inspect locality, inspect reuse, sources, bundle
-                         export
+                         export, report
 --on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
 --overlap                map, change
@@ -83,6 +85,7 @@ Option                   Commands
 --recipe                 train, curve
 --remote                 map
 --repair                 check
+--runs                   report
 --scheduler              predict
 --scores                 predict, merge
 --screen                 search-layer

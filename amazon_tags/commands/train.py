@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 @options.ON_ERROR
 @options.ERRORS
 @options.VIEWS
+@click.option("--html", "page", type=options.OUTPUT, help="Also write the page on the model that report writes.")
 @options.JOBS
 def train_command(
     chips: Path,
@@ -76,6 +77,7 @@ def train_command(
     on_error: str,
     errors: Path,
     views: int,
+    page: Path | None,
     jobs: int,
 ) -> None:
     """Train a model on CHIPS (a folder or an archive) and their LABELS and write it as a bundle.
@@ -96,9 +98,12 @@ def train_command(
     if table is None and (space != "folders" or is_of_vectors):
         raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
     files = dict(options.parse_weights(text) for text in weights)
+    from amazon_tags.files import preflight
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.training.training_data import TrainingSource
 
+    if page:
+        preflight.refuse_outputs([page, output], [path for path in (chips, table) if path])
     source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
     if is_of_vectors:
         given: dict[str, object] = {
@@ -111,6 +116,7 @@ def train_command(
         }
         given |= {"--on-error": on_error != "fail", "--views": views > 1, "--download": download}
         _train_on_vectors(source, output, recipe, given)
+        _write_page(page, output, None, jobs)
         return
 
     need_train()
@@ -129,6 +135,7 @@ def train_command(
         from amazon_tags.training.train import train_on  # importing Keras takes seconds; errors come before
 
         train_on(data, output, recipe=settings, options=train_options)
+    _write_page(page, output, chips, jobs)
     options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)
 
 
@@ -140,3 +147,11 @@ def _train_on_vectors(source: "TrainingSource", output: Path, recipe: str | None
 
     catch_signals()
     train_vectors(source, output, recipe=choose_recipe(recipe) if recipe else None)
+
+
+def _write_page(page: Path | None, output: Path, chips: Path | None, jobs: int) -> None:
+    """Write the page on a trained bundle, if the user wants it."""
+    if page:
+        from amazon_tags.review.report import ReportSources, write_report
+
+        write_report(output, page, ReportSources(chips, jobs=jobs))

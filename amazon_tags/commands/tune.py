@@ -47,7 +47,7 @@ def tune_command(
     """
     floors = dict(options.parse_recall_floor(text) for text in recalls)
     from amazon_tags.evaluation.tune import TuneRequest, tune
-    from amazon_tags.evaluation.tuning_page import render_page
+    from amazon_tags.evaluation.tuning_page import tuning_page
     from amazon_tags.evaluation.tuning_report import tune_text
     from amazon_tags.files import atomic, preflight
     from amazon_tags.model import decision_file
@@ -58,5 +58,5 @@ def tune_command(
     outcome = tune(scores, truth, space=space, request=request)
     decision_file.write(output, outcome.space, outcome.result.decision)
     if page:
-        atomic.write_text(page, render_page(outcome))
+        atomic.write_text(page, tuning_page(outcome))
     emit(json.dumps(outcome.report.to_json(), indent=2) + "\n" if as_json else tune_text(outcome.report))

@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from amazon_tags.evaluation.line_chart import TEXT, TITLE
 from ensemble.arrays import Floats
 
 CELL_PIXELS, SMALL_CELL_PIXELS = 46, 14  # a side; small ones have no number in them
@@ -14,7 +15,6 @@ CHARACTER_PIXELS = 7  # of a name, at most
 TITLE_CHARACTER_PIXELS = 9  # it is bold and larger
 LOW, HIGH = (247, 247, 240), (27, 107, 58)  # colours of the least and the greatest value
 MISSING = "#ddd"
-STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.title{font-weight:600;font-size:14px}.dark{fill:#fff}"
 
 
 def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Floats) -> str:
@@ -32,11 +32,10 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Fl
     )
     view_box = f"0 0 {width} {height}"
     size = {"width": str(width), "height": str(height), "viewBox": view_box}  # without a size a page would enlarge it
-    root = Element("svg", size, xmlns="http://www.w3.org/2000/svg", role="img")
+    root = Element("svg", {**size, **TEXT}, xmlns="http://www.w3.org/2000/svg", role="img")
     SubElement(root, "title").text = title
-    SubElement(root, "style").text = STYLE
     SubElement(root, "rect", width=str(width), height=str(height), fill="#fff")
-    _text(root, title, 20, 22, {"class": "title"})
+    _text(root, title, 20, 22, TITLE)
     for number, name in enumerate(columns):
         x = left + cell * (number + 0.5) + 4
         _text(root, name, x, top - 8, {"transform": f"rotate(-90 {x:g} {top - 8})"})
@@ -52,7 +51,7 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: Fl
         x, y = left + cell * column, top + cell * row
         SubElement(group, "rect", x=str(x), y=str(y), width=str(cell), height=str(cell), fill=colour_of(shade))
         if not is_small and not np.isnan(value):
-            place = {"text-anchor": "middle", "class": "dark" if shade > 0.6 else "light"}
+            place = {"text-anchor": "middle", "fill": "#fff" if shade > 0.6 else TEXT["fill"]}
             _text(group, f"{value:.2f}", x + cell / 2, y + cell / 2 + 4, place)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -13,7 +13,10 @@ LEGEND_STEP, LEGEND_LINE = 200, 20  # pixels between the names of series, side b
 CHARACTER_PIXELS = 7  # of a name, at most
 TICKS = 6  # on an axis, about
 MAX_LOG_TICKS = 16  # on a logarithmic axis, whose numbers would touch one another beyond
-STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.grid{stroke:#ddd}.title{font-weight:600;font-size:14px}"
+# Attributes, since the policy of a page forbids style sheets but its own.
+TEXT = {"font-family": "system-ui,sans-serif", "font-size": "12", "fill": "#333"}  # of the whole picture
+TITLE = {"font-weight": "600", "font-size": "14"}
+GRID = {"stroke": "#ddd"}
 HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3"}  # keeps a name readable over other points
 
 
@@ -64,16 +67,15 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
     points = [point for one in series for point in one.points]
     xs = [point.x for point in points]
     ys = [value for point in points for value in (point.y, *(point.interval or ()))]
-    x_ticks = _log_ticks(min(xs), max(xs)) if titles.log_x else _ticks(min(0.0, *xs), max(xs))
-    y_ticks = (_log_ticks if titles.log_y else _ticks)(min(ys), max(ys))
+    x_ticks = _log_ticks(min(xs), max(xs)) if titles.log_x else ticks(min(0.0, *xs), max(xs))
+    y_ticks = (_log_ticks if titles.log_y else ticks)(min(ys), max(ys))
     across = _scale(x_ticks, LEFT, WIDTH - RIGHT, log=titles.log_x)
     up = _scale(y_ticks, HEIGHT - BOTTOM, TOP, log=titles.log_y)
 
     places = _legend_places([one.name for one in series])
     height = max(HEIGHT, *(int(y) + LEGEND_LINE for _, y in places))
-    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {height}", role="img")
+    root = Element("svg", TEXT, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {height}", role="img")
     SubElement(root, "title").text = titles.chart
-    SubElement(root, "style").text = STYLE
     SubElement(root, "rect", width=str(WIDTH), height=str(height), fill="#fff")
     _draw_axes(root, titles, [(tick, across(tick)) for tick in x_ticks], [(tick, up(tick)) for tick in y_ticks])
     for number, (one, (x, y)) in enumerate(zip(series, places, strict=True)):
@@ -101,12 +103,12 @@ def _draw_axes(
 ) -> None:
     """Draw the grid, the numbers and the titles; ticks are values with their places in pixels."""
     for value, x in x_ticks:
-        SubElement(root, "line", {"class": "grid"}, x1=f"{x:.1f}", x2=f"{x:.1f}", y1=str(TOP), y2=str(HEIGHT - BOTTOM))
+        SubElement(root, "line", GRID, x1=f"{x:.1f}", x2=f"{x:.1f}", y1=str(TOP), y2=str(HEIGHT - BOTTOM))
         _text(root, f"{value:g}", x, HEIGHT - BOTTOM + 18, anchor="middle")
     for value, y in y_ticks:
-        SubElement(root, "line", {"class": "grid"}, x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{y:.1f}", y2=f"{y:.1f}")
+        SubElement(root, "line", GRID, x1=str(LEFT), x2=str(WIDTH - RIGHT), y1=f"{y:.1f}", y2=f"{y:.1f}")
         _text(root, f"{value:g}", LEFT - 8, y + 4, anchor="end")
-    _text(root, titles.chart, LEFT, 22).set("class", "title")
+    _text(root, titles.chart, LEFT, 22).attrib.update(TITLE)
     _text(root, titles.x, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, anchor="middle")
     middle = (TOP + HEIGHT - BOTTOM) / 2
     _text(root, titles.y, 18, middle, anchor="middle").set("transform", f"rotate(-90 18 {middle:g})")
@@ -144,14 +146,14 @@ def _scale(ticks: Sequence[float], first: float, last: float, *, log: bool = Fal
     return lambda value: first + (last - first) * ((log10(value) if log else value) - low) / (high - low)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Return about `TICKS` round numbers, at least two, that enclose the values."""
+def ticks(low: float, high: float, count: int = TICKS) -> list[float]:
+    """Return about `count` round numbers, at least two, that enclose the values."""
     span = high - low or abs(high) or 1.0
-    rough = span / (TICKS - 1)
+    rough = span / (count - 1)
     unit = 10 ** floor(log10(rough))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(place * step, 10) for place in range(first, max(last, first + 1) + 1)]
+    return [round(place * step, 10) + 0.0 for place in range(first, max(last, first + 1) + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

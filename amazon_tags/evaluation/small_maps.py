@@ -7,7 +7,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from amazon_tags.evaluation.heat_map import STYLE, colour_of
+from amazon_tags.evaluation.heat_map import colour_of
+from amazon_tags.evaluation.line_chart import TEXT, TITLE
 from ensemble.arrays import Floats
 
 MAP_PIXELS, GAP_PIXELS = 96, 8  # a side; between the maps of a group
@@ -34,11 +35,10 @@ def small_maps(title: str, groups: Sequence[MapGroup]) -> str:
     """Return an SVG document; the darkest cell of a group is its largest, and a cell shows its value under a mouse."""
     step = len(groups[0].maps) * (MAP_PIXELS + GAP_PIXELS) + GROUP_GAP_PIXELS
     width, height = 20 + GROUPS_A_ROW * step, TOP + -(-len(groups) // GROUPS_A_ROW) * GROUP_ROW_PIXELS
-    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img")
+    root = Element("svg", TEXT, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", role="img")
     SubElement(root, "title").text = title
-    SubElement(root, "style").text = STYLE
     SubElement(root, "rect", width=str(width), height=str(height), fill="#fff")
-    SubElement(root, "text", {"x": "20", "y": "22", "class": "title"}).text = title
+    SubElement(root, "text", {"x": "20", "y": "22", **TITLE}).text = title
 
     for number, group in enumerate(groups):
         row, column = divmod(number, GROUPS_A_ROW)

@@ -133,11 +133,12 @@ def _write_overlays(folder: Path, chip: ExplainedChip, picture: Rgb, heat: Float
 
 def _figure(chip: ExplainedChip, picture: Rgb, heat: Floats) -> str:
     """Return a chip's part of a page: the chip itself, and its overlays."""
-    drawn = [
-        with_caption(picture, "the chip"),
-        *(draw_overlay(picture, values, tag.caption()) for tag, values in zip(chip.tags, heat, strict=True)),
-    ]
-    images = "".join(f'<img src="{data_uri(image)}" alt="{html.escape(chip.name)}"> ' for image in drawn)
+    captions = ["the chip", *(tag.caption() for tag in chip.tags)]
+    overlays = [draw_overlay(picture, *pair) for pair in zip(heat, captions[1:], strict=True)]
+    images = "".join(
+        f'<img src="{data_uri(image)}" alt="{html.escape(f"{chip.name}: {caption}")}"> '
+        for image, caption in zip([with_caption(picture, captions[0]), *overlays], captions, strict=True)
+    )
     return f"<h2>{html.escape(chip.name)}</h2><p>{images}</p><p>{html.escape(chip.nearest_line())}</p>\n"
 
 

@@ -1,25 +1,19 @@
 """What a measure found: a table, a picture and a sentence that says what to do, as text, CSV, JSON or an HTML page."""
 
 import csv
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
+from markupsafe import Markup
+
+from amazon_tags.pages.page import render_page
 from amazon_tags.records import Json
 
 Cell = str | int | float  # NaN: there is no such figure
 
 SMALL = 1e-3  # below it, six decimals would be fewer than three digits
-
-STYLE = """
-body { font: 14px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; margin: 1em 0; } svg { max-width: 100%; height: auto; }
-th, td { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
-.table { overflow-x: auto; } h1, p, li { overflow-wrap: anywhere; }
-"""
 
 
 @dataclass(frozen=True)
@@ -78,19 +72,15 @@ def findings_csv(findings: Findings) -> str:
 
 def findings_page(findings: Findings) -> str:
     """Return an HTML page that loads nothing else."""
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in findings.columns)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{html.escape(_shown(cell))}</td>' for cell in row)}</tr>" for row in findings.rows
+    return render_page(
+        "findings.html",
+        title=findings.title,
+        advice=findings.advice,
+        picture=Markup(findings.picture),  # noqa: S704  our own SVG, or HTML with escaped names
+        columns=findings.columns,
+        rows=[tuple(map(_shown, row)) for row in findings.rows],
+        notes=findings.notes,
     )
-    notes = "".join(f"<li>{html.escape(note)}</li>" for note in findings.notes)
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{html.escape(findings.title)}</title><style>{STYLE}</style>
-<h1>{html.escape(findings.title)}</h1>
-<p><strong>{html.escape(findings.advice)}</strong></p>
-{findings.picture}
-<div class="table"><table><tr>{head}</tr>{body}</table></div>
-<ul>{notes}</ul></html>
-"""
 
 
 def _written(cell: Cell) -> Cell:

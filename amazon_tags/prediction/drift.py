@@ -43,6 +43,37 @@ class DriftReport:
         }
 
 
+@dataclass(frozen=True)
+class DriftHistory:
+    """The runs of a log, the oldest first.
+
+    Attributes:
+        runs: of each run its line, and a sentence for each measure past its limit; None where too few chips compare.
+        damaged: lines that cannot be read.
+    """
+
+    runs: tuple[tuple[MonitorLine, list[str] | None], ...]
+    damaged: int
+
+
+def read_history(log: Path, limits: DriftLimits) -> DriftHistory:
+    """Compare every run of a log with limits.
+
+    Raises:
+        ValueError: no line of the log is a monitor's.
+    """
+    runs, damaged = [], 0
+    for content in _lines(log):
+        try:
+            line = parse_line(content)
+            runs.append((line, _moved_measures(line, limits) if _is_enough(line, limits) else None))
+        except ValueError:
+            damaged += 1
+    if not runs:
+        raise ValueError(f"{log} is not a log of predict --monitor; name a log, or predict with --monitor first.")
+    return DriftHistory(tuple(runs), damaged)
+
+
 def find_drift(log: Path, limits: DriftLimits) -> DriftReport:
     """Compare the last run of a log with limits.
 
@@ -53,8 +84,7 @@ def find_drift(log: Path, limits: DriftLimits) -> DriftReport:
     *earlier, last = _lines(log)
     try:
         line = parse_line(last)
-        training_chips = limits.training_chips if line.training_chips is None else line.training_chips
-        enough = line.chips >= limits.chips and training_chips >= limits.training_chips
+        enough = _is_enough(line, limits)
         moved = _moved_measures(line, limits) if enough else []
     except ValueError as error:
         raise ValueError(
@@ -87,6 +117,11 @@ def _refuse_limits(limits: DriftLimits) -> None:
     for name, limit in asdict(limits).items():
         if not limit >= 0:  # nor NaN
             raise ValueError(f"the limit of {name} is {limit}, but must be 0 or more.")
+
+
+def _is_enough(line: MonitorLine, limits: DriftLimits) -> bool:
+    training_chips = limits.training_chips if line.training_chips is None else line.training_chips
+    return line.chips >= limits.chips and training_chips >= limits.training_chips
 
 
 def _lines(log: Path) -> list[bytes]:

@@ -52,11 +52,13 @@ COLUMNS = [entry.name for entry in fields(LedgerEntry)]
 
 def last(runs: Path) -> LedgerEntry | None:
     """Return the latest row, or None; raise the same errors as `write`."""
-    if not (runs / FILE).exists():
-        return None
-    with _connect(runs) as connection:
-        row = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM runs ORDER BY number DESC LIMIT 1").fetchone()  # noqa: S608  names of our own fields
-    return LedgerEntry(*row) if row else None
+    rows = _select(runs, "ORDER BY number DESC LIMIT 1")
+    return rows[0] if rows else None
+
+
+def entries(runs: Path) -> list[LedgerEntry]:
+    """Return all rows, the oldest first; none without a ledger. Raise the same errors as `write`."""
+    return _select(runs, "ORDER BY number")
 
 
 def write(runs: Path, entry: LedgerEntry) -> None:
@@ -70,6 +72,14 @@ def write(runs: Path, entry: LedgerEntry) -> None:
     places = ", ".join("?" * len(COLUMNS))
     with _connect(runs) as connection:
         connection.execute(f"INSERT INTO runs ({', '.join(COLUMNS)}) VALUES ({places})", astuple(entry))  # noqa: S608
+
+
+def _select(runs: Path, order: str) -> list[LedgerEntry]:
+    if not (runs / FILE).exists():
+        return []
+    with _connect(runs) as connection:
+        rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM runs {order}").fetchall()  # noqa: S608  our own names
+    return [LedgerEntry(*row) for row in rows]
 
 
 @contextmanager

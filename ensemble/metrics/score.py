@@ -113,6 +113,12 @@ def calibration_error(truth: Tags, scores: Scores) -> Floats:
     return np.array([np.abs(np.bincount(bin_, gap, CALIBRATION_BINS)).sum() / len(gap) for bin_, gap in columns])
 
 
+def brier_score(truth: Tags, scores: Scores) -> Floats:
+    """Return the mean squared difference (labels,) of score and truth, 0 at best (Brier 1950)."""
+    errors: Floats = np.square(scores.astype(np.float64) - truth).mean(axis=0)
+    return errors
+
+
 def bootstrap_interval(values: Floats, *, seed: int = 0, draws: int = 2000, level: float = 0.95) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of a per-chip quantity.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amazon_tags.evaluation.tune import TuneRequest, tune
-from amazon_tags.evaluation.tuning_page import mean_f_by_threshold, render_page
+from amazon_tags.evaluation.tuning_page import tuning_page
 from amazon_tags.evaluation.tuning_report import (
     CalibrationReport,
     CandidateReport,
@@ -23,6 +23,7 @@ from amazon_tags.tables import label_tables, labels, parquet, score_tables, trut
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions.decision import decide_tags
 from ensemble.metrics import score
+from tests.browser import accessibility_faults, needs_chromium, open_page
 
 
 @pytest.fixture(scope="module")
@@ -130,23 +131,21 @@ def test_the_json_of_a_report_has_these_keys():
 
 
 def test_the_page_is_complete_in_itself(outcome):
-    page = render_page(outcome)
+    page = tuning_page(outcome)
     assert page.count("<svg") == 2 * 17
     assert outcome.report.verdict in page
-    assert "http" not in page
+    assert "src=" not in page
     assert "nan" not in page
 
 
-def test_a_curve_has_the_f_of_each_threshold(outcome):
-    problem = outcome.problem
-    fitted = np.full(17, 0.2, np.float32)
-    for label in (0, 5, 12):
-        thresholds = np.array([0.0, 0.2, 0.55, 1.0])
-        values = mean_f_by_threshold(problem, problem.scores, fitted=fitted, label=label, thresholds=thresholds)
-        for threshold, value in zip(thresholds, values, strict=True):
-            limits = fitted.copy()
-            limits[label] = threshold
-            assert value == pytest.approx(score.f2(problem.truth, problem.scores >= limits))
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_shows_without_errors_and_to_screen_readers(outcome, tmp_path):
+    (tmp_path / "tuning.html").write_text(tuning_page(outcome))
+    with open_page(tmp_path / "tuning.html", width=390) as page:
+        assert accessibility_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert page.locator(".threshold-mark").count() == 17
 
 
 @pytest.mark.slow
