@@ -9,7 +9,7 @@ Option                   Commands
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
                          inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+                         signal, inspect locality, inspect reuse, sources, review
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -18,7 +18,7 @@ Option                   Commands
 --cog                    map
 --colours                drift
 --cron                   schedule
---decision               decide
+--decision               decide, review
 --device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
@@ -27,32 +27,35 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
+--export                 review
 --ground                 map, change
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect reuse
+                         diversity, inspect reuse, review
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sample, sources
---join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect reuse
+                         explain, inspect signal, inspect locality, inspect reuse, sample, sources, review
+--join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect diversity, inspect reuse, review
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
                          inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity
+--labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect diversity, review, import-review
 --layer, --cut           embed
 --levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
                          inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+                         signal, inspect locality, inspect reuse, sources, review
 --like                   predict, check, sample
+--limit                  review
 --max-chips              sources
 --max-cloud              change
 --measure                inspect cka
+--member                 review
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
@@ -63,9 +66,11 @@ Option                   Commands
 --note                   train
 -o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
                          inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
+                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export, review,
+                         import-review
 --on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
+--order                  review
 --overlap                map, change
 --overlays               inspect explain
 --patch                  inspect explain
@@ -92,6 +97,7 @@ Option                   Commands
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
                          inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule
+--table                  review
 --tags                   inspect explain
 --target                 curve
 --train-chips            inspect explain
