@@ -5,9 +5,9 @@
 
 Errors are planted in the labels. A ridge head is trained on them out of fold, as the recipe `frozen` does, and its
 scores order the chips. `found` is the share of the planted errors on the first 100 chips of the queue, with the 95 %
-t-interval over seeds. Then the labels of the first chips are set right, the head is trained again in the same folds, and
-F2 is measured against the labels of the table, which count as the truth. F2 is the mean over seeds; intervals of gains
-are paired bootstraps over chips. Planted errors are of three kinds:
+t-interval over seeds. Then the labels of the first chips are set right, the head is trained again in the same folds,
+and F2 is measured against the labels of the table, which count as the truth. F2 is the mean over seeds; intervals of
+gains are paired bootstraps over chips. Planted errors are of three kinds:
 
     one label   one label of each tenth chip is flipped, any of the 17
     every label each label of each chip is flipped with a probability of 0.1
