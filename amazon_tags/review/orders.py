@@ -1,5 +1,6 @@
 """The orders of a review: which chips to look at first."""
 
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -48,7 +49,9 @@ def _by_cleanlab(chips: ChipsToReview) -> Rows:
     columns = np.flatnonzero(chips.tags.any(axis=0) & ~chips.tags.all(axis=0))  # it needs both answers of each label
     given = [np.flatnonzero(row).tolist() for row in chips.tags[:, columns]]
     scores = chips.scores[:, columns].astype(np.float64)
-    is_issue = find_label_issues(given, scores, n_jobs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on each label that few chips have
+        is_issue = find_label_issues(given, scores, n_jobs=1)
     quality = get_label_quality_scores(given, scores)
     return np.lexsort((quality, ~is_issue))
 
