@@ -15,25 +15,16 @@ function goTo(chip) {
   view.speak(`${view.chip.name}.`);
 }
 
-/** Answer the marked tag, and mark the next one, on the next chip if this was the last. */
+/** Answer the marked tag, and mark the next one; Enter goes to the next chip, so that none is answered unseen. */
 function answer(holds) {
   const { chip } = answers;
   const { tag } = view;
   if (holds === null) answers.add(chip, [[tag, null]]);
   else answers.answer(chip, tag, holds);
-  moveOn(`${page.labels[tag]}: ${holds === null ? "skipped" : holds ? "yes" : "no"}.`);
-}
-
-function moveOn(said) {
   const next = view.nextOpen();
-  if (next < 0 && answers.chip < page.chips.length - 1) {
-    goTo(answers.chip + 1);
-    return;
-  }
-  if (next < 0) said += " This was the last tag of the last chip: export.";
-  else view.marked = next;
+  if (next >= 0) view.marked = next;
   view.show();
-  view.speak(said);
+  view.speak(`${page.labels[tag]}: ${holds === null ? "skipped" : holds ? "yes" : "no"}.`);
 }
 
 /** Confirm the tags of the chip that have no answer as they stand, and go to the next chip. */

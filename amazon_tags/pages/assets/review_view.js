@@ -43,6 +43,7 @@ class View {
     byId("picture").alt = `chip ${chip.name}`;
     const count = this.page.chips.length;
     byId("place").textContent = `chip ${answers.chip + 1} of ${count}, ${answers.reviewedChips()} with an answer`;
+    byId("done").textContent = this.nextOpen(0) < 0 ? this.wordWhenDone(count) : "";
     byId("previous").disabled = answers.chip === 0;
     byId("next").disabled = answers.chip === count - 1;
     byId("undo").disabled = answers.steps.length === 0;
@@ -50,6 +51,11 @@ class View {
     this.list.setAttribute("aria-activedescendant", `tag-${this.marked}`);
     this.list.children[this.marked]?.scrollIntoView({ block: "nearest" });
     this.showSaved();
+  }
+
+  wordWhenDone(count) {
+    const isLast = this.answers.chip === count - 1;
+    return isLast ? "All tags are answered, and this is the last chip: export." : "All tags are answered: Enter for the next chip.";
   }
 
   row(tag, place) {

@@ -1,13 +1,13 @@
 """Folders for other programs, and annotations that come back from Label Studio."""
 
 import json
-import xml.etree.ElementTree as ElementTree  # noqa: S405  it reads what the test has written
+from xml.etree import ElementTree
 
 import pytest
 
 from amazon_tags.review.chips_to_review import ReviewTables
 from amazon_tags.review.label_studio import import_review, read_export
-from amazon_tags.review.queue import QueueOptions, make_queue
+from amazon_tags.review.queue import make_queue
 from amazon_tags.review.review import write_review
 from amazon_tags.tables import corrections
 from amazon_tags.tables.corrections import Correction
