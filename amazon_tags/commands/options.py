@@ -7,9 +7,9 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources, review
+--bands                  predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -29,27 +29,27 @@ Option                   Commands
                          diversity
 --export                 review
 --ground                 map, change
---groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect reuse, review
+--groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, inspect reuse
 --half                   embed
 --html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
---jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
+--jobs                   predict, map, change, embed, train, review, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sample, sources, review
---join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect reuse, review
+                         explain, inspect signal, inspect locality, inspect reuse, sample, sources
+--join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
                          inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, review, import-review
+--labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources, review
+--levels                 predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, check, sample
 --limit                  review
 --max-chips              sources
@@ -64,10 +64,10 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
-                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export, review,
-                         import-review
+-o, --output             predict, map, change, embed, train, tune, decide, review, import-review, leaks, pairs, rank,
+                         curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sources,
+                         bundle export
 --on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
 --order                  review
