@@ -27,7 +27,7 @@ function answer(holds) {
   view.speak(`${page.labels[tag]}: ${holds === null ? "skipped" : holds ? "yes" : "no"}.`);
 }
 
-/** Confirm the tags of the chip that have no answer as they stand, and go to the next chip. */
+/** Confirm the tags of the chip that were neither answered nor skipped as they stand, and go to the next chip. */
 function confirmRest() {
   const { chip } = answers;
   const open = view.tags().filter((tag) => answers.of(chip, tag) === undefined);

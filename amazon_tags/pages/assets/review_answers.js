@@ -56,10 +56,9 @@ class Answers {
     this.trouble = "This browser keeps nothing for this page (local storage is off or full): export before you close it.";
   }
 
-  /** Return true, false or undefined: what was answered to a tag of a chip. */
+  /** Return what was answered to a tag of a chip: true, false, null if it was skipped, or undefined. */
   of(chip, tag) {
-    const last = this.steps.findLast((step) => step.chip === chip && step.tag === tag);
-    return last === undefined || last.holds === null ? undefined : last.holds;
+    return this.steps.findLast((step) => step.chip === chip && step.tag === tag)?.holds;
   }
 
   /** Add one batch: pairs of a tag and what was answered. */
@@ -96,8 +95,8 @@ class Answers {
 
   /** Return how many chips have an answer. */
   reviewedChips() {
-    const chips = new Set(this.steps.filter((step) => this.of(step.chip, step.tag) !== undefined).map((step) => step.chip));
-    return chips.size;
+    const isAnswered = (step) => this.of(step.chip, step.tag) !== null;
+    return new Set(this.steps.filter(isAnswered).map((step) => step.chip)).size;
   }
 
   /** Return corrections.csv: the last answer to each tag, chip by chip. */

@@ -25,12 +25,12 @@ class View {
     return this.tags()[this.marked];
   }
 
-  /** Return the position of the next tag without an answer, behind the marked one or from another position; or -1. */
+  /** Return the position of the next tag that was neither answered nor skipped, behind the marked one or from another position; or -1. */
   nextOpen(from = this.marked + 1) {
     return this.tags().findIndex((tag, place) => place >= from && this.answers.of(this.answers.chip, tag) === undefined);
   }
 
-  /** Mark the first tag without an answer, or the last tag. */
+  /** Mark the first tag that was neither answered nor skipped, or the last tag. */
   markUnanswered() {
     const found = this.nextOpen(0);
     this.marked = found < 0 ? this.tags().length - 1 : found;
@@ -55,12 +55,12 @@ class View {
 
   wordWhenDone(count) {
     const isLast = this.answers.chip === count - 1;
-    return isLast ? "All tags are answered, and this is the last chip: export." : "All tags are answered: Enter for the next chip.";
+    return isLast ? "All tags are answered or skipped, and this is the last chip: export." : "All tags are answered or skipped: Enter for the next chip.";
   }
 
   row(tag, place) {
     const holds = this.answers.of(this.answers.chip, tag);
-    const answer = holds === undefined ? "" : holds ? "yes" : "no";
+    const answer = holds === undefined ? "" : holds === null ? "skipped" : holds ? "yes" : "no";
     return element("li", { role: "option", id: `tag-${place}`, "aria-selected": String(place === this.marked), "data-place": place },
       element("span", { class: "tag", dir: "auto" }, this.page.labels[tag]),
       element("span", { class: "present" }, this.present(tag)),

@@ -4,10 +4,12 @@ import io
 import shutil
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 
+from amazon_tags import errors
 from amazon_tags.review.chips_to_review import ReviewTables, read_chips
 from amazon_tags.review.orders import ORDERS, order_rows
 from amazon_tags.review.queue import QueueOptions, make_queue
@@ -175,6 +177,12 @@ def test_every_order_ranks_every_chip_once(home):
     chips = read_chips(tables(home, members=(home / "other.csv",)))
     for order in ORDERS:
         assert sorted(order_rows(chips, order).tolist()) == list(range(24)), order
+
+
+def test_cleanlab_that_is_missing_is_named_with_its_install_command(monkeypatch):
+    monkeypatch.setattr(errors, "find_spec", lambda _: None)
+    with pytest.raises(click.ClickException, match=r"pip install '\.\[quality\]'"):
+        errors.need_quality()
 
 
 def test_cleanlab_puts_a_contradicted_label_first(home):

@@ -112,6 +112,16 @@ def test_a_confirmed_chip_is_undone_at_once(reviewed, tmp_path):
         assert shown.locator("#name").text_content() == reviewed[1].chips[0].name
 
 
+def test_a_skipped_tag_is_not_confirmed_with_the_others(reviewed, tmp_path):
+    with open_page(reviewed[0]) as shown:
+        skipped = marked(shown)
+        press(shown, "s", "Enter")
+        rows = exported(shown, tmp_path)
+        assert len(rows) == len(reviewed[1].chips[0].asked) - 1
+        assert skipped not in {row.tag for row in rows}
+        assert shown.locator("#name").text_content() == reviewed[1].chips[1].name
+
+
 def test_a_tag_is_searched_for_and_added(reviewed, tmp_path):
     with open_page(reviewed[0]) as shown:
         press(shown, "/")
