@@ -10,6 +10,7 @@ from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
 from amazon_tags.commands.embed import embed_command
 from amazon_tags.commands.evaluate import evaluate_command
+from amazon_tags.commands.import_review import import_review_command
 from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
 from amazon_tags.commands.map import map_command
@@ -20,6 +21,7 @@ from amazon_tags.commands.predict import predict_command
 from amazon_tags.commands.rank import rank_command
 from amazon_tags.commands.report import report_command
 from amazon_tags.commands.retrain import retrain_command
+from amazon_tags.commands.review import review_command
 from amazon_tags.commands.sample import sample_command
 from amazon_tags.commands.schedule import schedule_command
 from amazon_tags.commands.search_layer import search_layer_command
@@ -51,6 +53,8 @@ for command in (
     tune_command,
     decide_command,
     check_command,
+    review_command,
+    import_review_command,
     leaks_command,
     pairs_command,
     rank_command,

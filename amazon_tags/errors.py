@@ -105,6 +105,19 @@ def need_onnx() -> None:
         )
 
 
+def need_quality() -> None:
+    """Refuse to order chips by cleanlab without the `quality` extra.
+
+    Raises:
+        click.ClickException: with the install command.
+    """
+    if find_spec("cleanlab") is None:
+        raise click.ClickException(
+            "--order cleanlab needs cleanlab, which the base install leaves out; run, in the checkout: "
+            "pip install '.[quality]'"
+        )
+
+
 def run_command_line(root: click.Command, name: str = "amazon_tags") -> None:
     """Run a command line and exit; an error that a user can cause ends in one line on stderr and its exit code."""
     progress.show_messages()

@@ -8,9 +8,9 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+--bands                  predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -23,7 +23,7 @@ Option                   Commands
 --cron                   schedule
 --curve                  report
 --date                   map
---decision               decide
+--decision               decide, review
 --device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
@@ -33,33 +33,36 @@ Option                   Commands
 --epochs                 search-layer
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
+--export                 review
 --ground                 map, change, train
---groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+--groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
 --html                   map, change, train, tune, inspect separation, inspect alignment, inspect diversity, inspect
                          cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict
---jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
+--jobs                   predict, map, change, embed, train, review, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
---join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
+--join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
                          inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
---labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity
+--labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+--levels                 predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
+--limit                  review
 --max-chips              sources
 --max-cloud              change
 --measure                inspect cka
+--member                 review
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
@@ -68,12 +71,13 @@ Option                   Commands
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, merge, map, change, embed, train, tune, decide, leaks, pairs, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources, bundle
-                         export, report
+-o, --output             predict, merge, map, change, embed, train, tune, decide, review, import-review, leaks, pairs,
+                         rank, curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
+                         cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse,
+                         sources, bundle export, report
 --on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
+--order                  review
 --overlap                map, change
 --overlays               inspect explain
 --patch                  inspect explain
@@ -106,6 +110,7 @@ Option                   Commands
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
                          inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule
+--table                  review
 --tags                   inspect explain
 --target                 curve
 --train-chips            inspect explain
