@@ -24,7 +24,6 @@ ORDER = {  # each package, and each part of one, may import those before it
         "model",
         "evaluation",
         "prediction",
-        "review",
         "maps",
         "training",
         "inspection",
