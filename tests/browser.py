@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -36,3 +37,13 @@ def open_page(file: Path, *, width: int = 1280, height: int = 900) -> Iterator[A
 
 def is_outside(url: str) -> bool:
     return not url.startswith(("file:", "data:", "blob:"))
+
+
+def accessibility_faults(page: Any) -> list[str]:
+    """Return what axe-core finds wrong with a page as it stands: WCAG 2 to level AA, and axe's best practices.
+
+    Each fault is a rule with the elements that break it. Call it again after each step that shows something else, such
+    as a dialog: what is hidden is not checked.
+    """
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']} ({rule['impact']}): {[node['html'][:200] for node in rule['nodes']]}" for rule in found]

@@ -5,7 +5,7 @@ import jinja2
 import pytest
 
 from amazon_tags.pages import page
-from tests.browser import needs_chromium, open_page
+from tests.browser import accessibility_faults, needs_chromium, open_page
 
 HOSTILE = "<script>document.title='run'</script>\"'&\n\u2028\u202e</script><!--" + "x" * 200
 
@@ -16,7 +16,8 @@ pytestmark = pytest.mark.usefixtures("templates")
 @pytest.fixture
 def templates(monkeypatch):
     """A template and a script of the test's own beside the real ones."""
-    own = jinja2.DictLoader({"own.html": "{% extends 'base.html' %}{% block body %}<h1>{{ title }}</h1>{% endblock %}"})
+    body = "{% block body %}<main><h1>{{ title }}</h1></main>{% endblock %}"
+    own = jinja2.DictLoader({"own.html": "{% extends 'base.html' %}" + body})
     environment = page._environment()
     monkeypatch.setattr(environment, "loader", jinja2.ChoiceLoader([own, environment.loader]))
 
@@ -59,3 +60,17 @@ def test_a_script_that_is_not_ours_does_not_run(tmp_path):
     )
     with pytest.raises(AssertionError, match="Content Security Policy"), open_page(file) as shown:
         assert shown.title() == "calm"
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_faults_of_accessibility_are_found(tmp_path):
+    file = tmp_path / "page.html"
+    calm = page.render_page("own.html", title="calm")
+    file.write_text(calm)
+    with open_page(file) as shown:
+        assert accessibility_faults(shown) == []
+
+    file.write_text(calm.replace("</main>", '<img src="data:,"><input></main>'))
+    with open_page(file) as shown:
+        assert {fault.split()[0] for fault in accessibility_faults(shown)} == {"image-alt", "label"}
