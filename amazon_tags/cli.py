@@ -10,6 +10,7 @@ from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
 from amazon_tags.commands.embed import embed_command
 from amazon_tags.commands.evaluate import evaluate_command
+from amazon_tags.commands.gallery import gallery_command
 from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
 from amazon_tags.commands.map import map_command
@@ -47,6 +48,7 @@ for command in (
     evaluate_command,
     tune_command,
     decide_command,
+    gallery_command,
     check_command,
     leaks_command,
     pairs_command,

@@ -24,6 +24,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "model",
         "evaluation",
         "prediction",
+        "review",
         "maps",
         "training",
         "inspection",

@@ -7,9 +7,9 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+--bands                  predict, map, change, embed, train, gallery, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -18,7 +18,7 @@ Option                   Commands
 --cog                    map
 --colours                drift
 --cron                   schedule
---decision               decide
+--decision               decide, gallery
 --device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
@@ -31,10 +31,10 @@ Option                   Commands
 --groups                 train, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   predict, tune, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
---jobs                   predict, map, change, embed, train, leaks, pairs, rank, curve, search-layer, inspect
+--jobs                   predict, map, change, embed, train, gallery, leaks, pairs, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sample, sources
 --join-rows              train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
@@ -46,9 +46,9 @@ Option                   Commands
 --labels                 train, evaluate, tune, check, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, leaks, rank, curve, search-layer, inspect separation,
-                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
-                         signal, inspect locality, inspect reuse, sources
+--levels                 predict, map, change, embed, train, gallery, leaks, rank, curve, search-layer, inspect
+                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
+                         explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, check, sample
 --max-chips              sources
 --max-cloud              change
@@ -56,18 +56,19 @@ Option                   Commands
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, map, change, inspect explain
+--model                  predict, map, change, gallery, inspect explain
 --monitor                predict
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, map, change, embed, train, tune, decide, leaks, pairs, rank, curve, search-layer,
-                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources, bundle export
+-o, --output             predict, map, change, embed, train, tune, decide, gallery, leaks, pairs, rank, curve,
+                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources, bundle
+                         export
 --on-error               predict, map, change, embed, train, leaks, rank, inspect separation, inspect alignment, inspect
                          diversity
 --overlap                map, change
---overlays               inspect explain
+--overlays               gallery, inspect explain
 --patch                  inspect explain
 --pixels                 map, change
 --pool                   embed

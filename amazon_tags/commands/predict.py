@@ -37,6 +37,12 @@ from amazon_tags.signals import catch_signals
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
+@click.option(
+    "--html",
+    "page",
+    type=options.OUTPUT,
+    help="Also write a page to look through the chips, as amazon_tags gallery does.",
+)
 @options.JOBS
 def predict_command(
     chips: tuple[Path, ...],
@@ -54,6 +60,7 @@ def predict_command(
     errors: Path,
     checkpoint: Path | None,
     log: Path | None,
+    page: Path | None,
     jobs: int,
 ) -> None:
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
@@ -64,6 +71,7 @@ def predict_command(
     """
     from amazon_tags.prediction.submission import OutputPaths
     from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
+    from amazon_tags.review.gallery import tag_and_show
     from features.images.layout import Layout
 
     catch_signals()
@@ -79,6 +87,7 @@ def predict_command(
             "--on-error": on_error != "fail",
             "--checkpoint": checkpoint,
             "--monitor": log,
+            "--html": page,
         }
         options.refuse_chip_options(given, vectors)
         from amazon_tags.prediction.tag_vectors import tag_vectors
@@ -87,7 +96,8 @@ def predict_command(
         return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
-    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
+    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
-    summary = tag_chips(chips, outputs, model=model, options=tag_options)
+    tag = tag_and_show if page else tag_chips
+    summary = tag(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

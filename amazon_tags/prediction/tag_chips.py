@@ -1,19 +1,22 @@
 """What `amazon_tags predict` does: read chips, tag them with a model, and write the results."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from amazon_tags.model import bundle, registry, training_record
+from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.fill import fill_scores, find_named_chips, with_absent_chips
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
-from amazon_tags.prediction.predict import find_chips, predict_chips
+from amazon_tags.prediction.predict import TaggedChips, find_chips, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, spelled_like, write_submission
 from amazon_tags.prediction.unusual import mark_unusual
 from amazon_tags.tables import label_tables
 from features.images.layout import AS_STATED, Layout
+
+Watch = Callable[[Iterable[TaggedChips], Bundle], Iterator[TaggedChips]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,12 @@ class TagSummary:
 
 
 def tag_chips(
-    inputs: Sequence[Path], outputs: OutputPaths, *, model: Path | None = None, options: TagOptions | None = None
+    inputs: Sequence[Path],
+    outputs: OutputPaths,
+    *,
+    model: Path | None = None,
+    options: TagOptions | None = None,
+    watch: Watch | None = None,
 ) -> TagSummary:
     """Tag chips and write tags, scores, errors and the monitor's line to the files that `outputs` names.
 
@@ -61,6 +69,7 @@ def tag_chips(
         outputs: where to write.
         model: a bundle, or a registry, whose current model is used; None is the model inside the package.
         options: how to tag.
+        watch: takes the parts and the model, and yields the same parts.
 
     Raises:
         BundleError: the model is damaged or of another format.
@@ -85,6 +94,8 @@ def tag_chips(
         tagged = mark_unusual(tagged, training_record.read(folder))
         if is_filling and options.like:
             tagged = with_absent_chips(tagged, names, paths.names(), options.like, loaded)
+        if watch:
+            tagged = watch(tagged, loaded)
         if options.like:
             tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
         fill, count = fill_scores(loaded) if is_filling else None, len(names or paths)

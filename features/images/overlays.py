@@ -42,8 +42,13 @@ def png_bytes(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def data_uri(picture: Image.Image) -> str:
-    """Return the picture as a JPEG that a page holds itself."""
+def jpeg_bytes(picture: Image.Image) -> bytes:
+    """Return the picture as the bytes of a JPEG file."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return stream.getvalue()
+
+
+def data_uri(picture: Image.Image) -> str:
+    """Return the picture as a JPEG that a page holds itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg_bytes(picture)).decode()}"
