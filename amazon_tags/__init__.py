@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from amazon_tags.maps.compare_scenes import ChangeSettings
     from amazon_tags.maps.plan import MapSettings
     from amazon_tags.model.recipe import choose_recipe
-    from amazon_tags.tagger import ChangedWindow, ChipTags, MapWindow, Tagger
+    from amazon_tags.review.chip_tags import ChipTags
+    from amazon_tags.tagger import ChangedWindow, MapWindow, Tagger
     from amazon_tags.training.preparation import TrainOptions
     from amazon_tags.training.train import train
     from amazon_tags.training.train_vectors import train_vectors
@@ -37,7 +38,7 @@ __all__ = [
 _MODULES = {
     "ChangeSettings": "amazon_tags.maps.compare_scenes",
     "ChangedWindow": "amazon_tags.tagger",
-    "ChipTags": "amazon_tags.tagger",
+    "ChipTags": "amazon_tags.review.chip_tags",
     "MapSettings": "amazon_tags.maps.plan",
     "MapWindow": "amazon_tags.tagger",
     "Tagger": "amazon_tags.tagger",

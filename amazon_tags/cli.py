@@ -10,6 +10,7 @@ from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
 from amazon_tags.commands.embed import embed_command
 from amazon_tags.commands.evaluate import evaluate_command
+from amazon_tags.commands.gallery import gallery_command
 from amazon_tags.commands.import_review import import_review_command
 from amazon_tags.commands.inspect import inspect_command
 from amazon_tags.commands.leaks import leaks_command
@@ -52,6 +53,7 @@ for command in (
     evaluate_command,
     tune_command,
     decide_command,
+    gallery_command,
     check_command,
     review_command,
     import_review_command,

@@ -21,12 +21,14 @@ from amazon_tags.maps.tag_scene import Predict, tag_scene
 from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips, score_chips
+from amazon_tags.review.chip_tags import ChipTags, TaggedList
 from amazon_tags.tables import labels
 from ensemble.arrays import Scores
 from features.arrays import Chip
 from features.images import chips
 from features.images.footprint import Box, Point
 from features.images.layout import Layout, parse_bands
+from features.images.listing import ChipPath, Listing
 from features.images.stored import StoredImage
 from features.images.views import VIEWS, view
 
@@ -35,21 +37,6 @@ ChipFiles = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 SceneFiles = ChipFiles
 
 CHIPS_PER_BATCH = 64  # chips resized and scored at a time, so that memory does not grow with the array
-
-
-@dataclass(frozen=True)
-class ChipTags:
-    """The result for one chip.
-
-    Attributes:
-        name: the file's name without its suffix; `chip_0`, `chip_1`, ... for the chips of an array.
-        tags: the names of its tags, in the label space's order.
-        scores: the score of every label, from 0 to 1, in the label space's order.
-    """
-
-    name: str
-    tags: list[str]
-    scores: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -141,9 +128,10 @@ class Tagger:
         """The names of the labels, in the order of the columns of `scores`."""
         return self.model.space.names
 
-    def predict(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> list[ChipTags]:
+    def predict(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> TaggedList:
         """Return the tags and scores of every chip: files in natural order of their names, arrays in their own.
 
+        The result is a list; notebooks show its first chips in a table with thumbnails.
         What is assumed about files is logged as messages of the logger `amazon_tags`.
 
         Args:
@@ -157,15 +145,19 @@ class Tagger:
             TypeError: the array's values are not uint8 or uint16.
             ValueError: the array has another number of dimensions, or a path contains no chips.
         """
-        return [
+        _refuse_views(views)
+        sources, parts = self._chips(inputs, views)
+        results = [
             ChipTags(name, labels.decode(self.model.space, tags), dict(zip(self.labels, scores.tolist(), strict=True)))
-            for names, matrix in self._score(inputs, views)
+            for names, matrix in parts
             for name, scores, tags in zip(names, matrix, self.model.decide(matrix), strict=True)
         ]
+        return TaggedList(results, sources, self.model.spec)
 
     def scores(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> Scores:
         """Return the scores (chips, labels), float32 from 0 to 1; arguments and order are those of `predict`."""
-        parts = [matrix for _, matrix in self._score(inputs, views)]
+        _refuse_views(views)
+        parts = [matrix for _, matrix in self._chips(inputs, views)[1]]
         return np.concatenate([np.zeros((0, len(self.labels)), np.float32), *parts])
 
     def map(self, scenes: SceneFiles, *, settings: MapSettings | None = None, views: int = 1) -> Iterator[MapWindow]:
@@ -232,13 +224,17 @@ class Tagger:
             by_label = dict(zip(self.labels, appeared, strict=True)), dict(zip(self.labels, vanished, strict=True))
             yield ChangedWindow(name, by_label[0], by_label[1], box, footprint.ring)
 
-    def _score(self, inputs: ChipFiles | ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
-        """Yield the names and scores of the next chips, in order."""
-        _refuse_views(views)
-        return self._score_array(inputs, views) if isinstance(inputs, np.ndarray) else self._score_files(inputs, views)
-
-    def _score_files(self, inputs: ChipFiles, views: int) -> Iterator[tuple[list[str], Scores]]:
+    def _chips(
+        self, inputs: ChipFiles | ChipArray, views: int
+    ) -> tuple[Sequence[ChipPath | StoredImage], Iterator[tuple[list[str], Scores]]]:
+        """Return the chips in order, and an iterator over the names and scores of the next ones."""
+        if isinstance(inputs, np.ndarray):
+            _refuse_array(inputs)
+            return [_image(chip) for chip in inputs], self._score_array(inputs, views)
         paths = find_chips(_paths(inputs))
+        return paths, self._score_files(paths, views)
+
+    def _score_files(self, paths: Listing, views: int) -> Iterator[tuple[list[str], Scores]]:
         first, remarks = 0, RemarkCounts()
         for part in score_chips(paths, self.model, views=views, jobs=self.jobs):
             names = paths[first : first + len(part.scores)].names()
@@ -248,7 +244,6 @@ class Tagger:
         remarks.say()
 
     def _score_array(self, array: ChipArray, views: int) -> Iterator[tuple[list[str], Scores]]:
-        _refuse_array(array)
         spec = self.model.spec
         for first in range(0, len(array), CHIPS_PER_BATCH):
             names = [f"chip_{row}" for row in range(first, min(first + CHIPS_PER_BATCH, len(array)))]

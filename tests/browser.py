@@ -26,9 +26,9 @@ def open_page(file: Path, *, width: int = 1280, height: int = 900) -> Iterator[A
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_context(viewport={"width": width, "height": height}, offline=True).new_page()
         troubles: list[str] = []
-        page.on("console", lambda line: line.type in {"error", "warning"} and troubles.append(line.text))
+        page.on("console", lambda line: troubles.extend([line.text] * (line.type in {"error", "warning"})))
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: is_outside(request.url) and troubles.append(request.url))
+        page.on("request", lambda request: troubles.extend([request.url] * is_outside(request.url)))
         page.goto(file.resolve().as_uri())
         yield page
         browser.close()

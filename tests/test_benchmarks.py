@@ -18,11 +18,12 @@ SCRIPTS = {
     if path.stem not in {"__init__", "tables"}
 }
 WITHOUT_TABLE = {
+    "gallery_picture",
     "picture",
     "plain_keras",
     "plain_map",
     "windows",
-}  # they write a picture, a submission, a map and chips
+}  # they write pictures, a submission, a map and chips
 SECTIONS = re.findall(r"^<!-- begin: (.+) -->$", tables.README.read_text(encoding="utf-8"), re.MULTILINE)
 
 PAGE = """Speed

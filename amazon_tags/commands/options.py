@@ -8,7 +8,7 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+--bands                  predict, map, change, embed, train, gallery, review, leaks, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
@@ -23,7 +23,7 @@ Option                   Commands
 --cron                   schedule
 --curve                  report
 --date                   map
---decision               decide, review
+--decision               decide, gallery, review
 --device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
@@ -38,13 +38,13 @@ Option                   Commands
 --groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   map, change, train, tune, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   predict, map, change, train, tune, inspect separation, inspect alignment, inspect diversity,
+                         inspect cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict
---jobs                   predict, map, change, embed, train, review, leaks, pairs, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
+--jobs                   predict, map, change, embed, train, gallery, review, leaks, pairs, rank, curve, search-layer,
+                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
+                         inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
 --join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
@@ -54,7 +54,7 @@ Option                   Commands
 --labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, review, leaks, rank, curve, search-layer, inspect
+--levels                 predict, map, change, embed, train, gallery, review, leaks, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
                          explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
@@ -66,20 +66,20 @@ Option                   Commands
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, merge, map, change, inspect explain
+--model                  predict, merge, map, change, gallery, inspect explain
 --monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample
 --note                   train
--o, --output             predict, merge, map, change, embed, train, tune, decide, review, import-review, leaks, pairs,
-                         rank, curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse,
-                         sources, bundle export, report
+-o, --output             predict, merge, map, change, embed, train, tune, decide, gallery, review, import-review,
+                         leaks, pairs, rank, curve, search-layer, inspect separation, inspect alignment, inspect
+                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
+                         inspect reuse, sources, bundle export, report
 --on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
 --order                  review
 --overlap                map, change
---overlays               inspect explain
+--overlays               gallery, inspect explain
 --patch                  inspect explain
 --pixels                 map, change
 --pool                   embed

@@ -43,6 +43,12 @@ from amazon_tags.signals import catch_signals
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
+@click.option(
+    "--html",
+    "page",
+    type=options.OUTPUT,
+    help="Also write a page to look through the chips, as amazon_tags gallery does.",
+)
 @options.JOBS
 def predict_command(
     chips: tuple[Path, ...],
@@ -64,6 +70,7 @@ def predict_command(
     scheduler: str | None,
     insecure: bool,
     log: Path | None,
+    page: Path | None,
     jobs: int,
 ) -> None:
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
@@ -75,6 +82,7 @@ def predict_command(
     """
     from amazon_tags.prediction.submission import OutputPaths
     from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
+    from amazon_tags.review.gallery import tag_and_show
     from features.images.layout import Layout
 
     catch_signals()
@@ -92,6 +100,7 @@ def predict_command(
             "--shard": shard,
             "--engine": engine == "dask",
             "--monitor": log,
+            "--html": page,
         }
         options.refuse_chip_options(given, vectors)
         from amazon_tags.prediction.tag_vectors import tag_vectors
@@ -101,6 +110,9 @@ def predict_command(
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
+    outputs_named = {"-o": output, "--scores": scores, "--monitor": log, "--html": page}
+    if engine == "dask" and page:
+        raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
     if shard and engine == "dask":
         raise click.UsageError("--engine dask divides the chips by itself; leave out --shard.")
     if (scheduler or insecure) and engine != "dask":
@@ -109,11 +121,11 @@ def predict_command(
         from amazon_tags.prediction.predict_shard import predict_shard
 
         folder = options.need_checkpoint(checkpoint)
-        if named := [name for name, path in (("-o", output), ("--scores", scores), ("--monitor", log)) if path]:
+        if named := [name for name, path in outputs_named.items() if path]:
             raise click.UsageError(f"--shard writes only {folder}; pass {' and '.join(named)} to amazon_tags merge.")
         predict_shard(chips, shard, folder, model=model, options=tag_options)
         return
-    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log)
+    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
     if engine == "dask":
         need_dask()
         options.need_checkpoint(checkpoint, "--engine dask")
@@ -122,5 +134,6 @@ def predict_command(
         cluster = Cluster(scheduler, insecure)
         summary = predict_on_cluster(chips, outputs, cluster, model=model, options=tag_options)
     else:
-        summary = tag_chips(chips, outputs, model=model, options=tag_options)
+        tag = tag_and_show if page else tag_chips
+        summary = tag(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

@@ -17,6 +17,7 @@ from amazon_tags.inspection.findings import Cell, Findings
 from amazon_tags.inspection.nearest_chips import read_training_chips
 from amazon_tags.model import bundle, registry
 from amazon_tags.records import Json
+from amazon_tags.review.overlay_files import file_name
 from amazon_tags.training.fingerprints import hash_chips
 from ensemble.arrays import Floats
 from features.arrays import Rgb
@@ -127,8 +128,7 @@ def _overlay_folder(path: Path | None) -> Iterator[Path | None]:
 def _write_overlays(folder: Path, chip: ExplainedChip, picture: Rgb, heat: Floats) -> None:
     for tag, values in zip(chip.tags, heat, strict=True):
         drawn = draw_overlay(picture, values, tag.caption())
-        name = f"{chip.name}.{tag.tag.replace('/', '%2F')}.png"  # a label may hold a slash
-        (folder / name).write_bytes(png_bytes(drawn))
+        (folder / file_name(chip.name, tag.tag)).write_bytes(png_bytes(drawn))
 
 
 def _figure(chip: ExplainedChip, picture: Rgb, heat: Floats) -> str:

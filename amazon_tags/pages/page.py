@@ -50,6 +50,11 @@ def render_page(
     return page.render(title=title, style=style, script=script, data=data, policy=policy, **values)
 
 
+def render_fragment(template: str, **values: object) -> str:
+    """Return a piece of HTML without a page around it, such as a notebook shows; every value is escaped."""
+    return _environment().get_template(template).render(**values)
+
+
 def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 

@@ -27,6 +27,7 @@ class OutputPaths:
     scores: Path | None = None
     errors: Path | None = None
     log: Path | None = None
+    page: Path | None = None
 
     def refuse(self, *inputs: Iterable[Path]) -> None:
         """Raise, before any chip is read, the error that writing would end in.
@@ -39,7 +40,7 @@ class OutputPaths:
             raise OSError(errno.EBADF, "stdout is closed; open it, or name a file by -o")
         if self.scores:
             score_tables.refuse_score_path(self.scores)
-        outputs = [self.tags or Path("/dev/stdout"), self.scores, self.errors, self.log]
+        outputs = [self.tags or Path("/dev/stdout"), self.scores, self.errors, self.log, self.page]
         preflight.refuse_outputs([path for path in outputs if path], chain(*inputs))
 
 

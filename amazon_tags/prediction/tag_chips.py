@@ -1,6 +1,6 @@
 """What `amazon_tags predict` does: read chips, tag them with a model, and write the results."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from amazon_tags.prediction.unusual import mark_unusual
 from amazon_tags.tables import label_tables
 from features.images.layout import AS_STATED, Layout
 from features.images.listing import Listing
+
+Watch = Callable[[Iterable[TaggedChips], Bundle], Iterator[TaggedChips]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class TagSummary:
 
 
 def tag_chips(
-    inputs: Sequence[Path], outputs: OutputPaths, *, model: Path | None = None, options: TagOptions | None = None
+    inputs: Sequence[Path],
+    outputs: OutputPaths,
+    *,
+    model: Path | None = None,
+    options: TagOptions | None = None,
+    watch: Watch | None = None,
 ) -> TagSummary:
     """Tag chips and write tags, scores, errors and the monitor's line to the files that `outputs` names.
 
@@ -63,6 +70,7 @@ def tag_chips(
         outputs: where to write.
         model: a bundle, or a registry, whose current model is used; None is the model inside the package.
         options: how to tag.
+        watch: takes the parts and the model, and yields the same parts.
 
     Raises:
         BundleError: the model is damaged or of another format.
@@ -80,7 +88,7 @@ def tag_chips(
         tagged = predict(paths, loaded, views=options.views, tolerant=options.on_error != "fail", jobs=options.jobs)
         if names and options.like:
             tagged = with_absent_chips(tagged, names, paths.names(), options.like, loaded)
-        return write_tagged(tagged, loaded, outputs, options, count=len(names or paths))
+        return write_tagged(tagged, loaded, outputs, options, count=len(names or paths), watch=watch)
 
 
 def find_wanted_chips(inputs: Sequence[Path], options: TagOptions) -> tuple[Listing, list[str]]:
@@ -97,10 +105,18 @@ def open_model(folder: Path, options: TagOptions) -> Bundle:
 
 
 def write_tagged(
-    tagged: Iterable[TaggedChips], model: Bundle, outputs: OutputPaths, options: TagOptions, *, count: int
+    tagged: Iterable[TaggedChips],
+    model: Bundle,
+    outputs: OutputPaths,
+    options: TagOptions,
+    *,
+    count: int,
+    watch: Watch | None = None,
 ) -> TagSummary:
     """Write the results of tagged chips; `like` and `on_error` of the options say which rows, and by which names."""
     tagged = mark_unusual(tagged, training_record.read(model.folder))
+    if watch:
+        tagged = watch(tagged, model)
     if options.like:
         tagged = spelled_like(tagged, label_tables.read_spellings(options.like))
     fill = fill_scores(model) if options.on_error == "fill" else None

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 import zipfile
@@ -93,6 +94,16 @@ def test_files_folders_archives_and_lists_are_all_read(world, jpgs, tagger, tmp_
     assert tagger.predict(tmp_path / "chips.zip") == whole
     assert tagger.predict([jpgs[1], str(jpgs[0])]) == whole[:2]  # natural order of the names, as in the command
     assert isinstance(whole[0], ChipTags)
+
+
+@pytest.mark.parametrize("folder", ["test_jpg", "train_tif"])
+def test_notebooks_show_files_and_arrays_alike(world, tagger, folder):
+    paths = listing.chips([getattr(world, folder)])[:2]
+    of_files = tagger.predict(list(paths))._repr_html_()
+    of_array = tagger.predict(np.stack([chips.read(path) for path in paths]))._repr_html_()
+    pictures = [re.findall(r'src="([^"]+)"', table) for table in (of_files, of_array)]
+    assert pictures[0] == pictures[1]
+    assert len(set(pictures[0])) == 2
 
 
 def test_no_chips_give_no_rows(tagger):
