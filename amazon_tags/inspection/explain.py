@@ -15,9 +15,9 @@ from amazon_tags.inspection.evidence import Method, gather_evidence
 from amazon_tags.inspection.explained_chip import ExplainedChip, Explainer, tag_columns
 from amazon_tags.inspection.findings import Cell, Findings
 from amazon_tags.inspection.nearest_chips import read_training_chips
+from amazon_tags.inspection.overlay_files import file_name
 from amazon_tags.model import bundle, registry
 from amazon_tags.records import Json
-from amazon_tags.review.overlay_files import file_name
 from amazon_tags.training.fingerprints import hash_chips
 from ensemble.arrays import Floats
 from features.arrays import Rgb

@@ -16,13 +16,13 @@ from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.files import atomic, preflight
 from amazon_tags.files.system import descriptor_number
+from amazon_tags.inspection.overlay_files import Overlays, find_overlays, read_overlay
 from amazon_tags.pages.page import render_page
 from amazon_tags.prediction.submission import OutputPaths
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary, tag_chips
 from amazon_tags.records import Json
 from amazon_tags.review import page_folder
 from amazon_tags.review.decided_chips import CollectedRun, DecidedChips, Reading, read_decided, read_decision
-from amazon_tags.review.overlay_files import Overlays, find_overlays, read_overlay
 from amazon_tags.review.pictures import THUMBNAILS, SheetPlan, draw_pictures, draw_sheet, plan_full_view
 from features.images import listing
 from features.images.layout import AS_STATED, Layout

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from amazon_tags.inspection.explain import ExplainOptions, inspect_explain
-from amazon_tags.review.overlay_files import file_name, find_overlays, read_overlay
+from amazon_tags.inspection.overlay_files import file_name, find_overlays, read_overlay
 from amazon_tags.tables import labels
 from features.images import listing
 
