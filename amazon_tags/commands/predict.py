@@ -109,23 +109,19 @@ def predict_command(
         return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
+    named = [
+        name
+        for name, path in {"-o": output, "--scores": scores, "--monitor": log, "--html": page}.items()
+        if path is not None
+    ]
+    _refuse_mixed_engines(engine, shard, named, has_cluster_options=bool(scheduler) or insecure)
+    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
-    outputs_named = {"-o": output, "--scores": scores, "--monitor": log, "--html": page}
-    if engine == "dask" and page:
-        raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
-    if shard and engine == "dask":
-        raise click.UsageError("--engine dask divides the chips by itself; leave out --shard.")
-    if (scheduler or insecure) and engine != "dask":
-        raise click.UsageError("--scheduler and --insecure are for --engine dask.")
     if shard:
         from amazon_tags.prediction.predict_shard import predict_shard
 
-        folder = options.need_checkpoint(checkpoint)
-        if named := [name for name, path in outputs_named.items() if path]:
-            raise click.UsageError(f"--shard writes only {folder}; pass {' and '.join(named)} to amazon_tags merge.")
-        predict_shard(chips, shard, folder, model=model, options=tag_options)
+        predict_shard(chips, shard, options.need_checkpoint(checkpoint), model=model, options=tag_options)
         return
-    outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
     if engine == "dask":
         need_dask()
         options.need_checkpoint(checkpoint, "--engine dask")
@@ -137,3 +133,17 @@ def predict_command(
         tag = tag_and_show if page else tag_chips
         summary = tag(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)
+
+
+def _refuse_mixed_engines(engine: str, shard: Shard | None, outputs: list[str], *, has_cluster_options: bool) -> None:
+    """Raise a usage error for options of a shard or a cluster that do not go together; `outputs` are those named."""
+    if engine != "dask" and has_cluster_options:
+        raise click.UsageError("--scheduler and --insecure are for --engine dask.")
+    if engine == "dask" and shard:
+        raise click.UsageError("--engine dask divides the chips by itself; leave out --shard.")
+    if engine == "dask" and "--html" in outputs:
+        raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
+    if shard and outputs:
+        raise click.UsageError(
+            f"--shard writes only the checkpoint; pass {' and '.join(outputs)} to amazon_tags merge."
+        )

@@ -149,7 +149,11 @@ def test_a_scheduler_here_or_behind_tls_is_used(address):
     [
         (["--engine", "dask"], "needs --checkpoint"),
         (["--engine", "dask", "--checkpoint", "run", "--shard", "1/2"], "leave out --shard"),
+        (["--engine", "dask", "--checkpoint", "run", "--html", "page.html"], "amazon_tags gallery"),
         (["--scheduler", "localhost:8786"], "are for --engine dask"),
+        (["--shard", "1/2"], "needs --checkpoint"),
+        (["--shard", "1/2", "--checkpoint", "run", "-o", "tags.csv"], "pass -o to amazon_tags merge"),
+        (["--shard", "3/2", "--checkpoint", "run"], "must be i/n"),
     ],
 )
 def test_options_that_do_not_go_together_are_usage_errors(run, world, words, reason):
