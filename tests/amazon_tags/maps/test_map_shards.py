@@ -15,13 +15,13 @@ from tests.scene_files import noise, write_scene
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     for module in (part_files, predict_shard):
-        monkeypatch.setattr(module, "CHIPS_A_PART", 4)
+        monkeypatch.setattr(module, "CHIPS_A_PART", 16)
 
 
 @pytest.fixture
 def make(tmp_path, model):
     """A function that maps a scene, or a shard of it."""
-    scene = write_scene(tmp_path / "scene.tif", noise(300, 400))
+    scene = write_scene(tmp_path / "scene.tif", noise(600, 800))
 
     def make(name, *, checkpoint=None, shard=None):
         tagging = TagOptions(precision="f32", checkpoint=checkpoint)
