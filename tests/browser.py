@@ -1,6 +1,7 @@
 """Pages in headless Chromium: opened from disk, with no network, and with every error and request counted."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MAX_WAIT_SECONDS = 30
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -33,6 +35,14 @@ def open_page(file: Path, *, width: int = 1280, height: int = 900) -> Iterator[A
         yield page
         browser.close()
     assert not troubles, troubles
+
+
+def wait_for(page: Any, expression: str) -> None:
+    """Wait until an expression holds; Playwright's own way evaluates text in the page, which its policy forbids."""
+    end = time.monotonic() + MAX_WAIT_SECONDS
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"{expression} did not hold in {MAX_WAIT_SECONDS} s"
+        page.wait_for_timeout(20)
 
 
 def is_outside(url: str) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image
 from amazon_tags.datasets import sample
 from amazon_tags.prediction.submission import OutputPaths
 from amazon_tags.review.gallery import tag_and_show
-from tests.browser import open_page
+from tests.browser import open_page, wait_for
 
 CHIPS = 24
 WIDTH, HEIGHT = 1180, 760  # pixels of the window
@@ -32,7 +32,7 @@ def main() -> None:
             shown.wait_for_selector("canvas[data-row]")
             shown.locator("#tag-buttons button").nth(0).click()
             shown.locator("#sort-key").select_option("expected")
-            shown.wait_for_function("![...document.querySelectorAll('.tile canvas')].some((one) => !one.dataset.row)")
+            wait_for(shown, "![...document.querySelectorAll('.tile canvas')].some((one) => !one.dataset.row)")
             shown.mouse.move(0, 0)
             shown.screenshot(path=shot)
         with Image.open(shot) as image:

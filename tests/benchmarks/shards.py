@@ -36,6 +36,7 @@ PREDICT = (sys.executable, "-m", "amazon_tags", "predict")
 MERGE = (sys.executable, "-m", "amazon_tags", "merge")
 COMMON = ("--precision", "f32")
 SHARDS = 5
+KILLS_A_RUN = 4  # more would let a run of three parts never end
 BASIN_CHIPS, BASIN_WORKERS = 9_300_000, 32
 SLOW_SHARE, SLOWNESS = 0.05, 4.0  # of the parts, those that take several times as long
 DEATHS_AN_HOUR = 0.05  # of a worker; it is back after a minute, and its part begins again
@@ -69,18 +70,34 @@ def in_shards(chips: Path, folder: Path) -> str:
     return run(*MERGE, str(folder)).output
 
 
-def with_kills(command: tuple[str, ...], kills: int) -> tuple[str, int]:
-    """Return the submission of a run whose workers are killed at random moments, and how often one was."""
-    rng, killed = random.Random(0), 0  # noqa: S311
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        while process.poll() is None and killed < kills:
-            time.sleep(rng.uniform(0.3, 2))
-            children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-            workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-            if workers:
-                rng.choice(workers).send_signal(signal.SIGKILL)
-                killed += 1
-        return process.communicate()[0], killed
+def with_kills(chips: Path, folder: Path, kills: int, expected: str) -> str:
+    """Run on two workers, of which one is killed at random moments, until so many were; return what came of it."""
+    rng, killed, runs, same = random.Random(0), 0, 0, 0  # noqa: S311
+    while killed < kills:
+        scratch = folder / f"killed{runs}"
+        scratch.mkdir()
+        with subprocess.Popen(
+            on_cluster(chips, scratch, 2), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            left = min(KILLS_A_RUN, kills - killed)
+            while process.poll() is None and left:
+                time.sleep(rng.uniform(0.5, 3))
+                workers = _workers(process.pid) if (scratch / "dask2" / run_key.RUN_FILE).exists() else []
+                if workers:
+                    rng.choice(workers).send_signal(signal.SIGKILL)
+                    killed, left = killed + 1, left - 1
+            same += process.communicate()[0] == expected
+        runs += 1
+    return f"workers killed {killed} times in {runs} runs: {same} of {runs} with the same bytes"
+
+
+def _workers(pid: int) -> list[psutil.Process]:
+    """Return the processes of a cluster's workers; none if the cluster has ended."""
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    except psutil.Error:
+        return []
 
 
 def compare(chips: Path, count: int, kills: int, folder: Path) -> float:
@@ -97,9 +114,8 @@ def compare(chips: Path, count: int, kills: int, folder: Path) -> float:
         print(f"| {name} | {speed} | {'yes' if same else 'NO'} |")
 
     shards = in_shards(chips, folder / "shards") == alone.output
-    killed, times = with_kills(on_cluster(chips, folder / "killed", 2), kills)
     print(f"\n{SHARDS} shards in random order, two of them twice: {'the same bytes' if shards else 'OTHER BYTES'}.")
-    print(f"Workers killed {times} times: {'the same bytes' if killed == alone.output else 'OTHER BYTES'}.\n")
+    print(f"Two workers, {with_kills(chips, folder, kills, alone.output)}.\n")
     return alone.seconds / count * CHIPS_A_PART
 
 
@@ -171,7 +187,6 @@ def main() -> None:
     data = f"the first {options.count:,} chips of {options.chips.name}"
     with tempfile.TemporaryDirectory() as scratch, tables.recorded(options, script="shards", data=data):
         folder = Path(scratch)
-        (folder / "killed").mkdir()
         chips = unpack(options.chips, options.count, folder / "chips")
         part_seconds = compare(chips, options.count, options.kills, folder)
         measure_overhead(chips, part_files.part_count(options.count), folder)

@@ -22,7 +22,7 @@ from amazon_tags.tables.labels import LabelSpace
 from features.images.spec import ChipSpec
 from features.scenes.scene import open_scene
 from features.scenes.windows import lay_grid
-from tests.browser import needs_chromium, open_page
+from tests.browser import needs_chromium, open_page, wait_for
 from tests.scene_files import UTM, noise, write_scene
 
 HOSTILE = "<script>document.title='run'<\u202escript>\"'&\n.tif"
@@ -253,7 +253,7 @@ def test_the_map_is_moved_by_drag_wheel_and_pinch(written):
         fixed = shown.evaluate(at)
         shown.mouse.move(x, y)
         shown.mouse.wheel(0, -300)
-        shown.wait_for_function(f"view.scale > {1.9 * old[2]}")
+        wait_for(shown, f"view.scale > {1.9 * old[2]}")
         assert shown.evaluate(at) == pytest.approx(fixed, abs=2)
 
         touch = shown.context.new_cdp_session(shown)

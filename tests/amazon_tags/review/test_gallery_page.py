@@ -14,7 +14,7 @@ from amazon_tags.tables import labels, score_tables
 from ensemble.decisions.decision import decide_tags, expected_f
 from features.images import listing
 from tests.amazon_tags.review.page_data import page_data
-from tests.browser import accessibility_faults, needs_chromium, open_page
+from tests.browser import accessibility_faults, needs_chromium, open_page, wait_for
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -65,7 +65,7 @@ def test_filters_leave_exactly_the_right_chips(scored, tmp_path):
         assert buttons.nth(other_tag).text_content().startswith(f"without {LABELS[other_tag]}")
 
         shown.locator("#show-all").click()
-        shown.wait_for_function("document.querySelector('#count').textContent === 'All 12 chips'")
+        wait_for(shown, "document.querySelector('#count').textContent === 'All 12 chips'")
         least, most = np.sort(scored.scores[:, road])[[3, 8]]
         shown.locator("#range-label").select_option(str(road))
         shown.locator("#score-least").fill(f"{least}")  # the shortest decimals of a 32-bit score: it is in the range
@@ -85,7 +85,7 @@ def test_filters_leave_exactly_the_right_chips(scored, tmp_path):
         assert accessibility_faults(shown) == []
         shown.locator("#show-all").click()
 
-        shown.wait_for_function("document.querySelector('#count').textContent === 'All 12 chips'")
+        wait_for(shown, "document.querySelector('#count').textContent === 'All 12 chips'")
         for key, values in ((str(water), scored.scores[:, water]), ("expected", expected.astype(np.float32))):
             shown.locator("#sort-key").select_option(key)
             for sign in (1, -1):
@@ -109,7 +109,7 @@ def test_chips_that_cannot_be_used_come_last_and_pass_no_filter_of_scores(scored
         assert len(shown.evaluate(NAMES)) == 11
 
         shown.locator("#show-all").click()
-        shown.wait_for_function("document.querySelector('#count').textContent === 'All 12 chips'")
+        wait_for(shown, "document.querySelector('#count').textContent === 'All 12 chips'")
         shown.locator(".tile").first.click()
         assert "is not an image" in shown.locator("#view-error").text_content()
         assert shown.locator("#view-table").is_hidden()
@@ -123,7 +123,7 @@ def test_a_chip_is_opened_left_and_followed_by_keyboard(scored, tmp_path):
     assert len(list(folder_of(page).rglob("*.jpg"))) == 6
     tags, _ = decided(scored)
     with open_page(page) as shown:
-        shown.wait_for_function("document.querySelectorAll('canvas[data-row]').length === 12")  # all are drawn
+        wait_for(shown, "document.querySelectorAll('canvas[data-row]').length === 12")  # all are drawn
         assert accessibility_faults(shown) == []
         shown.locator(".tile").first.focus()
         for key in ("ArrowRight", "ArrowRight", "Enter"):
@@ -187,7 +187,7 @@ def test_overlays_of_inspect_explain_are_shown(scored, tmp_path):
         shown.locator(".tile").nth(1).click()
         assert shown.locator("#view-overlays button").all_text_contents() == ["Chip", "road", "water"]
         shown.locator("#view-overlays button").nth(2).click()
-        shown.wait_for_function("document.querySelector('#view-overlay').naturalWidth === 256")
+        wait_for(shown, "document.querySelector('#view-overlay').naturalWidth === 256")
         assert shown.locator("#view-overlay").get_attribute("alt") == "Where water comes from in chip sample_1"
         assert shown.locator("#view-canvas").is_hidden()
         assert accessibility_faults(shown) == []

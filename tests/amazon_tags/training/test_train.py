@@ -96,8 +96,9 @@ def test_the_weights_to_train_on_are_those_of_the_network_and_nothing_more(model
     assert sum(held) == values
 
 
-def test_nothing_but_the_bundle_and_its_scores_is_left(model):
-    assert {path.name for path in model.parent.iterdir()} == {"model", "model.scores.csv", "model.scores.parquet"}
+def test_nothing_but_the_bundle_its_scores_and_its_page_is_left(model):
+    scores = {"model.scores.csv", "model.scores.parquet"}
+    assert {path.name for path in model.parent.iterdir()} == {"model", "model.html", *scores}
 
 
 @pytest.mark.slow

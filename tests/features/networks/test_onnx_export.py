@@ -103,7 +103,7 @@ def convert(*networks: NetworkFile, shares=None) -> bytes:
 
 
 def test_every_operation_of_the_table_has_a_case():
-    assert list(CASES) == list(OPERATIONS)
+    assert sorted(CASES) == sorted(OPERATIONS)  # a test that removes one puts it back at the end
 
 
 @pytest.mark.parametrize("kind", CASES)
