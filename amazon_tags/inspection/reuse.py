@@ -153,7 +153,8 @@ def _measure(model: TunedModel, chips: _Chips, *, jobs: int) -> MeasuredReuse:
             )
             measured.append(found)
             advance(1)
-    return MeasuredReuse(model.trained.name, measured, whole, start, chips.trained)
+    name = Path(model.trained.name).name  # without folders, which the picture has no room for
+    return MeasuredReuse(name, measured, whole, start, chips.trained)
 
 
 def _similarities(before: Sequence[Vectors], after: Sequence[Vectors]) -> list[float]:
