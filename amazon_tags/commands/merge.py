@@ -44,7 +44,7 @@ def merge_command(
 
     Example: amazon_tags merge run/ -o submission.csv --scores scores.csv
     """
-    from amazon_tags.prediction.merge import merge_shards
+    from amazon_tags.prediction.merge import merge_shards, read_run
     from amazon_tags.prediction.submission import OutputPaths
     from amazon_tags.prediction.tag_chips import TagOptions
 
@@ -58,6 +58,6 @@ def merge_command(
         return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
-    outputs = OutputPaths(output, scores, errors, log)
+    outputs = OutputPaths(output, scores, errors if read_run(checkpoint).tolerant else None, log)
     summary = merge_shards(checkpoint, outputs, model=model, options=TagOptions(like, on_error=on_error))
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)

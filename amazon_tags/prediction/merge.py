@@ -35,7 +35,7 @@ def merge_shards(
             or the chips are not those that `like` names.
     """
     options = options or TagOptions()
-    key = _read_complete(checkpoint)
+    key = read_run(checkpoint)
     parts = _single_parts(checkpoint, key)
     outputs.refuse([path for path in checkpoint.iterdir() if path.is_file()], [options.like] if options.like else [])
 
@@ -54,8 +54,12 @@ def merge_shards(
         return write_tagged(tagged, loaded, outputs, options, count=len(rows))
 
 
-def _read_complete(checkpoint: Path) -> RunKey:
-    """Return the run of a checkpoint that can be merged."""
+def read_run(checkpoint: Path) -> RunKey:
+    """Return which run a checkpoint belongs to.
+
+    Raises:
+        ValueError: the folder is no checkpoint, or one that cannot be merged.
+    """
     path = checkpoint / RUN_FILE
     if not path.is_file():
         raise ValueError(f"{checkpoint} is not a checkpoint: it holds no {RUN_FILE}; name the folder of the shards.")

@@ -261,3 +261,13 @@ def test_the_monitor_sees_merged_chips_as_those_of_one_run(chips, model, filled,
         line = json.loads(paths.log.read_text())
         lines.append({key: value for key, value in line.items() if key not in {"time", "seconds"}})
     assert lines[0] == lines[1]
+
+
+def test_a_list_of_errors_is_written_only_where_chips_could_be_left_out(run, world, model, tmp_path):
+    words = ("--model", model, "--checkpoint", "run", "--shard", "1/1")
+    for on_error, is_listed in (("fail", False), ("skip", True)):
+        folder = tmp_path / on_error
+        folder.mkdir()
+        assert run("predict", world.test_jpg, *words, "--on-error", on_error, cwd=folder).returncode == 0
+        assert run("merge", "run", "--model", model, "-o", "tags.csv", cwd=folder).returncode == 0
+        assert (folder / "errors.jsonl").exists() == is_listed
