@@ -64,12 +64,7 @@ def need_train() -> None:
     Raises:
         click.ClickException: with the install command, or the backends to choose from.
     """
-    missing = [name for name in ("keras", "albumentations") if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(
-            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
-            "pip install '.[train]'"
-        )
+    _need("this command", ("keras", "albumentations"), "train")
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     if backend not in ("tensorflow", "jax", "torch") or find_spec(backend) is None:
         raise click.ClickException(
@@ -84,11 +79,7 @@ def need_dask() -> None:
     Raises:
         click.ClickException: with the install command.
     """
-    if find_spec("distributed") is None:
-        raise click.ClickException(
-            "--engine dask needs distributed, which the base install leaves out; run, in the checkout: "
-            "pip install '.[dask]'"
-        )
+    _need("--engine dask", ("distributed",), "dask")
 
 
 def need_onnx() -> None:
@@ -97,12 +88,7 @@ def need_onnx() -> None:
     Raises:
         click.ClickException: with the install command.
     """
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(
-            f"this command needs {missing[0]}, which the base install leaves out; run, in the checkout: "
-            "pip install '.[onnx]'"
-        )
+    _need("this command", ("onnx", "onnxruntime"), "onnx")
 
 
 def need_quality() -> None:
@@ -111,10 +97,16 @@ def need_quality() -> None:
     Raises:
         click.ClickException: with the install command.
     """
-    if find_spec("cleanlab") is None:
+    _need("--order cleanlab", ("cleanlab",), "quality")
+
+
+def _need(what: str, packages: tuple[str, ...], extra: str) -> None:
+    """Raise click.ClickException with the install command if a package of an extra is missing."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
         raise click.ClickException(
-            "--order cleanlab needs cleanlab, which the base install leaves out; run, in the checkout: "
-            "pip install '.[quality]'"
+            f"{what} needs {missing[0]}, which the base install leaves out; run, in the checkout: "
+            f"pip install '.[{extra}]'"
         )
 
 
