@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import options, shard_options
 from amazon_tags.errors import need_train
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
@@ -57,7 +57,7 @@ from ensemble.networks.settings import POOLS
 @options.ERRORS
 @options.VIEWS
 @click.option("--checkpoint", type=options.OUTPUT, help="The folder in which shards are kept.")
-@options.SHARD
+@shard_options.SHARD
 @options.JOBS
 def embed_command(
     chips: tuple[Path, ...],
@@ -115,7 +115,7 @@ def embed_command(
 def _check_output(output: Path | None, checkpoint: Path | None, shard: Shard | None, on_error: str) -> None:
     """Raise a usage error unless either an output, or a shard and its checkpoint are named."""
     if shard:
-        options.need_checkpoint(checkpoint)
+        shard_options.need_checkpoint(checkpoint)
         if output:
             raise click.UsageError(f"--shard writes only {checkpoint}; pass -o to amazon_tags merge.")
         if on_error != "fail":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options, window_options
+from amazon_tags.commands import options, shard_options, window_options
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 
@@ -28,8 +28,8 @@ from amazon_tags.signals import catch_signals
     help="When the scene was taken, in UTC, for --stac.",
 )
 @options.MODEL
-@options.CHECKPOINT
-@options.SHARD
+@shard_options.CHECKPOINT
+@shard_options.SHARD
 @window_options.of_scenes
 def map_command(
     scenes: tuple[str, ...],
@@ -78,7 +78,7 @@ def map_command(
     if bool(stac) != bool(date):
         raise click.UsageError("--stac and --date belong together: an item states when its scene was taken.")
     if shard:
-        options.need_checkpoint(checkpoint)
+        shard_options.need_checkpoint(checkpoint)
     how = MapOptions(settings, tagging, cog, style, shard, page, stac, date and date.replace(tzinfo=UTC))
     summary = map_scenes(sources, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

@@ -131,7 +131,6 @@ from pathlib import Path
 import click
 
 from amazon_tags.errors import SKIPPED
-from amazon_tags.prediction.shard import Shard, parse_shard
 
 
 def parse_names(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -211,21 +210,6 @@ def check_levels(_context: click.Context, _option: click.Parameter, value: str) 
     return value
 
 
-def check_shard(_context: click.Context, _option: click.Parameter, value: str | None) -> Shard | None:
-    """Return the shard that a text names, or raise a usage error."""
-    try:
-        return parse_shard(value) if value else None
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def need_checkpoint(checkpoint: Path | None, option: str = "--shard") -> Path:
-    """Return the checkpoint that an option needs, or raise a usage error if there is none."""
-    if not checkpoint:
-        raise click.UsageError(f"{option} needs --checkpoint: the folder that all machines write to.")
-    return checkpoint
-
-
 def refuse_chip_options(given: Mapping[str, object], path: Path) -> None:
     """Raise a usage error for options that need chips where a file holds vectors; `given` has truth by their names."""
     names = [name for name, value in given.items() if value]
@@ -277,13 +261,6 @@ LEVELS = click.option(
     "become black and white, also of floats, such as 300:2800, for all bands or each band of the model; auto: as the "
     "files state, else dn for four bands and the whole range for PNGs.",
 )
-CHECKPOINT = click.option(
-    "--checkpoint",
-    "--journal",
-    "checkpoint",
-    type=OUTPUT,
-    help="Keep finished scores in this folder, so that the same command resumes after an interruption.",
-)
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
 DEVICE = click.option(
     "--device",
@@ -296,13 +273,6 @@ DEVICE = click.option(
 DOWNLOAD = click.option(
     "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
 )
-ENGINE = click.option(
-    "--engine",
-    type=click.Choice(["threads", "dask"]),
-    default="threads",
-    show_default=True,
-    help="Compute in --jobs threads, or divide the parts of --checkpoint among the workers of a Dask cluster.",
-)
 ERRORS = click.option(
     "--errors",
     type=OUTPUT,
@@ -314,9 +284,6 @@ GROUPS = click.option(
     "--groups",
     type=FILE,
     help="A CSV of image_name,group, as amazon_tags leaks writes it; chips of one group stay in one fold.",
-)
-INSECURE = click.option(
-    "--insecure", is_flag=True, help="Allow a --scheduler on another machine that is not reached by TLS."
 )
 JOBS = click.option(
     "--jobs",
@@ -345,19 +312,6 @@ PRECISION = click.option(
     default="auto",
     show_default=True,
     help="Arithmetic of the networks; auto: the fastest that costs at most 0.001 of F2, as measured in the bundle.",
-)
-SCHEDULER = click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="The address of a running Dask scheduler, such as tls://host:8786; without it, --jobs workers are started "
-    "here.",
-)
-SHARD = click.option(
-    "--shard",
-    callback=check_shard,
-    metavar="I/N",
-    help="Score only the I-th of N shares of the chips or windows, into --checkpoint, where other machines score the "
-    "others. auto and auto/N take I from a variable of SLURM, Kubernetes or AWS Batch.",
 )
 SIDE = click.option(
     "--side",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import options, shard_options
 from amazon_tags.errors import need_dask
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
@@ -35,11 +35,11 @@ from amazon_tags.signals import catch_signals
     "skip and fill list it in the --errors file.",
 )
 @options.ERRORS
-@options.CHECKPOINT
-@options.SHARD
-@options.ENGINE
-@options.SCHEDULER
-@options.INSECURE
+@shard_options.CHECKPOINT
+@shard_options.SHARD
+@shard_options.ENGINE
+@shard_options.SCHEDULER
+@shard_options.INSECURE
 @click.option(
     "--monitor", "log", type=options.OUTPUT, help="Append a line that compares this run with the training chips."
 )
@@ -120,11 +120,11 @@ def predict_command(
     if shard:
         from amazon_tags.prediction.predict_shard import predict_shard
 
-        predict_shard(chips, shard, options.need_checkpoint(checkpoint), model=model, options=tag_options)
+        predict_shard(chips, shard, shard_options.need_checkpoint(checkpoint), model=model, options=tag_options)
         return
     if engine == "dask":
         need_dask()
-        options.need_checkpoint(checkpoint, "--engine dask")
+        shard_options.need_checkpoint(checkpoint, "--engine dask")
         from amazon_tags.prediction.dask_engine import Cluster, predict_on_cluster
 
         cluster = Cluster(scheduler, insecure)

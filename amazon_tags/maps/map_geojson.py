@@ -15,6 +15,7 @@ from rasterio.warp import transform
 
 from amazon_tags.maps.cells import MapCells
 from amazon_tags.maps.columns import NAME_LISTS, Columns
+from amazon_tags.records import Json
 from amazon_tags.tables.geoparquet import COMMON_CRS
 from ensemble.arrays import Floats
 from features.scenes.scene import Scene
@@ -66,7 +67,7 @@ def to_longitude_latitude(scene: Scene, corners: Floats) -> Floats:
     return np.stack(converted, axis=1).reshape(corners.shape)
 
 
-def polygon(ring: Floats, *, is_placed: bool = True) -> dict[str, Any]:
+def polygon(ring: Floats, *, is_placed: bool = True) -> Json:
     """Return the geometry of a ring (5, 2) of longitudes and latitudes, or of pixels of a scene without a position."""
     return _geometry(_cut(ring.tolist()) if is_placed else [ring.tolist()])
 
@@ -94,7 +95,7 @@ def _clip(ring: Ring) -> Ring:
     return [*kept, kept[0]]
 
 
-def _geometry(parts: Sequence[Ring]) -> dict[str, Any]:
+def _geometry(parts: Sequence[Ring]) -> Json:
     """Return a Polygon, or a MultiPolygon of several parts, with anticlockwise rings."""
     rings = []
     for part in parts:

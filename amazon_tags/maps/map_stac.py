@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from amazon_tags.maps.map_geojson import polygon, to_longitude_latitude
 from amazon_tags.model.bundle import Bundle
+from amazon_tags.records import Json
 from features.images.footprint import ring
 from features.scenes.scene import Scene
 
@@ -45,7 +45,7 @@ def encode(item: Path, scene: Scene, model: Bundle, files: Mapping[str, Path], d
     Raises:
         ValueError: The scene's reference system cannot be converted to longitude and latitude.
     """
-    content: dict[str, Any] = {
+    content: Json = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
         "stac_extensions": list(EXTENSIONS),
@@ -68,7 +68,7 @@ def _utc(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _place(scene: Scene) -> dict[str, Any]:
+def _place(scene: Scene) -> Json:
     """Return geometry and bounding box; a scene without a position has no geometry, and needs no box."""
     if scene.crs is None:
         return {"geometry": None}
@@ -81,7 +81,7 @@ def _place(scene: Scene) -> dict[str, Any]:
     return {"geometry": geometry, "bbox": [float(value) for value in (west, south, east, north)]}
 
 
-def _projection(scene: Scene) -> dict[str, Any]:
+def _projection(scene: Scene) -> Json:
     """Return the fields of the projection extension."""
     shape = {"proj:shape": [scene.height, scene.width], "proj:transform": list(scene.transform[:6])}
     if scene.crs is None:
@@ -91,7 +91,7 @@ def _projection(scene: Scene) -> dict[str, Any]:
     return {**place, **shape}
 
 
-def _model(model: Bundle) -> dict[str, Any]:
+def _model(model: Bundle) -> Json:
     """Return the fields of the MLM extension: what the model takes and gives."""
     spec, labels = model.spec, model.space.names
     backbones = [str(getattr(settings, "backbone", settings.name)) for settings in model.manifest.read_recipe().members]
@@ -129,13 +129,13 @@ def _model(model: Bundle) -> dict[str, Any]:
     }
 
 
-def _asset(path: Path, item: Path) -> dict[str, Any]:
+def _asset(path: Path, item: Path) -> Json:
     kind, role = KINDS[path.suffix.lower()]
     place = os.path.relpath(path.absolute(), item.absolute().parent)
     return {"href": place if place.startswith("..") else f"./{place}", "type": kind, "roles": [role]}
 
 
-def _model_asset(model: Bundle) -> dict[str, Any]:
+def _model_asset(model: Bundle) -> Json:
     """Return the asset of the model, which the item names by its hash, since the bundle may lie anywhere."""
     return {
         "href": f"urn:sha256:{model.manifest.sha256}",

@@ -12,6 +12,7 @@ from amazon_tags import progress
 from amazon_tags.maps.cells import MapCells
 from amazon_tags.maps.map_style import colour
 from amazon_tags.model.bundle import Bundle
+from amazon_tags.records import Json
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Floats, Tags
 from features.images import footprint
@@ -26,7 +27,7 @@ STEPS = 1000  # of a score: three decimals in two bytes
 STEPS_A_DEGREE = 1_000_000  # 0.1 m
 
 
-def window_data(cells: MapCells, grid: Grid, space: LabelSpace) -> dict[str, Any]:
+def window_data(cells: MapCells, grid: Grid, space: LabelSpace) -> Json:
     """Return where the windows of a page lie, their share of data, and the labels with their colours.
 
     Numbers of all windows are base64 of little-endian integers, which takes a fifth of JSON.

@@ -11,6 +11,7 @@ from typing import Any
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, preflight
+from amazon_tags.records import Json
 from amazon_tags.review.exports import CONTROL
 from amazon_tags.tables import corrections, labels
 from amazon_tags.tables.corrections import Correction
@@ -73,7 +74,7 @@ def _chip(task: Mapping[str, Any], where: str) -> str:
     return naming.name(name)
 
 
-def _list_of(values: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+def _list_of(values: Mapping[str, Any], key: str, where: str) -> list[Json]:
     found = values.get(key)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise ValueError(f"{where} has no list {key!r}; {ADVICE}.")
