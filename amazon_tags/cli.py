@@ -3,6 +3,8 @@
 import click
 
 from amazon_tags.commands.bundle import bundle_command
+from amazon_tags.commands.certify import certify_command
+from amazon_tags.commands.certify_answers import certify_answers_command
 from amazon_tags.commands.change import change_command
 from amazon_tags.commands.check import check_command
 from amazon_tags.commands.curve import curve_command
@@ -57,6 +59,8 @@ for command in (
     check_command,
     review_command,
     import_review_command,
+    certify_command,
+    certify_answers_command,
     leaks_command,
     pairs_command,
     rank_command,

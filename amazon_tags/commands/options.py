@@ -8,9 +8,9 @@ Option                   Commands
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, gallery, review, leaks, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources
+--bands                  predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
+                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -20,14 +20,16 @@ Option                   Commands
 --chips                  report
 --cog                    map
 --colours                drift
+--corrected              certify-answers
 --cron                   schedule
 --curve                  report
 --date                   map
---decision               decide, gallery, review
+--decision               decide, gallery, review, certify
 --device                 predict, map, change
 --discrepancy            drift
 --download               embed, train, leaks, rank
 --dry-run                check
+--each-tag               certify
 --edges                  map, change
 --engine                 predict
 --epochs                 search-layer
@@ -38,25 +40,27 @@ Option                   Commands
 --groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   predict, map, change, train, tune, inspect separation, inspect alignment, inspect diversity,
-                         inspect cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
+--html                   predict, map, change, train, tune, certify-answers, inspect separation, inspect alignment,
+                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
+                         locality, inspect reuse
 --init                   inspect signal
 --insecure               predict
---jobs                   predict, map, change, embed, train, gallery, review, leaks, pairs, rank, curve, search-layer,
-                         inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
-                         inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
+--jobs                   predict, map, change, embed, train, gallery, review, certify, leaks, pairs, rank, curve,
+                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources,
+                         report
 --join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
---json                   evaluate, tune, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
-                         inspect reuse, sources, bundle compare, models list, drift
+--json                   evaluate, tune, certify-answers, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         inspect locality, inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, gallery, review, leaks, rank, curve, search-layer, inspect
-                         separation, inspect alignment, inspect diversity, inspect cka, inspect members, inspect
-                         explain, inspect signal, inspect locality, inspect reuse, sources
+--levels                 predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
+                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
 --limit                  review
 --max-chips              sources
@@ -66,15 +70,15 @@ Option                   Commands
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, merge, map, change, gallery, inspect explain
+--model                  predict, merge, map, change, gallery, certify, inspect explain
 --monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample
 --note                   train
 -o, --output             predict, merge, map, change, embed, train, tune, decide, gallery, review, import-review,
-                         leaks, pairs, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect locality,
-                         inspect reuse, sources, bundle export, report
+                         certify, leaks, pairs, rank, curve, search-layer, inspect separation, inspect alignment,
+                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
+                         locality, inspect reuse, sources, bundle export, report
 --on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
 --order                  review
@@ -90,10 +94,11 @@ Option                   Commands
 --remote                 map
 --repair                 check
 --runs                   report
+--sample                 certify
 --scheduler              predict
 --scores                 predict, merge
 --screen                 search-layer
---seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
+--seed                   certify, inspect cka, inspect members, inspect signal, inspect locality, sample, sources
 --seeds                  curve
 --shard                  predict, map, embed
 --shots                  curve
@@ -121,6 +126,7 @@ Option                   Commands
 --weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback
+--width                  certify-answers
 """
 
 import os

@@ -4,7 +4,7 @@ import numpy as np
 
 from amazon_tags.evaluation.tag_curves import tag_curves
 from amazon_tags.evaluation.tune import TuneOutcome
-from amazon_tags.evaluation.tuning_report import LabelTuneReport
+from amazon_tags.evaluation.tuning_report import LabelTuneReport, promise_lines
 from amazon_tags.pages.page import render_page
 from ensemble.decisions import tuning
 
@@ -38,6 +38,7 @@ def tuning_page(outcome: TuneOutcome) -> str:
         folds=tuning.FOLDS,
         candidates=candidates,
         calibration=report.calibration.kind,
+        promises=promise_lines(report.recalls) if report.recalls else [],
         tags=tags,
     )
 

@@ -11,6 +11,7 @@ from amazon_tags.model.measured_scores import LabelReport, decimals
 from amazon_tags.records import Json, json_keys
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions import expected, tuning
+from ensemble.decisions.recall_floor import chips_needed, is_promised
 from ensemble.decisions.tuning import CandidateResult, TuningProblem, TuningResult
 from ensemble.metrics import score
 
@@ -52,17 +53,39 @@ class LabelTuneReport:
 
 @dataclass(frozen=True)
 class RecallReport:
-    """The recalls that the job requires, by label, those that were reached, and their price in F-beta."""
+    """The recalls that the job requires, by label, those that were reached, and their price in F-beta.
+
+    Attributes:
+        required: by label.
+        reached: held out.
+        carriers: how many chips carry each label.
+        price: in mean F-beta.
+        price_interval: its interval.
+    """
 
     required: dict[str, float]
     reached: dict[str, float]
+    carriers: dict[str, int]
     price: float
     price_interval: Interval
+
+    def is_promised(self, label: str) -> bool:
+        """Return whether enough chips carry a label to promise its recall."""
+        return is_promised(self.carriers[label], self.required[label])
 
     def to_json(self) -> Json:
         """Return the values as JSON has them, where the required recalls are called `asked`."""
         price = {"f": self.price, "interval": list(self.price_interval)}
-        return {"asked": self.required, "reached": self.reached, "price": price}
+        promised = {label: self.is_promised(label) for label in self.required}
+        needed = {label: chips_needed(recall) for label, recall in self.required.items()}
+        return {
+            "asked": self.required,
+            "reached": self.reached,
+            "promised": promised,
+            "carriers": self.carriers,
+            "carriers_needed": needed,
+            "price": price,
+        }
 
 
 @dataclass(frozen=True)
@@ -140,6 +163,7 @@ def _recall_report(
     return RecallReport(
         required=required,
         reached={name: evaluations[name].recall or 0.0 for name in required},  # `tune` refuses labels of no chip
+        carriers={name: evaluations[name].support for name in required},
         price=float(price.mean()),
         price_interval=score.bootstrap_interval(price),
     )
@@ -171,7 +195,7 @@ def tune_text(report: TuneReport) -> str:
         *_label_lines(report),
     ]
     if report.recalls is not None:
-        lines += ["", _recall_line(report.recalls)]
+        lines += ["", _recall_line(report.recalls), *promise_lines(report.recalls)]
     return "\n".join([*lines, "", report.verdict]) + "\n"
 
 
@@ -204,3 +228,23 @@ def _recall_line(recalls: RecallReport) -> str:
         f"{name} {recalls.reached[name]:.3f} of {recall:g}" for name, recall in recalls.required.items()
     )
     return f"recall reached: {reached}; price in F {recalls.price:.4f} ({low:.4f} to {high:.4f})"
+
+
+def promise_lines(recalls: RecallReport) -> list[str]:
+    """Return a sentence for each required recall: whether it is promised of further chips, and if not, why."""
+    lines = []
+    for label, recall in recalls.required.items():
+        needed, carriers = chips_needed(recall), recalls.carriers[label]
+        if recalls.is_promised(label):
+            lines.append(
+                f"promised: a further chip with {label}, drawn as these were, is tagged with a probability of at least "
+                f"{recall:g}; that needs {needed} chips with it, and {carriers} have it"
+            )
+        elif needed is None:
+            lines.append(f"not promised: no number of chips is enough for a recall of 1 of {label}")
+        else:
+            lines.append(
+                f"not promised: a recall of {recall:g} of {label} needs {needed} chips with it, and {carriers} have "
+                f"it; label {needed - carriers} more, or require at most {carriers / (carriers + 1):.3f}"
+            )
+    return lines

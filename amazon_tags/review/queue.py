@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -79,7 +80,7 @@ class Queue:
     """Chips to look at, in their order; `has_labels` says whether their tags are labels, else they are predicted."""
 
     space: LabelSpace
-    order: Order
+    order: Order | Literal["random"]
     has_labels: bool
     chips: list[QueuedChip]
 
@@ -123,21 +124,53 @@ def make_queue(tables: ReviewTables, paths: Listing, options: QueueOptions | Non
     return Queue(chips.space, options.order, chips.has_labels, queued)
 
 
-def _queued(chips: ChipsToReview, row: int, confidence: Floats, picture: bytes) -> QueuedChip:
+def sample_queue(chips: ChipsToReview, files: Listing, rows: Rows, *, layout: Layout, jobs: int) -> Queue:
+    """Return the queue of a random sample, in its order, which asks about every label of each chip, its tags first.
+
+    Args:
+        chips: all chips.
+        files: (chips,) what they are read from.
+        rows: of the sample.
+        layout: what the files do not state of their bands and levels.
+        jobs: threads.
+
+    Raises:
+        ChipError: a chip cannot be used.
+    """
+    options = QueueOptions(layout=layout, jobs=jobs)
+    sample = chips.take(rows)
+    confidence = self_confidence(sample.scores, sample.tags)
+    remarks = RemarkCounts()
+    queued = []
+    with progress.bar("drawing", len(rows)) as advance:
+        for row, drawn in enumerate(_draw(files.take(rows.tolist()), options)):
+            remarks.add([sample.names[row]], [drawn.remarks])
+            chip = _queued(sample, row, confidence[row], drawn.picture, least=0.0)
+            present = [label for label in chip.asked if label in chip.tags]
+            queued.append(replace(chip, asked=tuple(dict.fromkeys([*present, *chip.asked]))))
+            advance(1)
+    remarks.say()
+    return Queue(chips.space, "random", chips.has_labels, queued)
+
+
+def _queued(
+    chips: ChipsToReview, row: int, confidence: Floats, picture: bytes, *, least: float = MIN_ASKED_SCORE
+) -> QueuedChip:
+    """Return a chip that asks about its present tags and others of a score of at least `least`."""
     scores = chips.scores[row]
     return QueuedChip(
         name=chips.names[row],
         tags=tuple(np.flatnonzero(chips.tags[row]).tolist()),
-        asked=_asked(chips.tags[row], scores, confidence),
+        asked=_asked(chips.tags[row], scores, confidence, least),
         scores=tuple(round(float(score), 4) for score in scores),
         confidence=round(float(confidence.min()), 4),
         picture=picture,
     )
 
 
-def _asked(tags: Tags, scores: np.ndarray, confidence: Floats) -> tuple[int, ...]:
+def _asked(tags: Tags, scores: np.ndarray, confidence: Floats, least: float) -> tuple[int, ...]:
     """Return the columns to ask about: the present tags and those of a fair score, the least confident first."""
-    asked = tags | (scores >= MIN_ASKED_SCORE)
+    asked = tags | (scores >= least)
     order = np.argsort(confidence, kind="stable")
     return tuple(int(column) for column in order if asked[column]) or (int(order[0]),)
 

@@ -16,7 +16,7 @@ def write_page(page: Path, queue: Queue) -> None:
     """Write the page of a queue, with its pictures."""
     html = render_page(
         "review.html",
-        title=f"Review of {len(queue.chips):,} chips",
+        title=f"{'Random sample' if queue.order == 'random' else 'Review'} of {len(queue.chips):,} chips",
         styles=["review.css"],
         scripts=SCRIPTS,
         data=page_data(queue),

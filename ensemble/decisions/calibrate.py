@@ -118,6 +118,7 @@ CALIBRATIONS: dict[str, Callable[[Scores, Tags, Groups], Calibration]] = {  # th
     "platt": platt,
     "isotonic": isotonic,
 }
+ORDERLY = tuple(name for name in CALIBRATIONS if name != "softmax")  # that keep the order of a label's scores
 
 
 def log_odds(scores: Scores, edge: float = EDGE) -> Floats:

@@ -16,6 +16,7 @@ from ensemble.choice import INNER_FOLDS, choose_candidate, gain_over, nested_cho
 from ensemble.decisions import calibrate
 from ensemble.decisions.calibrate import Calibration
 from ensemble.decisions.decision import Decision, decide_tags, fit_decision
+from ensemble.decisions.recall_floor import recall_floor
 from ensemble.decisions.thresholds import apply_thresholds, fit_thresholds
 from ensemble.metrics import folds, score
 
@@ -160,8 +161,13 @@ def _fit_calibration(name: str, problem: TuningProblem) -> Calibration:
 
 
 def best_calibration(problem: TuningProblem) -> Calibration:
-    """Return the calibration of least log loss by inner folds, of equal ones the simplest, fitted on all chips."""
+    """Return the calibration of least log loss by inner folds, of equal ones the simplest, fitted on all chips.
+
+    With required recalls it is one that keeps the order of a label's scores, which their promise needs.
+    """
     inner_losses = losses(problem, problem.stratify(INNER_FOLDS))
+    if problem.recalls:
+        inner_losses = {name: inner_losses[name] for name in calibrate.ORDERLY}
     return _fit_calibration(min(inner_losses, key=lambda name: inner_losses[name]), problem)
 
 
@@ -175,14 +181,14 @@ def _fit(name: str, problem: TuningProblem, calibration: Calibration | None = No
 
 
 def _with_floors(decision: Decision, problem: TuningProblem) -> Decision:
-    """Return the decision with floors, each the highest that reaches its label's recall on the problem's chips."""
+    """Return the decision with floors, each of which promises its label's recall."""
     if not problem.recalls:
         return decision
     calibrated = calibrate.apply(decision.calibration, problem.scores)
     floors = decision.floors.copy()
     for label, recall in problem.recalls.items():
-        falling = np.sort(calibrated[problem.truth[:, label], label])[::-1]
-        floors[label] = falling[int(np.ceil(recall * len(falling))) - 1] if len(falling) and recall > 0 else np.inf
+        carriers = calibrated[problem.truth[:, label], label]
+        floors[label] = recall_floor(carriers, recall) if len(carriers) else np.inf
     return replace(decision, floors=floors)
 
 

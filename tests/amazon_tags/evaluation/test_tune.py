@@ -14,6 +14,7 @@ from amazon_tags.evaluation.tuning_report import (
     LabelTuneReport,
     RecallReport,
     TuneReport,
+    promise_lines,
     tune_text,
 )
 from amazon_tags.model import decision_file
@@ -98,7 +99,7 @@ def test_the_json_of_a_report_has_these_keys():
         forecast=0.6,
         calibration=CalibrationReport("none", {"none": 0.3}),
         labels={"road": LabelTuneReport(LabelReport(0.1, 0.2, 0.3, (0.2, 0.4), 5), 0.7, (0.6, 0.8), (0.02, 0.01))},
-        recalls=RecallReport({"road": 0.9}, {"road": 0.2}, 0.05, (0.04, 0.06)),
+        recalls=RecallReport({"road": 0.9}, {"road": 0.2}, {"road": 8}, 0.05, (0.04, 0.06)),
     )
     expected = {
         "chips": 10,
@@ -124,6 +125,9 @@ def test_the_json_of_a_report_has_these_keys():
         "recall_floors": {
             "asked": {"road": 0.9},
             "reached": {"road": 0.2},
+            "promised": {"road": False},
+            "carriers": {"road": 8},
+            "carriers_needed": {"road": 9},
             "price": {"f": 0.05, "interval": [0.04, 0.06]},
         },
     }
@@ -209,7 +213,27 @@ def test_a_recall_floor_is_reported_with_its_price(folder):
     assert report.recalls is not None
     assert report.recalls.required == {"water": 0.95}
     assert report.recalls.reached["water"] > 0.8  # held out
-    assert "recall reached: water" in tune_text(report)
+    text = tune_text(report)
+    assert "recall reached: water" in text
+    assert "promised: a further chip with water" in text
+
+
+def test_a_recall_that_too_few_chips_promise_is_said():
+    recalls = RecallReport(
+        required={"road": 0.9, "water": 0.9, "cloudy": 1.0},
+        reached={},
+        carriers={"road": 9, "water": 8, "cloudy": 500},
+        price=0.0,
+        price_interval=(0.0, 0.0),
+    )
+    road, water, cloudy = promise_lines(recalls)
+    assert road.startswith(
+        "promised: a further chip with road, drawn as these were, is tagged with a probability of at"
+    )
+    assert road.endswith("at least 0.9; that needs 9 chips with it, and 9 have it")
+    assert water.startswith("not promised: a recall of 0.9 of water needs 9 chips with it, and 8 have it; label 1 more")
+    assert water.endswith("or require at most 0.889")  # 8 of 9
+    assert cloudy == "not promised: no number of chips is enough for a recall of 1 of cloudy"
 
 
 @pytest.mark.slow
