@@ -1,10 +1,10 @@
 """The score from which a label is tagged, so that its recall is promised: split conformal prediction, label by label.
 
-Vovk 2012 and Sadinle, Lei and Wasserman 2019, coverage of each label: of the scores of n chips that carry the label, take
-the k-th smallest, k = floor((n + 1) (1 - recall)). Of a further chip that carries it, the score then is as high with a
-probability of at least `recall`, and of at most `recall` + 1 / (n + 1) if no scores are equal, whatever the model is. The
-probability is over the n chips as well as the further one, which must be drawn alike; any map of the scores that keeps
-their order leaves it as it is.
+Vovk 2012 and Sadinle, Lei and Wasserman 2019, coverage of each label: of the scores of n chips that carry the label,
+take the k-th smallest, k = floor((n + 1) (1 - recall)). Of a further chip that carries it, the score then is as high
+with a probability of at least `recall`, and of at most `recall` + 1 / (n + 1) if no scores are equal, whatever the
+model is. The probability is over the n chips as well as the further one, which must be drawn alike; any map of the
+scores that keeps their order leaves it as it is.
 """
 
 import math
