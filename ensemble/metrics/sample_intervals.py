@@ -36,8 +36,7 @@ def share(hits: int, count: int, whole: int | None = None) -> Interval:
     known (`whole`), by the hypergeometric one: it is a point where all were drawn. It is (0, 1) where none was drawn.
     """
     if whole is None:
-        found = stats.binomtest(hits, count).proportion_ci(LEVEL, "exact") if count else (0.0, 1.0)
-        return float(found[0]), float(found[1])
+        return _share_of_mean(hits / count, count) if count else (0.0, 1.0)
     if not whole:
         return 0.0, 1.0
     possible = range(hits, whole - (count - hits) + 1)  # chips of the whole that have it; both tails rise with them

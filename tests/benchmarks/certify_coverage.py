@@ -32,6 +32,7 @@ SAMPLES = (SampleOptions(50), SampleOptions(200), SampleOptions(200, each_tag=10
 SPACE = labels.PLANET
 KINDS = ("share", "precision", "recall")
 MIN_FOLDERS = 100  # that a label's lowest coverage is taken of
+READING = Reading(SPACE, flat_decision(len(SPACE.names), rules=decision_file.rules(SPACE)), ChipSpec())
 
 
 @dataclass
@@ -44,14 +45,13 @@ class Covered:
     labels: dict[tuple[str, str], list[bool]] = field(default_factory=dict)
 
 
-def simulate(scores: Scores, truth: Tags, options: SampleOptions, covered: Covered) -> None:
-    """Draw and answer a sample of one folder."""
-    reading = Reading(SPACE, flat_decision(len(SPACE.names), rules=decision_file.rules(SPACE)), ChipSpec())
-    tags = decide_tags(reading.decision, scores)
-    names = [str(row) for row in range(len(scores))]
-    expected = expected_f(reading.decision, scores, tags)
-    decided = DecidedChips(names, [None] * len(names), scores, tags, expected, [None] * len(names))
-    plan = draw_plan(decided, reading, "", options)
+def simulate(chips: DecidedChips, truth: Tags, options: SampleOptions, covered: Covered) -> None:
+    """Draw a folder of the chips, and draw and answer a sample of the folder."""
+    drawn = np.random.default_rng(options.seed).integers(len(truth), size=CHIPS)
+    names = [str(row) for row in range(CHIPS)]
+    truth, tags = truth[drawn], chips.tags[drawn]
+    folder = DecidedChips(names, [None] * CHIPS, chips.scores[drawn], tags, chips.expected_f[drawn], [None] * CHIPS)
+    plan = draw_plan(folder, READING, "", options)
 
     rows = [int(chip.name) for chip in plan.sample]
     f_beta = score.per_chip(truth, tags)
@@ -93,13 +93,14 @@ def row(options: SampleOptions, covered: Covered) -> str:
 
 def measure(scores: Scores, truth: Tags, folders: int) -> None:
     """Print the table."""
+    tags = decide_tags(READING.decision, scores)
+    chips = DecidedChips([], [], scores, tags, expected_f(READING.decision, scores, tags), [])
     print("| sample | each tag | chips drawn | width of F2 | F2 covered | share | precision | recall |")
     print(f"|{'---|' * 8}")
     for options in SAMPLES:
         covered = Covered()
         for folder in range(folders):
-            rows = np.random.default_rng(folder).integers(len(truth), size=CHIPS)
-            simulate(scores[rows], truth[rows], replace(options, seed=folder), covered)
+            simulate(chips, truth, replace(options, seed=folder), covered)
         print(row(options, covered), flush=True)
 
 
