@@ -66,7 +66,7 @@ Option                   Commands
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, merge, map, change, gallery, inspect explain
+--model                  predict, merge, map, change, gallery, review, inspect explain
 --monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample
