@@ -1,7 +1,7 @@
 """The results of `Tagger.predict`, which notebooks show as a table with thumbnails or as a gallery."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import SupportsIndex, overload
 
 import numpy as np
@@ -37,7 +37,7 @@ class ChipTags:
 class InlinePage:
     """A page that a notebook shows in a frame, as high as `height` pixels."""
 
-    page: str
+    page: str = field(repr=False)
     title: str
     height: int
 
