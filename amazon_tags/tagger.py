@@ -22,6 +22,7 @@ from amazon_tags.model import bundle, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.predict import find_chips, predict_chips, score_chips
 from amazon_tags.review.chip_tags import ChipTags, TaggedList
+from amazon_tags.review.decided_chips import Reading
 from amazon_tags.tables import labels
 from ensemble.arrays import Scores
 from features.arrays import Chip
@@ -131,7 +132,7 @@ class Tagger:
     def predict(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> TaggedList:
         """Return the tags and scores of every chip: files in natural order of their names, arrays in their own.
 
-        The result is a list; notebooks show its first chips in a table with thumbnails.
+        The result is a list; notebooks show its first chips in a table with thumbnails, and all in its `gallery()`.
         What is assumed about files is logged as messages of the logger `amazon_tags`.
 
         Args:
@@ -152,7 +153,7 @@ class Tagger:
             for names, matrix in parts
             for name, scores, tags in zip(names, matrix, self.model.decide(matrix), strict=True)
         ]
-        return TaggedList(results, sources, self.model.spec)
+        return TaggedList(results, sources, Reading(self.model.space, self.model.decision, self.model.spec))
 
     def scores(self, inputs: ChipFiles | ChipArray, *, views: int = 1) -> Scores:
         """Return the scores (chips, labels), float32 from 0 to 1; arguments and order are those of `predict`."""

@@ -70,7 +70,7 @@ Option                   Commands
 --method                 inspect explain
 --min-probability        change
 --min-valid              map, change
---model                  predict, merge, map, change, gallery, certify, inspect explain
+--model                  predict, merge, map, change, gallery, review, certify, inspect explain
 --monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample

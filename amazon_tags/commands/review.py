@@ -50,7 +50,12 @@ if TYPE_CHECKING:
     type=click.Choice(["fiftyone", "label-studio", "lightly"]),
     help="Write a folder that this program imports, instead of a page.",
 )
-@click.option("--decision", type=options.FILE, help="How scores become tags, a file that amazon_tags tune wrote.")
+@click.option(
+    "--decision",
+    type=options.FILE,
+    help="Decide the predicted tags by this file, which amazon_tags tune wrote, instead of the model's decision.",
+)
+@options.MODEL
 @options.JOIN_ROWS
 @options.LABELS
 @options.BANDS
@@ -67,6 +72,7 @@ def review_command(
     groups: Path | None,
     export_format: "ExportFormat | None",
     decision: Path | None,
+    model: Path | None,
     join_rows: bool,
     space: str,
     bands: tuple[str, ...] | None,
@@ -88,6 +94,6 @@ def review_command(
     from features.images.layout import Layout
 
     catch_signals()
-    tables = ReviewTables(scores, table, members, decision, space, join_rows)
+    tables = ReviewTables(scores, table, members, decision, model, space, join_rows)
     queue = QueueOptions(order, limit, groups, Layout(bands, levels), jobs)
     write_review(tables, chips, output, options=queue, export_format=export_format)

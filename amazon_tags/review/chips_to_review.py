@@ -9,6 +9,7 @@ from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.model import decision_file
+from amazon_tags.review.decided_chips import read_decision
 from amazon_tags.tables import labels, score_tables, truth_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
@@ -26,8 +27,10 @@ class ReviewTables:
         scores: a score table, of a model that was not trained on these chips.
         labels: a label table with the present tags; None means that these are the predicted ones.
         members: score tables of other models of the same chips.
-        decision: how scores become tags, a file; None is one flat threshold of 0.2.
-        space: as the option `--labels`; a decision names its own.
+        decision: how scores become tags, a file; None is the decision of the model.
+        model: a bundle, or a registry, whose current model counts; None is the model inside the package.
+        space: as the option `--labels`, for scores without a decision or model: other labels than `planet` then have
+            one flat threshold of 0.2. A decision and a model name their own labels.
         join_rows: join the rows of an image in the label table.
     """
 
@@ -35,6 +38,7 @@ class ReviewTables:
     labels: Path | None = None
     members: tuple[Path, ...] = ()
     decision: Path | None = None
+    model: Path | None = None
     space: str = "planet"
     join_rows: bool = False
 
@@ -80,6 +84,7 @@ def read_chips(tables: ReviewTables) -> ChipsToReview:
     """Read the tables of a review.
 
     Raises:
+        BundleError: the model is damaged.
         ValueError: a table is wrong, a member lacks a chip, or no chip has both scores and labels.
     """
     space, decision = _decide_how(tables)
@@ -96,14 +101,20 @@ def read_chips(tables: ReviewTables) -> ChipsToReview:
 
 
 def _decide_how(tables: ReviewTables) -> tuple[LabelSpace, Decision]:
-    """Return the label space, and how scores become tags."""
-    if tables.decision:
-        return decision_file.read(tables.decision)
+    """Return the label space, and how scores become tags: as in a gallery, but for other labels without a decision."""
+    if tables.decision or tables.model or tables.space == labels.PLANET.name:
+        reading = read_decision(tables.decision, tables.model)
+        return reading.space, reading.decision
+
     if tables.space == "table":
         names = score_tables.read_scores(tables.scores)[2]
         space = LabelSpace("table", tuple(sorted(names)))
     else:
         space = labels.choose(tables.space, tables.labels)
+    progress.say(
+        f"neither --model nor --decision says how {tables.scores} becomes tags: its scores are taken as probabilities, "
+        "and those of at least 0.2 as tags"
+    )
     return space, flat_decision(len(space.names), rules=decision_file.rules(space))
 
 

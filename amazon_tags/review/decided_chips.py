@@ -14,7 +14,7 @@ from amazon_tags.model import bundle, decision_file, registry
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.decide import tag_scores
 from amazon_tags.prediction.predict import TaggedChips
-from amazon_tags.review.pictures import reason_against, without_folder
+from amazon_tags.review.pictures import Source, reason_against, without_folder
 from amazon_tags.tables import score_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
@@ -22,7 +22,7 @@ from ensemble.arrays import Floats, Scores, Tags
 from ensemble.decisions.decision import Decision
 from features.images import listing, naming
 from features.images.layout import AS_STATED, Layout
-from features.images.listing import ChipPath, Listing
+from features.images.listing import Listing
 from features.images.spec import ChipSpec
 
 ABSENT = "there is no chip of this name, only a row"
@@ -51,7 +51,7 @@ class DecidedChips:
     """
 
     names: list[str]
-    sources: list[ChipPath | None]
+    sources: list[Source | None]
     scores: Scores
     tags: Tags
     expected_f: Floats
@@ -150,7 +150,7 @@ def _in_order(parts: Sequence[TaggedChips], paths: Listing) -> DecidedChips:
     names = [name for part in parts for name in part.ids]
     order = sorted(range(len(names)), key=lambda row: naming.natural(names[row]))
     files = dict(zip(paths.names(), paths, strict=True))
-    sources = [files.get(names[row]) for row in order]
+    sources: list[Source | None] = [files.get(names[row]) for row in order]
     reported = [error for part in parts for error in part.errors]
     errors = [_reason(source, reported[row]) for row, source in zip(order, sources, strict=True)]
 
@@ -161,7 +161,7 @@ def _in_order(parts: Sequence[TaggedChips], paths: Listing) -> DecidedChips:
     return decided.with_errors(errors)
 
 
-def _reason(source: ChipPath | None, error: str | None) -> str | None:
+def _reason(source: Source | None, error: str | None) -> str | None:
     if source is None:
         return ABSENT
     return error and without_folder(source, error)

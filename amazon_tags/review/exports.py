@@ -8,6 +8,7 @@ The pictures lie in `data/` as JPEG that every browser shows, since the competit
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from amazon_tags.review.queue import Queue, QueuedChip
 ExportFormat = Literal["fiftyone", "label-studio", "lightly"]
 
 LOCAL_FILES = "/data/local-files/?d="  # what Label Studio serves of the folder LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT
+NOT_IN_TASKS = re.compile(r"[^a-zA-Z0-9_+,.@-]|^\.")  # Lightly refuses others in the name of a task, which is a folder
 CONTROL, IMAGE = "tags", "image"  # names in the labelling interface
 
 
@@ -60,7 +62,7 @@ def write_label_studio(part: Path, queue: Queue, name: str) -> None:
 def write_lightly(part: Path, queue: Queue, _name: str) -> None:
     """Write a task for each label, since a classification of Lightly has one category a picture."""
     root = part / ".lightly" / "predictions"
-    tasks = [quote(name, safe="") for name in queue.space.names]  # a label may hold a slash
+    tasks = [lightly_task(name) for name in queue.space.names]
     categories = [{"id": 0, "name": "absent"}, {"id": 1, "name": "present"}]
     for column, task in enumerate(tasks):
         (root / task / "data").mkdir(parents=True)
@@ -71,6 +73,16 @@ def write_lightly(part: Path, queue: Queue, _name: str) -> None:
             content = {"file_name": _picture(chip), "predictions": [prediction]}
             _write((root / task / _picture(chip)).with_suffix(".json"), content)
     _write(root / "tasks.json", tasks)
+
+
+def lightly_task(label: str) -> str:
+    """Return the name of a label's task, with other characters than Lightly takes as `=` and their bytes.
+
+    Example:
+        >>> lightly_task("wet/land")
+        'wet=2Fland'
+    """
+    return NOT_IN_TASKS.sub(lambda found: "".join(f"={byte:02X}" for byte in found[0].encode()), label)
 
 
 FORMATS: dict[ExportFormat, Callable[[Path, Queue, str], None]] = {

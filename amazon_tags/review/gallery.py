@@ -1,4 +1,4 @@
-"""The call behind `amazon_tags gallery` and `predict --html`: a page to look through scored chips.
+"""The page to look through scored chips of `amazon_tags gallery`, `predict --html` and `TaggedList.gallery`.
 
 Up to `MAX_INLINE` chips stand in the page itself; more lie in sheets of pictures in a folder beside it.
 """
@@ -123,10 +123,11 @@ def show_chips(
 ) -> list[str | None]:
     """Write a page with chips whose tags are decided, and return (chips,) why one cannot be used, or None."""
     found = find_overlays(overlays, decided.names, reading.space.names) if overlays else {}
+    full = plan_full_view(decided.sources)
     count = max(len(decided.names), sum(map(len, found.values())))
     if count <= MAX_INLINE:
-        errors, pictures = _pictures(decided, reading, found, _inline, jobs)
-        _write_page(page, decided.with_errors(errors), reading, {**pictures, "root": ""})
+        errors, pictures = _pictures(decided, reading, full, found, _inline, jobs)
+        atomic.write_text(page, _page(decided.with_errors(errors), reading, pictures))
         page_folder.remove_pictures(page)
         return errors
 
@@ -136,12 +137,27 @@ def show_chips(
             (part / name).write_bytes(content)
             return name
 
-        errors, pictures = _pictures(decided, reading, found, keep, jobs)
+        errors, pictures = _pictures(decided, reading, full, found, keep, jobs)
         place = page_folder.settle(part)
         root = quote(f"{place.parent.name}/{place.name}/")
-        _write_page(page, decided.with_errors(errors), reading, {**pictures, "root": root}, local_images=True)
+        atomic.write_text(page, _page(decided.with_errors(errors), reading, pictures, root))
         page_folder.remove_pictures(page, but=place)
     return errors
+
+
+def small_page(decided: DecidedChips, reading: Reading, *, jobs: int = 1) -> str:
+    """Return a page of at most `MAX_INLINE` chips with thumbnails alone, a fifth of the bytes of one with full views.
+
+    Raises:
+        ValueError: there are more chips.
+    """
+    if len(decided.names) > MAX_INLINE:
+        raise ValueError(
+            f"{len(decided.names):,} chips are too many for a page inside another, which holds at most {MAX_INLINE}; "
+            f"show a part such as [:{MAX_INLINE}], or write a page by amazon_tags gallery."
+        )
+    errors, pictures = _pictures(decided, reading, None, {}, _inline, jobs)
+    return _page(decided.with_errors(errors), reading, pictures)
 
 
 def _inline(_name: str, content: bytes) -> str:
@@ -149,10 +165,9 @@ def _inline(_name: str, content: bytes) -> str:
 
 
 def _pictures(
-    decided: DecidedChips, reading: Reading, overlays: Overlays, keep: Keep, jobs: int
+    decided: DecidedChips, reading: Reading, full: SheetPlan | None, overlays: Overlays, keep: Keep, jobs: int
 ) -> tuple[list[str | None], Json]:
     """Draw all pictures and keep them; return why chips cannot be used, and what the page needs to find them."""
-    full = plan_full_view(decided.sources)
     errors: list[str | None] = []
     thumbnails: list[NDArray[np.uint8]] = []
     files: dict[str, list[str]] = {"thumbnails": [], "full": []}
@@ -187,9 +202,8 @@ def _sheets(plan: SheetPlan, files: Sequence[str]) -> Json:
     return {**asdict(plan), "files": list(files)}
 
 
-def _write_page(
-    page: Path, decided: DecidedChips, reading: Reading, pictures: Json, *, local_images: bool = False
-) -> None:
+def _page(decided: DecidedChips, reading: Reading, pictures: Json, root: str = "") -> str:
+    """Return the page as HTML; `root` is the folder of pictures, as the page finds it, if they are not in the page."""
     data = {
         "labels": list(reading.space.names),
         "names": decided.names,
@@ -199,17 +213,17 @@ def _write_page(
         "beta": reading.decision.beta,
         "errors": {row: error for row, error in enumerate(decided.errors) if error is not None},
         **pictures,
+        "root": root,
     }
-    html = render_page(
+    return render_page(
         "gallery.html",
         title=f"{len(decided.names):,} chips with their tags and scores",
         styles=["gallery.css"],
         scripts=SCRIPTS,
         data=data,
-        local_images=local_images,
+        local_images=bool(root),
         beta=f"{reading.decision.beta:g}",
     )
-    atomic.write_text(page, html)
 
 
 def _base64(values: NDArray[np.generic]) -> str:

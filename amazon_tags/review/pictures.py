@@ -56,12 +56,14 @@ class PictureBlock:
     errors: list[str | None]  # (chips,) why a chip cannot be used, or None
 
 
+Source = ChipPath | StoredImage  # what the pixels of a chip are read from: a file, or an image in memory
+
 # Sorted by a score, each thumbnail in a window comes from another sheet. A browser decodes a hundred in 0.01 s, into
 # 4 MB; a sheet of a thousand would take ten times as long and as much memory.
 THUMBNAILS = SheetPlan(THUMBNAIL_SIDE, THUMBNAIL_SIDE, 10, 100)
 
 
-def plan_full_view(sources: Sequence[ChipPath | None]) -> SheetPlan | None:
+def plan_full_view(sources: Sequence[Source | None]) -> SheetPlan | None:
     """Return the plan of the full view's sheets, by the size of the first readable chip; None if thumbnails do."""
     longest = next((side for side in map(_longest_side, sources) if side), 0)
     side = min(longest, MAX_PICTURE_SIDE)
@@ -73,7 +75,7 @@ def plan_full_view(sources: Sequence[ChipPath | None]) -> SheetPlan | None:
 
 
 def draw_pictures(
-    sources: Sequence[ChipPath | None], spec: ChipSpec, full: SheetPlan | None, *, jobs: int = 1
+    sources: Sequence[Source | None], spec: ChipSpec, full: SheetPlan | None, *, jobs: int = 1
 ) -> Iterator[PictureBlock]:
     """Read chips in their order and yield their pictures, a sheet of the full view at a time.
 
@@ -109,20 +111,17 @@ def draw_sheet(pictures: Sequence[Rgb], plan: SheetPlan) -> bytes:
     return stream.getvalue()
 
 
-def draw_chip(path: ChipPath, spec: ChipSpec, side: int) -> Rgb:
+def draw_chip(source: Source, spec: ChipSpec, side: int) -> Rgb:
     """Return the picture (side, side, 3) of a chip.
 
     Raises:
         ChipError: the chip cannot be used by a model of `spec`.
         OSError: the file cannot be read.
     """
-    return draw_image(chips.read_image(path), spec, side, str(path))
-
-
-def draw_image(image: StoredImage, spec: ChipSpec, side: int, name: str) -> Rgb:
-    """Return the picture (side, side, 3) of an image; raises ChipError like `draw_chip`, with the name at its start."""
     shown = replace(spec, side=side)
-    return visible(chips.fit(image, shown, name).pixels, shown)
+    if isinstance(source, StoredImage):
+        return visible(chips.fit(source, shown, "chip").pixels, shown)
+    return visible(chips.fit(chips.read_image(source), shown, str(source)).pixels, shown)
 
 
 def reason_against(path: ChipPath, spec: ChipSpec) -> str | None:
@@ -134,12 +133,14 @@ def reason_against(path: ChipPath, spec: ChipSpec) -> str | None:
     return None
 
 
-def without_folder(path: ChipPath, message: str) -> str:
+def without_folder(source: Source, message: str) -> str:
     """Return the message of an error about a chip, with the file's name for its path, which is no part of a page."""
-    return f"{path.name}{message.removeprefix(str(path))}"
+    if isinstance(source, StoredImage):
+        return message
+    return f"{source.name}{message.removeprefix(str(source))}"
 
 
-def _draw_block(spec: ChipSpec, full: SheetPlan | None, sources: Sequence[ChipPath | None]) -> PictureBlock:
+def _draw_block(spec: ChipSpec, full: SheetPlan | None, sources: Sequence[Source | None]) -> PictureBlock:
     side = full.side if full else THUMBNAIL_SIDE
     blank = np.full((side, side, 3), NO_PICTURE, np.uint8)
     pictures, errors = [], []
@@ -156,10 +157,13 @@ def _draw_block(spec: ChipSpec, full: SheetPlan | None, sources: Sequence[ChipPa
     return PictureBlock(thumbnails, draw_sheet(pictures, full) if full else None, errors)
 
 
-def _longest_side(source: ChipPath | None) -> int:
+def _longest_side(source: Source | None) -> int:
     """Return the pixels of a chip's longer side, 0 if it has no readable header."""
     if source is None:
         return 0
+    if isinstance(source, StoredImage):
+        height, width = source.pixels.shape[:2]
+        return int(max(height, width))
     try:
         header = chips.header(source)
     except (ChipError, OSError):

@@ -1,6 +1,7 @@
 """Folders for other programs, and annotations that come back from Label Studio."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -82,13 +83,20 @@ def test_lightly_has_a_task_a_label_with_probabilities_that_sum_to_one(home, que
         assert prediction["category_id"] == int("road" in tags_of(chip))
 
 
-def test_a_label_with_a_slash_is_a_folder_of_its_own(home):
-    text = (home / "scores.csv").read_text().replace("water", "wet/land", 1)
+def test_lightly_takes_the_names_of_tasks_and_finds_a_folder_for_each_label(home):
+    text = (home / "scores.csv").read_text()
+    for old, new in {"water": "wet/land", "road": "..", "haze": "é%", "primary": "a=2Fb", "clear": "a/b"}.items():
+        text = text.replace(old, new, 1)
     (home / "scores.csv").write_text(text)
     write_review(
         ReviewTables(home / "scores.csv", space="table"), [home / "chips"], home / "out", export_format="lightly"
     )
-    assert (home / "out" / ".lightly" / "predictions" / "wet%2Fland" / "schema.json").is_file()
+    root = home / "out" / ".lightly" / "predictions"
+    tasks = json.loads((root / "tasks.json").read_text())
+    assert len(set(tasks)) == len(SPACE.names)
+    assert {"wet=2Fland", "=2E.", "=C3=A9=25", "a=3D2Fb", "a=2Fb"} < set(tasks)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_+=,.@:/-]+", task) for task in tasks)  # lightly's PredictionTaskSchemaBase
+    assert {path.name for path in root.iterdir() if (path / "schema.json").is_file()} == set(tasks)
 
 
 @pytest.mark.parametrize("kind", ["fiftyone", "label-studio", "lightly"])

@@ -10,13 +10,16 @@ import pytest
 from PIL import Image
 
 from amazon_tags import errors
+from amazon_tags.model import bundle, decision_file
 from amazon_tags.review.chips_to_review import ReviewTables, read_chips
+from amazon_tags.review.gallery import GalleryOptions, write_gallery
 from amazon_tags.review.orders import ORDERS, order_rows
 from amazon_tags.review.queue import QueueOptions, make_queue
 from features.images import chips as chip_files
 from features.images import listing
 from features.images.spec import ChipSpec
-from tests.amazon_tags.review import reviews
+from tests.amazon_tags.review import reviews, small_bundles
+from tests.amazon_tags.review.page_data import page_data
 
 SPACE = reviews.SPACE
 
@@ -138,6 +141,37 @@ def test_an_unknown_label_stays_as_predicted(home):
     reviews.change_score(home, "chip_1", "slash_burn", 0.9)
     chips = read_chips(tables(home))
     assert chips.tags[chips.names.index("chip_1"), SPACE.names.index("slash_burn")]
+
+
+@pytest.mark.parametrize("source", ["none", "decision", "model"])
+def test_predicted_tags_are_those_of_the_gallery(home, source):
+    names = {"none": [], "decision": ["decision"], "model": ["model"]}[source]
+    space, decision = decision_file.read(bundle.DEFAULT / "decision.json")
+    decision = replace(decision, decoder="cuts", thresholds=np.full(len(space.names), 0.6, np.float32))
+    decision_file.write(home / "decision", space, decision)
+    small_bundles.build(home, space, decision, *small_bundles.drawn(space)).rename(home / "model")
+    for number, score in enumerate((0.19, 0.21, 0.59, 0.61)):
+        reviews.change_score(home, f"chip_{number}", "blooming", score, "doubtful.csv")
+
+    options = {name: home / name for name in names}
+    write_gallery(home / "doubtful.csv", [home / "chips"], home / "gallery.html", GalleryOptions(**options))
+    shown = page_data(home / "gallery.html")
+    chips = read_chips(ReviewTables(home / "doubtful.csv", **options))
+    assert (chips.names, list(chips.space.names)) == (shown["names"], shown["labels"])
+    assert np.array_equal(chips.tags, shown["tags"])
+    tagged = chips.tags[:4, space.names.index("blooming")].tolist()
+    assert tagged == ([False, True, True, True] if source == "none" else [False, False, False, True])
+
+
+def test_scores_of_other_labels_without_a_decision_have_a_flat_threshold_and_a_message(home, caplog):
+    (home / "own.csv").write_text("image_name,tree,rock\nchip_0,0.19,0.21\n")
+    chips = read_chips(ReviewTables(home / "own.csv", space="table"))
+    assert dict(zip(chips.space.names, chips.tags[0], strict=True)) == {"rock": True, "tree": False}
+    (message,) = caplog.messages
+    assert "own.csv" in message
+    assert "--decision" in message
+    with pytest.raises(ValueError, match="17 labels of 'planet'"):
+        read_chips(ReviewTables(home / "own.csv"))
 
 
 def test_chips_without_labels_are_left_out(home):
