@@ -36,7 +36,7 @@ def certify_answers_command(
     from amazon_tags.files import atomic, preflight
     from amazon_tags.inspection.findings import findings_page, findings_text
     from amazon_tags.model import decision_file
-    from amazon_tags.review.certificate import certificate_findings
+    from amazon_tags.review.certificate_findings import certificate_findings
     from amazon_tags.review.certify import certify_answers
 
     catch_signals()

@@ -81,7 +81,7 @@ def draw_plan(decided: DecidedChips, reading: Reading, table: str, options: Samp
     `table` is the hash of the score table.
     """
     usable = np.flatnonzero([error is None for error in decided.errors])
-    divided = strata.divide(decided.expected_f[usable], options.sample)
+    divided = strata.divide(decided.expected_f[usable], min(options.sample, len(usable)))
     rng = np.random.default_rng(options.seed)
     drawn = strata.draw(divided, options.sample, rng)
 

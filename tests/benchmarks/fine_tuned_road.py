@@ -1,10 +1,11 @@
 """Compare a recipe's members out of fold, alone and together.
 
     python -m tests.benchmarks.fine_tuned_road CHIPS LABELS RECIPE --work DIR [--labels table] [--weights NAME=FILE] ...
+        [--unlabelled FOLDER] ...
 
 The tables show: each member with one view and with eight, and its gain over the first member; each way to join the
 members, and the nested choice among them; the members that are best for their time and size. Finished folds stay in
-the work folder, so a killed run resumes.
+the work folder, so a killed run resumes. Members with teachers learn from chips of `--unlabelled` folders, too.
 
 `--counts 100,200,400` measures a learning curve of the first member instead: it is trained on four fifths of that many
 chips and measured on all chips of the held-out fold. `--tif FOLDER` also compares the JPG and the TIF of one chip.
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags.commands import options as command_options
+from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
 from amazon_tags.tables import labels, truth_tables
@@ -46,7 +48,9 @@ def read_examples(options: argparse.Namespace, recipe: Recipe) -> Examples:
     truth = table.truth[select(table.ids, [path.stem for path in paths])]
     fold = folds.stratify(truth, folds=recipe.folds, seed=recipe.seed)
     groups = decision_file.rules(table.space).groups
-    return Examples(paths, truth, ChipSpec(side=recipe.side), fold, views.VIEWS, recipe.seed, 2, groups)
+    spec = ChipSpec(side=recipe.side)
+    unlabelled = [path for folder in options.unlabelled for path in list_chips([folder])]
+    return Examples(paths, truth, spec, fold, views.VIEWS, recipe.seed, 2, groups, unlabelled)
 
 
 def mean_with_interval(values: Floats) -> str:
@@ -113,10 +117,16 @@ def measure_second_level(fitted: list[FittedMember], examples: Examples) -> None
         print(f"| {name} | {mean_with_interval(trial.f_beta)} | {trial.gain:+.4f} ({low:+.4f} to {high:+.4f}) |")
 
     costs = [member_cost(member) for member in fitted]
-    print("\n| members, one view, averaged | ms per chip | MiB | F2 |\n|---|---|---|---|")
-    for choice in pareto_front([member.scores[0] for member in fitted], examples.truth, costs):
+    front = pareto_front([member.scores[0] for member in fitted], examples.truth, costs)
+    means = [np.mean([fitted[place].scores[0] for place in choice.places], axis=0) for choice in front]
+    f2 = [f2_per_chip(examples.truth, mean.astype(np.float32)) for mean in means]
+    print("\n| members, one view, averaged | ms per chip | MiB | F2 | gain of the last row |\n|---|---|---|---|---|")
+    for choice, values in zip(front, f2, strict=True):
         names = ", ".join(fitted[place].settings.name for place in choice.places)
-        print(f"| {names} | {choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f} | {choice.f2:.4f} |")
+        low, high = score.bootstrap_interval(f2[-1] - values)
+        gain = "" if values is f2[-1] else f"{(f2[-1] - values).mean():+.4f} ({low:+.4f} to {high:+.4f})"
+        size = choice.cost.size / 2**20
+        print(f"| {names} | {choice.cost.milliseconds:.2f} | {size:.1f} | {choice.f2:.4f} | {gain} |")
 
 
 def measure_learning_curve(recipe: Recipe, examples: Examples, options: argparse.Namespace) -> None:
@@ -199,6 +209,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--labels", default="planet")
     parser.add_argument("--weights", action="append", default=[])
+    parser.add_argument("--unlabelled", type=Path, action="append", default=[])
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
     tables.add_options(parser)

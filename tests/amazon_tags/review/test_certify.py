@@ -7,7 +7,7 @@ import pytest
 
 from amazon_tags.model import decision_file
 from amazon_tags.review import queue
-from amazon_tags.review.certificate import certificate_findings
+from amazon_tags.review.certificate_findings import certificate_findings
 from amazon_tags.review.certify import SampleSource, certify_answers, plan_path, write_sample
 from amazon_tags.review.sample_plan import SampleOptions, read_plan
 from amazon_tags.tables import corrections, labels, truth_tables
