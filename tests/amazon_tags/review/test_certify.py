@@ -10,7 +10,7 @@ from amazon_tags.review import queue
 from amazon_tags.review.certificate_findings import certificate_findings
 from amazon_tags.review.certify import SampleSource, certify_answers, plan_path, write_sample
 from amazon_tags.review.sample_plan import SampleOptions, read_plan
-from amazon_tags.tables import corrections, labels, truth_tables
+from amazon_tags.tables import corrections, labels, score_tables, truth_tables
 from amazon_tags.tables.corrections import Correction
 from ensemble.decisions.decision import decide_tags
 from ensemble.metrics import score
@@ -24,8 +24,9 @@ COUNT = 60
 @pytest.fixture
 def home(tmp_path):
     reviews.write_world(tmp_path, COUNT)
-    for chip in range(0, COUNT, 3):  # the model has no idea of the water
-        reviews.change_score(tmp_path, f"chip_{chip}", "water", 0.6)
+    ids, scores, _ = score_tables.read_scores(tmp_path / "scores.csv", SPACE)
+    scores[::3, SPACE.names.index("water")] = 0.6  # the model has no idea of the water
+    score_tables.write_scores(tmp_path / "scores.csv", ids, scores, SPACE)
     return tmp_path
 
 
@@ -59,7 +60,7 @@ def test_a_folder_that_is_answered_whole_is_known(home):
     plan = draw(home, sample=COUNT)
     certificate = certificate_of(home, plan.names())
     truth = np.stack([truth_of(home)[name] for name in plan.names()])
-    ids, scores, _ = reviews.score_tables.read_scores(home / "scores.csv", SPACE)
+    ids, scores, _ = score_tables.read_scores(home / "scores.csv", SPACE)
     _, decision = decision_file.from_json(plan.decision)
     tags = decide_tags(decision, scores[[ids.index(name) for name in plan.names()]])
     assert certificate.f.interval == (certificate.f.mean, certificate.f.mean)
