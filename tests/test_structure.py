@@ -16,6 +16,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "records",
         "signals",
         "progress",
+        "cluster",
         "errors",
         "files",
         "pages",
