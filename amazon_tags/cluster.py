@@ -32,10 +32,12 @@ class Cluster:
     Attributes:
         scheduler: the address of a running scheduler; None starts one on this machine.
         insecure: whether a scheduler on another machine may be reached without TLS.
+        workers: how many are started with a scheduler on this machine.
     """
 
     scheduler: str | None = None
     insecure: bool = False
+    workers: int = 2
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def refuse_open_scheduler(cluster: Cluster) -> None:
 
 
 @contextmanager
-def connect(cluster: Cluster, workers: int) -> Iterator[distributed.Client]:
-    """Give a client of the cluster, which is stopped at the end if it was started here, with so many workers.
+def connect(cluster: Cluster) -> Iterator[distributed.Client]:
+    """Give a client of the cluster, which is stopped at the end if it was started here.
 
     Raises:
         ConnectionError: the scheduler does not answer.
@@ -80,10 +82,10 @@ def connect(cluster: Cluster, workers: int) -> Iterator[distributed.Client]:
             progress.say(f"connected to the Dask scheduler at {cluster.scheduler}")
             yield client
         return
-    with _start_cluster(workers) as local, distributed.Client(local) as client:
+    with _start_cluster(cluster.workers) as local, distributed.Client(local) as client:
         progress.say(
-            f"a Dask scheduler listens at {local.scheduler_address}, and {workers} workers at ports of their own: only "
-            "programs on this machine reach them"
+            f"a Dask scheduler listens at {local.scheduler_address}, and {cluster.workers} workers at ports of their "
+            "own: only programs on this machine reach them"
         )
         yield client
 

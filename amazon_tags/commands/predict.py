@@ -113,7 +113,7 @@ def predict_command(
         for name, path in {"-o": output, "--scores": scores, "--monitor": log, "--html": page}.items()
         if path is not None
     ]
-    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, shard=shard)
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
     if cluster and page:
         raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
     if shard and named:

@@ -28,7 +28,9 @@ def need_checkpoint(checkpoint: Path | None, option: str = "--shard") -> Path:
     return checkpoint
 
 
-def read_cluster(engine: str, scheduler: str | None, *, insecure: bool, shard: Shard | None = None) -> "Cluster | None":
+def read_cluster(
+    engine: str, scheduler: str | None, *, insecure: bool, workers: int, shard: Shard | None = None
+) -> "Cluster | None":
     """Return the cluster that the options name, or None; raise an error for options that do not go together.
 
     Raises:
@@ -43,7 +45,7 @@ def read_cluster(engine: str, scheduler: str | None, *, insecure: bool, shard: S
     need_dask()
     from amazon_tags.cluster import Cluster, refuse_open_scheduler
 
-    cluster = Cluster(scheduler, insecure)
+    cluster = Cluster(scheduler, insecure, workers)
     refuse_open_scheduler(cluster)
     return cluster
 

@@ -126,7 +126,7 @@ def train_command(
         _write_page(page, output, None, jobs)
         return
 
-    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure)
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs)
     need_train()
     from amazon_tags.training.hub_presets import download_preset
     from amazon_tags.training.preparation import TrainOptions, prepare

@@ -50,7 +50,7 @@ def predict_on_cluster(
         outputs: where to write.
         cluster: where to run.
         model: a bundle or a registry.
-        options: as of `tag_chips`; `checkpoint` is required, `jobs` is the number of workers that are started here.
+        options: as of `tag_chips`; `checkpoint` is required, `jobs` is not used: a worker has one thread.
 
     Raises:
         ConnectionError: the scheduler cannot be reached, or is lost.
@@ -67,7 +67,7 @@ def predict_on_cluster(
         alone = replace(options, jobs=1, like=options.like and options.like.resolve())
         key = run_key(paths, open_model(folder, alone), views=options.views, tolerant=options.on_error != "fail")
         request = _Request(tuple(path.resolve() for path in inputs), folder.resolve(), alone, checkpoint, key)
-        with connect(cluster, options.jobs) as client:
+        with connect(cluster) as client:
             score_parts(client, score_part, request, key.count)
     return merge_shards(checkpoint, outputs, model=model, options=options)
 

@@ -24,7 +24,7 @@ def call_in_child(function: Callable[..., Result], *arguments: object) -> Result
         RuntimeError: the process ended without an answer.
         Exception: what the function raised.
     """
-    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:  # noqa: S603
         if not child.stdin or not child.stdout:
             raise RuntimeError("a process could not be started with pipes.")
         try:
@@ -54,13 +54,13 @@ def _answer_parent() -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
         try:
             answer = (True, function(*arguments))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the parent raises it
             answer = (False, error)
         pickle.dump(answer, output)
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read(1)
+    os.read(0, 1)  # not `sys.stdin`, whose lock would be held when this process ends
     os._exit(1)
 
 

@@ -91,7 +91,7 @@ def train_on_cluster(
         output: the bundle's folder.
         cluster: where to run.
         recipe: the recipe.
-        options: as of `train_on`; `jobs` is also the number of workers that are started here.
+        options: as of `train_on`.
 
     Raises:
         ConnectionError: the scheduler cannot be reached, or is lost.
@@ -102,7 +102,7 @@ def train_on_cluster(
     request = _Request(
         _absolute(source), recipe, options.views, options.unusable is not None, _facts(data.fingerprint, examples)
     )
-    with connect(cluster, options.jobs) as client:
+    with connect(cluster) as client:
         fit_ahead = partial(_fit_units, client, request, examples)
         return train_on(data, output.absolute(), recipe=recipe, options=options, fit_ahead=fit_ahead)
 
