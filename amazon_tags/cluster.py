@@ -17,6 +17,7 @@ import distributed
 from distributed.comm import CommClosedError
 
 from amazon_tags import progress
+from amazon_tags.errors import IO_ERROR
 
 CONNECT_SECONDS = 20
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -137,7 +138,12 @@ def run_tasks(client: distributed.Client, tasks: Sequence[Task]) -> Iterator[tup
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], _waited: Sequence[Any]) -> Any:
-    return function(*arguments)
+    try:
+        return function(*arguments)
+    except OSError as error:
+        if error.errno is not None:  # which a message of ours loses on its way to the client
+            vars(error)["exit_code"] = IO_ERROR
+        raise
 
 
 def _result(future: distributed.Future, name: str) -> Any:
