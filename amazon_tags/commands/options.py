@@ -29,7 +29,7 @@ Option                   Commands
 --download               embed, train, leaks, rank
 --dry-run                check
 --edges                  map, change
---engine                 predict
+--engine                 predict, map, embed, train
 --epochs                 search-layer
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
@@ -41,7 +41,7 @@ Option                   Commands
 --html                   predict, map, change, train, tune, inspect separation, inspect alignment, inspect diversity,
                          inspect cka, inspect members, inspect explain, inspect signal, inspect locality, inspect reuse
 --init                   inspect signal
---insecure               predict
+--insecure               predict, map, embed, train
 --jobs                   predict, map, change, embed, train, gallery, review, leaks, pairs, rank, curve, search-layer,
                          inspect separation, inspect alignment, inspect diversity, inspect cka, inspect members,
                          inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources, report
@@ -90,7 +90,7 @@ Option                   Commands
 --remote                 map
 --repair                 check
 --runs                   report
---scheduler              predict
+--scheduler              predict, map, embed, train
 --scores                 predict, merge
 --screen                 search-layer
 --seed                   inspect cka, inspect members, inspect signal, inspect locality, sample, sources
