@@ -74,7 +74,7 @@ def _score_windows(
 
 def score_part(request: _Request, number: int) -> int:
     """Score a part into the checkpoint, on a worker, and return its number of windows."""
-    plan = _open_request(request)[0]
+    plan, _scenes = _open_request(request)  # held until the end: without a reference they are closed
     return write_part_of(request.checkpoint, plan.windows, plan.model, request.key, number)
 
 
