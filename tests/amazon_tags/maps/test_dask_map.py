@@ -1,4 +1,4 @@
-"""A map by the workers of a cluster, which are threads of this process, with small parts."""
+"""A map by the worker of a cluster, which is a thread of this process, with small parts."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,8 +18,14 @@ from tests.scene_files import noise, write_scene
 
 @contextmanager
 def connect(_cluster):
-    with distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
         yield client
+        client.submit(close_scenes).result()
+
+
+def close_scenes():
+    """Close the scenes in the thread that opened them."""
+    dask_map._open_request.cache_clear()
 
 
 def test_a_map_by_a_cluster_is_the_bytes_of_one_run(model, tmp_path, monkeypatch):
