@@ -31,7 +31,21 @@ def show_messages() -> None:
 @contextmanager
 def copied_to(path: Path) -> Iterator[None]:
     """Append the messages of the block to a file too, each after its time in UTC."""
-    level, handler = _logger.level, _FileHandler(path)
+    with _handled_by(_FileHandler(path)):
+        yield
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Yield a list that gets the messages of the block."""
+    handler = _ListHandler()
+    with _handled_by(handler):
+        yield handler.messages
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
+    level = _logger.level
     _logger.addHandler(handler)
     _logger.setLevel(min(level or logging.INFO, logging.INFO))
     try:
@@ -74,6 +88,17 @@ class _FileHandler(logging.Handler):
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(f"{time} {record.getMessage()}\n")
+
+
+class _ListHandler(logging.Handler):
+    """Appends to a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 _STDERR = _StderrHandler()

@@ -17,6 +17,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "signals",
         "progress",
         "errors",
+        "cluster",
         "files",
         "pages",
         "tables",

@@ -58,6 +58,9 @@ from ensemble.networks.settings import POOLS
 @options.VIEWS
 @click.option("--checkpoint", type=options.OUTPUT, help="The folder in which shards are kept.")
 @shard_options.SHARD
+@shard_options.ENGINE
+@shard_options.SCHEDULER
+@shard_options.INSECURE
 @options.JOBS
 def embed_command(
     chips: tuple[Path, ...],
@@ -76,6 +79,9 @@ def embed_command(
     views: int,
     checkpoint: Path | None,
     shard: Shard | None,
+    engine: str,
+    scheduler: str | None,
+    insecure: bool,
     jobs: int,
 ) -> None:
     """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank or a Parquet file.
@@ -87,7 +93,8 @@ def embed_command(
     """
     from features.networks.foreign_settings import is_foreign
 
-    _check_output(output, checkpoint, shard, on_error)
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
+    _check_output(output, checkpoint, "--shard" if shard else "--engine dask" if cluster else None, on_error)
     if not is_foreign(backbone):
         need_train()
     from amazon_tags.training.embed import FeatureExtractor, embed
@@ -105,6 +112,12 @@ def embed_command(
             done = embed_shard(chips, checkpoint, shard, extractor, views=views, jobs=jobs)
         click.echo(f"{checkpoint}: {done}", err=True)
         return
+    if cluster and checkpoint and output:
+        from amazon_tags.training.dask_embed import embed_on_cluster
+
+        summary = embed_on_cluster(chips, output, checkpoint, cluster, extractor, views=views)
+        click.echo(f"{output}: {summary.text}", err=True)
+        return
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
         unusable = errors if on_error == "skip" else None
         summary = embed(chips, output or Path(), extractor, views=views, jobs=jobs, unusable=unusable)
@@ -112,13 +125,14 @@ def embed_command(
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)
 
 
-def _check_output(output: Path | None, checkpoint: Path | None, shard: Shard | None, on_error: str) -> None:
-    """Raise a usage error unless either an output, or a shard and its checkpoint are named."""
-    if shard:
-        shard_options.need_checkpoint(checkpoint)
+def _check_output(output: Path | None, checkpoint: Path | None, divided_by: str | None, on_error: str) -> None:
+    """Raise a usage error unless an output is named, or what `--shard` or `--engine dask` needs."""
+    if divided_by and on_error != "fail":
+        raise click.UsageError(f"{divided_by} cannot leave out chips; remove those that cannot be used, see --errors.")
+    if divided_by:
+        shard_options.need_checkpoint(checkpoint, divided_by)
+    if divided_by == "--shard":
         if output:
             raise click.UsageError(f"--shard writes only {checkpoint}; pass -o to amazon_tags merge.")
-        if on_error != "fail":
-            raise click.UsageError("--shard cannot leave out chips; remove those that cannot be used, see --errors.")
-    elif not output or checkpoint:
+    elif not output or (checkpoint and not divided_by):
         raise click.UsageError("name -o, or --shard with --checkpoint.")

@@ -30,6 +30,9 @@ from amazon_tags.signals import catch_signals
 @options.MODEL
 @shard_options.CHECKPOINT
 @shard_options.SHARD
+@shard_options.ENGINE
+@shard_options.SCHEDULER
+@shard_options.INSECURE
 @window_options.of_scenes
 def map_command(
     scenes: tuple[str, ...],
@@ -55,6 +58,9 @@ def map_command(
     errors: Path,
     checkpoint: Path | None,
     shard: Shard | None,
+    engine: str,
+    scheduler: str | None,
+    insecure: bool,
     jobs: int,
 ) -> None:
     """Tag a scene window by window and write a map: a polygon with tags and scores for each window.
@@ -77,8 +83,14 @@ def map_command(
     listed = errors if on_error == "skip" else None
     if bool(stac) != bool(date):
         raise click.UsageError("--stac and --date belong together: an item states when its scene was taken.")
-    if shard:
-        shard_options.need_checkpoint(checkpoint)
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
+    if shard or cluster:
+        shard_options.need_checkpoint(checkpoint, "--shard" if shard else "--engine dask")
     how = MapOptions(settings, tagging, cog, style, shard, page, stac, date and date.replace(tzinfo=UTC))
-    summary = map_scenes(sources, output, model=model, options=how, errors=listed)
+    if cluster:
+        from amazon_tags.maps.dask_map import map_on_cluster
+
+        summary = map_on_cluster(sources, output, cluster, model=model, options=how, errors=listed)
+    else:
+        summary = map_scenes(sources, output, model=model, options=how, errors=listed)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)

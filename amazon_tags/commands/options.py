@@ -31,7 +31,7 @@ Option                   Commands
 --dry-run                check
 --each-tag               certify
 --edges                  map, change
---engine                 predict
+--engine                 predict, map, embed, train
 --epochs                 search-layer
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
@@ -44,7 +44,7 @@ Option                   Commands
                          inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
                          locality, inspect reuse
 --init                   inspect signal
---insecure               predict
+--insecure               predict, map, embed, train
 --jobs                   predict, map, change, embed, train, gallery, review, certify, leaks, pairs, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
                          members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources,
@@ -95,7 +95,7 @@ Option                   Commands
 --repair                 check
 --runs                   report
 --sample                 certify
---scheduler              predict
+--scheduler              predict, map, embed, train
 --scores                 predict, merge
 --screen                 search-layer
 --seed                   certify, inspect cka, inspect members, inspect signal, inspect locality, sample, sources

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from amazon_tags.commands import options, shard_options
-from amazon_tags.errors import need_dask
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
 
@@ -114,7 +113,11 @@ def predict_command(
         for name, path in {"-o": output, "--scores": scores, "--monitor": log, "--html": page}.items()
         if path is not None
     ]
-    _refuse_mixed_engines(engine, shard, named, has_cluster_options=bool(scheduler) or insecure)
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
+    if cluster and page:
+        raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
+    if shard and named:
+        raise click.UsageError(f"--shard writes only the checkpoint; pass {' and '.join(named)} to amazon_tags merge.")
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
     tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
     if shard:
@@ -122,28 +125,12 @@ def predict_command(
 
         predict_shard(chips, shard, shard_options.need_checkpoint(checkpoint), model=model, options=tag_options)
         return
-    if engine == "dask":
-        need_dask()
+    if cluster:
         shard_options.need_checkpoint(checkpoint, "--engine dask")
-        from amazon_tags.prediction.dask_engine import Cluster, predict_on_cluster
+        from amazon_tags.prediction.dask_engine import predict_on_cluster
 
-        cluster = Cluster(scheduler, insecure)
         summary = predict_on_cluster(chips, outputs, cluster, model=model, options=tag_options)
     else:
         tag = tag_and_show if page else tag_chips
         summary = tag(chips, outputs, model=model, options=tag_options)
     options.exit_after(summary.unusable, summary.chips, "skipped" if on_error == "skip" else "filled", errors)
-
-
-def _refuse_mixed_engines(engine: str, shard: Shard | None, outputs: list[str], *, has_cluster_options: bool) -> None:
-    """Raise a usage error for options of a shard or a cluster that do not go together; `outputs` are those named."""
-    if engine != "dask" and has_cluster_options:
-        raise click.UsageError("--scheduler and --insecure are for --engine dask.")
-    if engine == "dask" and shard:
-        raise click.UsageError("--engine dask divides the chips by itself; leave out --shard.")
-    if engine == "dask" and "--html" in outputs:
-        raise click.UsageError("--engine dask writes no page; make it of the --scores by amazon_tags gallery.")
-    if shard and outputs:
-        raise click.UsageError(
-            f"--shard writes only the checkpoint; pass {' and '.join(outputs)} to amazon_tags merge."
-        )

@@ -1,11 +1,16 @@
 """Options of the commands whose work can be divided and resumed: checkpoints, shards and clusters."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amazon_tags.commands.options import OUTPUT
+from amazon_tags.errors import need_dask
 from amazon_tags.prediction.shard import Shard, parse_shard
+
+if TYPE_CHECKING:
+    from amazon_tags.cluster import Cluster
 
 
 def check_shard(_context: click.Context, _option: click.Parameter, value: str | None) -> Shard | None:
@@ -23,6 +28,28 @@ def need_checkpoint(checkpoint: Path | None, option: str = "--shard") -> Path:
     return checkpoint
 
 
+def read_cluster(
+    engine: str, scheduler: str | None, *, insecure: bool, workers: int, shard: Shard | None = None
+) -> "Cluster | None":
+    """Return the cluster that the options name, or None; raise an error for options that do not go together.
+
+    Raises:
+        ValueError: the scheduler is on another machine and not reached by TLS.
+    """
+    if engine != "dask":
+        if scheduler or insecure:
+            raise click.UsageError("--scheduler and --insecure are for --engine dask.")
+        return None
+    if shard:
+        raise click.UsageError("--engine dask divides the work by itself; leave out --shard.")
+    need_dask()
+    from amazon_tags.cluster import Cluster, refuse_open_scheduler
+
+    cluster = Cluster(scheduler, insecure, workers)
+    refuse_open_scheduler(cluster)
+    return cluster
+
+
 CHECKPOINT = click.option(
     "--checkpoint",
     "--journal",
@@ -35,7 +62,7 @@ ENGINE = click.option(
     type=click.Choice(["threads", "dask"]),
     default="threads",
     show_default=True,
-    help="Compute in --jobs threads, or divide the parts of --checkpoint among the workers of a Dask cluster.",
+    help="Compute in --jobs threads, or divide the work among the workers of a Dask cluster.",
 )
 INSECURE = click.option(
     "--insecure", is_flag=True, help="Allow a --scheduler on another machine that is not reached by TLS."

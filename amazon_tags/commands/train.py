@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import options, shard_options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
 
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 @options.ON_ERROR
 @options.ERRORS
 @options.VIEWS
+@shard_options.ENGINE
+@shard_options.SCHEDULER
+@shard_options.INSECURE
 @click.option("--html", "page", type=options.OUTPUT, help="Also write the page on the model that report writes.")
 @options.JOBS
 def train_command(
@@ -77,6 +80,9 @@ def train_command(
     on_error: str,
     errors: Path,
     views: int,
+    engine: str,
+    scheduler: str | None,
+    insecure: bool,
     page: Path | None,
     jobs: int,
 ) -> None:
@@ -115,10 +121,12 @@ def train_command(
             "--levels": levels != "auto",
         }
         given |= {"--on-error": on_error != "fail", "--views": views > 1, "--download": download}
+        given |= {"--engine": engine == "dask", "--scheduler": scheduler, "--insecure": insecure}
         _train_on_vectors(source, output, recipe, given)
         _write_page(page, output, None, jobs)
         return
 
+    cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs)
     need_train()
     from amazon_tags.training.hub_presets import download_preset
     from amazon_tags.training.preparation import TrainOptions, prepare
@@ -131,10 +139,15 @@ def train_command(
     for member in settings.members if download else ():
         download_preset(member.backbone)
     data = prepare(source, output, recipe=settings, options=train_options)
-    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        from amazon_tags.training.train import train_on  # importing Keras takes seconds; errors come before
+    with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout; importing it comes after errors
+        if cluster:
+            from amazon_tags.training.dask_train import train_on_cluster
 
-        train_on(data, output, recipe=settings, options=train_options)
+            train_on_cluster(source, data, output, cluster, recipe=settings, options=train_options)
+        else:
+            from amazon_tags.training.train import train_on
+
+            train_on(data, output, recipe=settings, options=train_options)
     _write_page(page, output, chips, jobs)
     options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)
 

@@ -50,16 +50,24 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(create(part, target), "wb") as stream:
             yield stream
-        sync(part)
-        if target.exists():
-            part.chmod(stat.S_IMODE(target.stat().st_mode))
-        part.replace(target)
+        _replace(target, part)
     except BaseException as error:  # KeyboardInterrupt too
         remove_if_there(part)
         if is_disk_full(error):
             raise write_error(path, error) from error
         raise
     sync(target.parent)
+
+
+def _replace(target: Path, part: Path) -> None:
+    """Put a finished temporary file in a file's place; an error, such as of a folder that is gone, names the file."""
+    try:
+        sync(part)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except OSError as error:
+        raise write_error(target, error) from error
 
 
 @contextmanager

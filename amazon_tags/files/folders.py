@@ -55,6 +55,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it exists.
+
+    Raises:
+        OSError: it cannot be made, or a file has its name.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 def copy_folder(source: Path, target: Path) -> None:
     """Copy a folder's content but for litter, and raise the first error; `shutil.copytree` collects them."""
     for entry in sorted(source.rglob("*")):

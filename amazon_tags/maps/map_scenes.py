@@ -1,6 +1,7 @@
 """What `amazon_tags map` does: open scenes, tag their windows with a model, and write the map."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,12 +20,26 @@ from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint, score_shard
 from amazon_tags.prediction.predict import TaggedChips, predict_chips
 from amazon_tags.prediction.predict_shard import report_shard
-from amazon_tags.prediction.run_key import run_key
+from amazon_tags.prediction.run_key import RunKey, run_key
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary
 from amazon_tags.prediction.unusual import mark_unusual
+from ensemble.arrays import Floats
 from features.scenes.remote import RemoteFile
+from features.scenes.scene import Scene
 from features.scenes.windows import Windows
+
+ScoreWindows = Callable[[Path, RunKey], None]
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """A scene, the model that reads it, its windows, and the share of each one's pixels that hold data (windows,)."""
+
+    scene: Scene
+    model: Bundle
+    windows: Windows
+    valid: Floats
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,7 @@ def map_scenes(
     model: Path | None = None,
     options: MapOptions | None = None,
     errors: Path | None = None,
+    score_ahead: ScoreWindows | None = None,
 ) -> TagSummary:
     """Tag the windows of scenes, and write a polygon for each cell to a file; returns the numbers of windows.
 
@@ -75,6 +91,8 @@ def map_scenes(
         model: A bundle, or a registry, whose current model is used; None is the model inside the package.
         options: How to map.
         errors: The file for windows that cannot be used, where `on_error` is `skip`.
+        score_ahead: Scores windows into the checkpoint by other processes, with the bundle in a folder; what it leaves
+            out is scored here.
 
     Raises:
         BundleError: The model is damaged or of another format.
@@ -99,17 +117,16 @@ def map_scenes(
     inputs = [path for path in scenes if isinstance(path, Path)]
     preflight.refuse_outputs([output, *options.files.values(), *([errors] if errors else [])], inputs)
 
-    with registry.hold_model(model or bundle.DEFAULT) as folder, open_scenes(scenes, jobs=tagging.jobs) as scene:
-        loaded = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
-        loaded = resolve_bands(loaded.reading(tagging.layout), scene)
-        (loaded,) = resolve_levels([loaded], [scene], jobs=tagging.jobs)
-        windows, valid = plan_windows(scene, loaded, options.settings, jobs=tagging.jobs)
+    with registry.hold_model(model or bundle.DEFAULT) as folder, plan_map(scenes, folder, options) as plan:
+        scene, loaded, windows = plan.scene, plan.model, plan.windows
         if options.shard:
             _map_shard(windows, loaded, tagging, options.shard)
             progress.say(f"{output} is written by the same command without --shard, when all shards are done")
             return TagSummary(len(windows), 0)
+        if score_ahead:
+            score_ahead(folder, windows_key(windows, loaded, tagging))
 
-        result = tag_scene(scene, windows, valid, loaded, window_predictor(loaded, tagging))
+        result = tag_scene(scene, windows, plan.valid, loaded, window_predictor(loaded, tagging))
         write_map(output, result.cells, loaded.space)
         if options.cog:
             outputs.write_cog(options.cog, result.cells, windows.grid, loaded.space)
@@ -128,10 +145,26 @@ def map_scenes(
     return TagSummary(len(windows), len(result.errors))
 
 
+@contextmanager
+def plan_map(scenes: Sequence[Path | RemoteFile], folder: Path, options: MapOptions) -> Iterator[MapPlan]:
+    """Open scenes and the bundle in a folder, and lay the windows."""
+    tagging = options.tagging
+    with open_scenes(scenes, jobs=tagging.jobs) as scene:
+        model = bundle.load(folder, jobs=tagging.jobs, precision=tagging.precision, device=tagging.device)
+        model = resolve_bands(model.reading(tagging.layout), scene)
+        (model,) = resolve_levels([model], [scene], jobs=tagging.jobs)
+        yield MapPlan(scene, model, *plan_windows(scene, model, options.settings, jobs=tagging.jobs))
+
+
+def windows_key(windows: Windows, model: Bundle, tagging: TagOptions) -> RunKey:
+    """Return the key of a run that scores windows."""
+    return run_key(windows, model, views=tagging.views, tolerant=tagging.on_error != "fail")
+
+
 def _map_shard(windows: Windows, model: Bundle, tagging: TagOptions, shard: Shard) -> None:
     if tagging.checkpoint is None:
         raise ValueError("a shard needs a checkpoint: the folder that all shards write to.")
-    key = run_key(windows, model, views=tagging.views, tolerant=tagging.on_error != "fail")
+    key = windows_key(windows, model, tagging)
     scored = score_shard(tagging.checkpoint, windows, model, key, shard, jobs=tagging.jobs)
     report_shard(scored, shard, tagging.checkpoint, len(windows), of="windows")
 

@@ -65,7 +65,7 @@ def _open(folder: Path, key: RunKey, *, shared: bool) -> Iterator[None]:
 
     Only a run that has the folder to itself deletes unfinished files: those of other shards are being written.
     """
-    folder.mkdir(exist_ok=True)
+    folders.make_folder(folder)
     with locks.hold_lock(folder / "lock", shared=shared):
         path = folder / RUN_FILE
         if path.exists():

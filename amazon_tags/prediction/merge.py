@@ -42,15 +42,17 @@ def merge_shards(
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = bundle.load(folder)
         _refuse_other_model(checkpoint, key, loaded)
-        names = _read_names(checkpoint, key, parts)
+        names = _checked_names(checkpoint, key, parts)
         tagged = decide_chips(_scored_parts(parts, loaded), loaded)
         if options.like is None:
-            return write_tagged(tagged, loaded, outputs, options, count=len(names))
+            for _ in names:  # millions of names are too many to keep
+                pass
+            return write_tagged(tagged, loaded, outputs, options, count=key.count)
 
-        rows = label_tables.read_ids(options.like)
-        _refuse_other_rows(names, rows, options)
+        there, rows = list(names), label_tables.read_ids(options.like)
+        _refuse_other_rows(there, rows, options)
         if options.on_error == "fill":
-            tagged = with_absent_chips(tagged, rows, names, options.like, loaded)
+            tagged = with_absent_chips(tagged, rows, there, options.like, loaded)
         return write_tagged(tagged, loaded, outputs, options, count=len(rows))
 
 
@@ -106,19 +108,20 @@ def _refuse_other_model(checkpoint: Path, key: RunKey, model: Bundle) -> None:
     refuse_other_run(f"the checkpoint {checkpoint}", key, current, "version", "model")
 
 
-def _read_names(checkpoint: Path, key: RunKey, parts: list[Path]) -> list[str]:
-    """Return the names of all chips, or raise ValueError for a part of another run or other chips."""
-    names: list[str] = []
+def _checked_names(checkpoint: Path, key: RunKey, parts: list[Path]) -> Iterator[str]:
+    """Yield the names of all chips, and raise ValueError for a part of another run, or at the end for other chips."""
+    digest, is_first = hashlib.sha256(), True
     for path in parts:
-        run, names_of_part = read_names(path)
+        run, names = read_names(path)
         refuse_other_run(str(path), run, key)
-        names += names_of_part
-    if hashlib.sha256("\n".join(names).encode()).hexdigest() != key.chips:
+        digest.update(("" if is_first else "\n").encode() + "\n".join(names).encode())
+        is_first = False
+        yield from names
+    if digest.hexdigest() != key.chips:
         raise ValueError(
             f"the names in {checkpoint} are not those of the {key.count:,} chips that its {RUN_FILE} stands for; "
             "delete the folder, and run all shards again."
         )
-    return names
 
 
 def _scored_parts(parts: list[Path], model: Bundle) -> Iterator[ScoredChips]:

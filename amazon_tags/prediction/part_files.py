@@ -4,6 +4,7 @@ A file is named by the number of its part and by a hash of its chips' names and 
 it belongs to. So any machine may write it, and a second one that does writes the same.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Sequence
@@ -135,8 +136,13 @@ def _refused_damage(path: Path) -> Any:
 def _read_table(path: Path, columns: list[str] | None = None) -> Any:
     from pyarrow import parquet as pq  # noqa: PLC0415  as in `write_part`
 
-    with pq.ParquetFile(path) as file:  # `read_table` would begin a data set of files
-        return file.read(columns)
+    try:
+        with pq.ParquetFile(path) as file:  # `read_table` would begin a data set of files
+            return file.read(columns)
+    except FileNotFoundError as error:
+        gone = FileNotFoundError(f"{path} is gone since the run began; bring it back, or start the run again.")
+        gone.errno = errno.ENOENT
+        raise gone from error
 
 
 def _scored(table: Any, ids: list[str], files: list[str], labels: Sequence[str], bands: int) -> ScoredChips:

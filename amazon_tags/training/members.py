@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -40,7 +41,33 @@ from features.networks.backbones import BackboneOptions
 from features.networks.foreign_settings import is_foreign
 
 ALL_CHIPS = -1  # the number of the unit that is fitted on all chips
+NETWORK, VECTORS, LESSON = "network", "vectors.npy", "lesson.npy"  # of a frozen member, for all its units
 LESSON_VIEWS = 4  # dihedral views of a chip that teachers score: the quarter turns
+
+
+class Member(Protocol):
+    """What the units of a member depend on."""
+
+    @property
+    def settings(self) -> FrozenMember | TunedMember:
+        """The settings, with the weights to start from."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the units."""
+
+    @property
+    def teachers(self) -> Sequence["Member"]:
+        """The members that it learns from."""
+
+
+@dataclass(frozen=True)
+class PlannedMember:
+    """A member of which units may be missing in `folder`."""
+
+    settings: FrozenMember | TunedMember
+    folder: Path
+    teachers: tuple["PlannedMember", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,22 +77,33 @@ class FittedMember:
     settings: FrozenMember | TunedMember
     folder: Path
     scores: ViewOutputs
-    teachers: Sequence["FittedMember"] = ()
+    teachers: Sequence[Member] = ()
 
 
 def fit_member(
-    settings: FrozenMember | TunedMember, examples: Examples, work: Path, teachers: Sequence[FittedMember] = ()
+    settings: FrozenMember | TunedMember, examples: Examples, work: Path, teachers: Sequence[Member] = ()
 ) -> FittedMember:
     """Fit a member on the complement of each fold and score the fold, in a folder inside the work folder."""
     folder = work / settings.name
     folder.mkdir(exist_ok=True)
     scores = np.zeros((examples.views, *examples.truth.shape), np.float32)
     for number in range(examples.folds):
-        held_out = np.flatnonzero(examples.fold == number)
-        unit = fit_unit(settings, examples, folder, number, teachers)
-        make = partial(member_scores, unit, examples, held_out)
-        scores[:, held_out] = cached_array(unit.with_suffix(".scores.npy"), make)
+        held_out = examples.fold == number
+        scores[:, held_out] = score_unit(settings, examples, folder, number, teachers)
     return FittedMember(settings, folder, scores, teachers)
+
+
+def score_unit(
+    settings: FrozenMember | TunedMember,
+    examples: Examples,
+    folder: Path,
+    number: int,
+    teachers: Sequence[Member] = (),
+) -> ViewOutputs:
+    """Fit a unit on all chips but those of fold `number`, and return its scores (views, chips, labels) of the fold."""
+    unit = fit_unit(settings, examples, folder, number, teachers)
+    held_out = np.flatnonzero(examples.fold == number)
+    return cached_array(scores_file(unit), partial(member_scores, unit, examples, held_out))
 
 
 def train_on_all(member: FittedMember, examples: Examples) -> Path:
@@ -73,9 +111,14 @@ def train_on_all(member: FittedMember, examples: Examples) -> Path:
     return fit_unit(member.settings, examples, member.folder, ALL_CHIPS, member.teachers)
 
 
-def unit_folder(member: FittedMember, number: int) -> Path:
-    """Return the folder of the unit that was fitted on all chips but those of fold `number`."""
+def unit_folder(member: Member, number: int) -> Path:
+    """Return the folder of the unit that is fitted on all chips but those of fold `number`."""
     return member.folder / _unit_name(number)
+
+
+def scores_file(unit: Path) -> Path:
+    """Return the file of a unit's scores of its fold."""
+    return unit.with_suffix(".scores.npy")
 
 
 def member_cost(member: FittedMember) -> MemberCost:
@@ -84,24 +127,29 @@ def member_cost(member: FittedMember) -> MemberCost:
     return MemberCost(milliseconds_a_chip(member_network(unit)), sum(path.stat().st_size for path in unit.iterdir()))
 
 
-def teacher_targets(member: FittedMember, examples: Examples, number: int) -> tuple[Scores, Scores]:
+def teacher_targets(member: Member, examples: Examples, number: int) -> tuple[Scores, Scores]:
     """Return a unit's scores of the labelled and of the unlabelled chips: targets for a student of the same fold.
 
     They are means over quarter turns, which score better than one view.
     """
     unit = fit_unit(member.settings, examples, member.folder, number, member.teachers)
-    paths = [*examples.paths, *examples.unlabelled]
-    if isinstance(member.settings, FrozenMember):  # all units have the same network
-        network, head = member.folder / "network", load_head(unit)
-        vectors = cached_array(
-            member.folder / "lesson.npy", lambda: network_outputs(network, examples, paths, LESSON_VIEWS)
-        )
-        views = np.stack([head.scores(view) for view in vectors])
+    if isinstance(member.settings, FrozenMember):
+        head = load_head(unit)
+        views = np.stack([head.scores(view) for view in lesson_vectors(member, examples)])
     else:
-        cache = unit.with_suffix(".lesson.npy")
-        views = cached_array(cache, lambda: network_outputs(unit, examples, paths, LESSON_VIEWS))
+        views = _lesson(unit, unit.with_suffix(".lesson.npy"), examples)
     scores = views.mean(axis=0)
     return scores[: len(examples.paths)], scores[len(examples.paths) :]
+
+
+def lesson_vectors(member: Member, examples: Examples) -> ViewOutputs:
+    """Return what the network of a frozen teacher, which all its units share, gives for all chips."""
+    return _lesson(member.folder / NETWORK, member.folder / LESSON, examples)
+
+
+def _lesson(network: Path, cache: Path, examples: Examples) -> ViewOutputs:
+    paths = [*examples.paths, *examples.unlabelled]
+    return cached_array(cache, lambda: network_outputs(network, examples, paths, LESSON_VIEWS))
 
 
 def fit_unit(
@@ -109,7 +157,7 @@ def fit_unit(
     examples: Examples,
     folder: Path,
     number: int,
-    teachers: Sequence[FittedMember] = (),
+    teachers: Sequence[Member] = (),
 ) -> Path:
     """Fit a unit on all chips but those of fold `number`, unless an earlier run has; return its folder."""
     unit = folder / _unit_name(number)
@@ -128,7 +176,7 @@ def _fit_head(settings: FrozenMember, examples: Examples, rows: Sequence[int], u
     vectors = frozen_vectors(settings, examples, unit.parent)
     head = HEADS[settings.head](vectors[rows], examples.truth[rows], examples.seed)
     with folders.atomic_folder(unit) as part:
-        copy_files(unit.parent / "network", part)
+        copy_files(unit.parent / NETWORK, part)
         save_head(head, part)
     progress.say(f"{settings.name} {unit.name}: {settings.head} head")
 
@@ -211,12 +259,18 @@ def _saved_state(settings: TunedMember, saved: Path) -> tuple[TunedMember, Train
 
 def frozen_vectors(settings: FrozenMember, examples: Examples, folder: Path) -> Vectors:
     """Return the vectors of all chips by the backbone that the member's folder holds; build it first if need be."""
-    network = folder / "network"
+    network = frozen_network(settings, examples, folder)
+    vectors: Vectors = cached_array(folder / VECTORS, lambda: _embed(network, examples)[np.newaxis])[0]
+    return vectors
+
+
+def frozen_network(settings: FrozenMember, examples: Examples, folder: Path) -> Path:
+    """Return the folder of the backbone that all units of a frozen member share; build it first if need be."""
+    network = folder / NETWORK
     if not network.exists():
         with folders.atomic_folder(network) as part:
             _write_frozen_network(settings, examples, part)
-    vectors: Vectors = cached_array(folder / "vectors.npy", lambda: _embed(network, examples)[np.newaxis])[0]
-    return vectors
+    return network
 
 
 def _write_frozen_network(settings: FrozenMember, examples: Examples, folder: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +31,7 @@ from amazon_tags.training.foreign_members import (
     stored_recipe,
 )
 from amazon_tags.training.golden import golden_chips
-from amazon_tags.training.members import FittedMember, fit_member, train_on_all
+from amazon_tags.training.members import ALL_CHIPS, FittedMember, Member, PlannedMember, fit_member, train_on_all
 from amazon_tags.training.precision import add_int8, measure_precisions
 from amazon_tags.training.preparation import (
     TrainOptions,
@@ -50,6 +50,8 @@ from ensemble.networks.settings import TunedMember
 from features.images import listing
 from features.images.layout import AS_STATED
 from features.networks import extract
+
+FitUnits = Callable[[Sequence[Member], Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def train(source: TrainingSource, output: Path, *, recipe: Recipe, options: Trai
     return train_on(prepare(source, output, recipe=recipe, options=options), output, recipe=recipe, options=options)
 
 
-def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: TrainOptions) -> Manifest:
+def train_on(
+    data: TrainingData, output: Path, *, recipe: Recipe, options: TrainOptions, fit_ahead: FitUnits | None = None
+) -> Manifest:
     """Train a recipe's members on folds and on all chips, and write a model bundle.
 
     Out-of-fold scores are written beside it, as `<output>.scores.csv` and `<output>.scores.parquet`. Finished parts
@@ -84,6 +88,8 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         output: the bundle's folder, which must not exist.
         recipe: the recipe.
         options: weights, views, threads.
+        fit_ahead: fits the units of these numbers, of members and of their teachers, into their folders by other
+            processes; what it leaves out is fitted here.
 
     Returns:
         The manifest of the bundle.
@@ -102,8 +108,13 @@ def train_on(data: TrainingData, output: Path, *, recipe: Recipe, options: Train
         preflight.refuse_existing(output)  # a run that has ended since may have written it
 
         started = start.recipe(recipe) if start else recipe
+        if fit_ahead:
+            plans = plan_members(data, started, options.weights, origins, examples, work)
+            fit_ahead(plans, range(examples.folds))
         members = fit_members(data, started, options.weights, origins, examples, work)
         shipped, front = choose_members(recipe, data.truth, members)
+        if fit_ahead:
+            fit_ahead(shipped, [ALL_CHIPS])
         second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
         for path in tables:
             score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
@@ -165,11 +176,24 @@ def fit_members(
     work: Path,
 ) -> list[FittedMember]:
     """Fit the recipe's members in order, each in a folder whose name depends on all that its fit depends on."""
+    plans = plan_members(data, recipe, weights, origins, examples, work)
+    return [fit_member(plan.settings, examples, plan.folder.parent, plan.teachers) for plan in plans]
+
+
+def plan_members(
+    data: TrainingData,
+    recipe: Recipe,
+    weights: dict[str, Path],
+    origins: dict[str, str],
+    examples: Examples,
+    work: Path,
+) -> list[PlannedMember]:
+    """Return the recipe's members, each after its teachers, with the folder that `fit_members` fits it in."""
     divided = b"".join([examples.fold.tobytes(), *(rows.tobytes() for rows in examples.subsets)])
     fold_hash = hashlib.sha256(divided).hexdigest()
-    members: list[FittedMember] = []
+    plans: list[PlannedMember] = []
     for settings in recipe.members:
-        teachers = _teachers(settings, members)
+        teachers = _teachers(settings, plans)
         file = settings.weights if settings.weights in origins else None  # of this member alone, from a bundle
         folder = work / work_key(
             recipe,
@@ -178,10 +202,10 @@ def fit_members(
             origins[file] if file else origins.get(settings.backbone, settings.weights),
             [examples.views, fold_hash, *(teacher.folder.parent.name for teacher in teachers)],
         )
-        folder.mkdir(exist_ok=True)
+        (folder / settings.name).mkdir(parents=True, exist_ok=True)
         start = file or str(weights.get(settings.backbone, settings.weights))
-        members.append(fit_member(replace(settings, weights=start), examples, folder, teachers))
-    return members
+        plans.append(PlannedMember(replace(settings, weights=start), folder / settings.name, teachers))
+    return plans
 
 
 def _write_bundle(output: Path, data: TrainingData, examples: Examples, model: _Model, manifest: Manifest) -> Manifest:
@@ -213,9 +237,9 @@ def _summarise(data: TrainingData) -> DataSummary:
     )
 
 
-def _teachers(settings: MemberSettings, members: list[FittedMember]) -> list[FittedMember]:
+def _teachers(settings: MemberSettings, plans: list[PlannedMember]) -> tuple[PlannedMember, ...]:
     names = settings.teachers if isinstance(settings, TunedMember) else ()
-    return [member for member in members if member.settings.name in names]
+    return tuple(plan for plan in plans if plan.settings.name in names)
 
 
 def work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origin: str, rest: Sequence[Any]) -> str:

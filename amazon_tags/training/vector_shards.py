@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import atomic, preflight
-from amazon_tags.model.vector_origin import METADATA_KEY, to_metadata
+from amazon_tags.files.folders import make_folder
+from amazon_tags.model.vector_origin import METADATA_KEY, VectorOrigin, to_metadata
 from amazon_tags.prediction.shard import VECTOR_SHARDS, Shard
 from amazon_tags.tables import vector_tables
 from amazon_tags.tables.vector_tables import VectorTable, read_table, vector_writer
@@ -18,7 +20,10 @@ from amazon_tags.training.embed import FeatureExtractor, build_network, read_ext
 from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, write_embedding_table
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from ensemble.arrays import Vectors
+from features.images.listing import Listing
 from features.networks import openvino_runtime
+from features.networks.foreign import ForeignBackbone
+from features.networks.openvino_runtime import OpenvinoNetwork
 
 SHARD_KEY = "amazon_tags_shard"  # of the metadata
 GROUP = 1024  # chips that one shard takes together; a multiple of every batch, so that no vector depends on the shards
@@ -45,6 +50,49 @@ class ShardKey:
     half: bool
 
 
+@dataclass(frozen=True)
+class ShardedEmbedding:
+    """What all shards of a run have alike.
+
+    Attributes:
+        paths: all chips.
+        names: the SHA-256 of their names.
+        extractor: what makes the vectors.
+        origin: what is stored of it.
+        own: the backbone, if it is the user's own.
+        jobs: threads.
+        build: `build_network`, or a call of it.
+    """
+
+    paths: Listing
+    names: str
+    extractor: FeatureExtractor
+    origin: VectorOrigin
+    own: ForeignBackbone | None
+    jobs: int
+    build: Callable[..., tuple[bytes, bytes]] = build_network
+
+    @cached_property
+    def network(self) -> OpenvinoNetwork:
+        """The network, which is built when the first shard needs it."""
+        return openvino_runtime.load(*self.build(self.extractor, self.own, self.origin.spec), jobs=self.jobs)
+
+    @property
+    def groups(self) -> int:
+        """The number of groups of chips, which shards consist of."""
+        return -(-len(self.paths) // GROUP)
+
+
+def open_embedding(
+    inputs: Sequence[Path], extractor: FeatureExtractor, *, views: int = 1, jobs: int = 2
+) -> ShardedEmbedding:
+    """List chips and check what makes their vectors; the arguments are those of `embed_shard`."""
+    origin, own = read_extractor(extractor, views)
+    paths = list_chips(inputs)
+    names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
+    return ShardedEmbedding(paths, names, extractor, origin, own, jobs)
+
+
 def embed_shard(
     inputs: Sequence[Path], folder: Path, shard: Shard, extractor: FeatureExtractor, *, views: int = 1, jobs: int = 2
 ) -> str:
@@ -65,35 +113,33 @@ def embed_shard(
         OSError: a file cannot be read or written.
         ValueError: chips have positions, which only one run can bring to one reference system; or as of `embed`.
     """
-    origin, own = read_extractor(extractor, views)
-    paths = list_chips(inputs)
-    groups = shard.of(_groups(len(paths)))
+    return write_shard(open_embedding(inputs, extractor, views=views, jobs=jobs), folder, shard)
+
+
+def write_shard(embedding: ShardedEmbedding, folder: Path, shard: Shard) -> str:
+    """Write the vectors of a shard as `embed_shard` does."""
+    paths, jobs = embedding.paths, embedding.jobs
+    groups = shard.of(embedding.groups)
     part = paths[groups.start * GROUP : groups.stop * GROUP]
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     if not groups:
-        return f"shard {shard} is empty: {len(paths):,} chips are {_groups(len(paths))} groups of {GROUP:,}"
+        return f"shard {shard} is empty: {len(paths):,} chips are {embedding.groups} groups of {GROUP:,}"
     target = folder / f"vectors-{shard.number:05}-of-{shard.count:05}.parquet"
     preflight.refuse_outputs([target], paths.files())
 
-    hashes = hash_chips(part, jobs=jobs)
-    names = hashlib.sha256("\n".join(paths.names()).encode()).hexdigest()
-    key = ShardKey(shard.number, shard.count, len(paths), names, combine_hashes(hashes), extractor.half)
-    metadata = {**to_metadata(origin), SHARD_KEY: json.dumps(asdict(key))}
+    hashes, half = hash_chips(part, jobs=jobs), embedding.extractor.half
+    key = ShardKey(shard.number, shard.count, len(paths), embedding.names, combine_hashes(hashes), half)
+    metadata = {**to_metadata(embedding.origin), SHARD_KEY: json.dumps(asdict(key))}
     if target.is_file() and vector_tables.read_metadata(target) == metadata:
         return f"holds shard {shard} already, nothing to do"
-    usable_rows(part, origin.spec, None, jobs=jobs)  # a chip that cannot be used is an error before Keras is loaded
+    usable_rows(part, embedding.origin.spec, None, jobs=jobs)  # such a chip is an error before Keras is loaded
     if read_geometry(part, jobs=jobs):
         raise ValueError("chips with a position cannot be divided into shards yet; embed them in one run.")
 
-    network = openvino_runtime.load(*build_network(extractor, own, origin.spec), jobs=jobs)
     with progress.bar(f"shard {shard}", len(part)) as advance:
-        table = EmbeddingTable(target, origin, extractor.half, remarks={SHARD_KEY: metadata[SHARD_KEY]})
-        write_embedding_table(table, hashes, network, jobs=jobs, advance=advance)
-    return f"shard {shard}: {len(part):,} of {len(paths):,} vectors of width {network.dim}"
-
-
-def _groups(count: int) -> int:
-    return -(-count // GROUP)
+        table = EmbeddingTable(target, embedding.origin, half, remarks={SHARD_KEY: metadata[SHARD_KEY]})
+        write_embedding_table(table, hashes, embedding.network, jobs=jobs, advance=advance)
+    return f"shard {shard}: {len(part):,} of {len(paths):,} vectors of width {embedding.network.dim}"
 
 
 def merge_vectors(folder: Path, output: Path) -> int:
@@ -151,7 +197,7 @@ def _refuse_incomplete(folder: Path, tables: Sequence[VectorTable], keys: Sequen
                 f"{table.path} and {tables[0].path.name} are of other chips, shards, backbones or options; delete the "
                 "wrong one."
             )
-    filled = {number for number in range(1, first.count + 1) if Shard(number, first.count).of(_groups(first.total))}
+    filled = {number for number in range(1, first.count + 1) if Shard(number, first.count).of(-(-first.total // GROUP))}
     if missing := sorted(filled - {key.number for key in keys}):
         raise ValueError(
             f"{folder} lacks {len(missing)} of {len(filled)} shards (first: {missing[0]}/{first.count}); run them "

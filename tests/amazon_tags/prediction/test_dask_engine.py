@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from amazon_tags.prediction import dask_engine
-from amazon_tags.prediction.dask_engine import Cluster, predict_on_cluster, refuse_open_scheduler
+from amazon_tags.cluster import Cluster
+from amazon_tags.prediction.dask_engine import predict_on_cluster
 from amazon_tags.prediction.submission import OutputPaths
 from amazon_tags.prediction.tag_chips import TagOptions, tag_chips
 from features.images import listing
@@ -129,22 +129,6 @@ def lose(scheduler: subprocess.Popen, run) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["tcp://example.org:8786", "example.org:8786", "ws://10.0.0.1:8786", "tcp://[::2]:1"]
-)
-def test_a_scheduler_on_another_machine_without_tls_is_refused(address):
-    with pytest.raises(ValueError, match="--insecure"):
-        refuse_open_scheduler(Cluster(address))
-    refuse_open_scheduler(Cluster(address, insecure=True))
-
-
-@pytest.mark.parametrize(
-    "address", ["tcp://127.0.0.1:8786", "localhost:8786", "tcp://[::1]:1", "tls://example.org:8786", None]
-)
-def test_a_scheduler_here_or_behind_tls_is_used(address):
-    refuse_open_scheduler(Cluster(address))
-
-
-@pytest.mark.parametrize(
     ("words", "reason"),
     [
         (["--engine", "dask"], "needs --checkpoint"),
@@ -160,9 +144,3 @@ def test_options_that_do_not_go_together_are_usage_errors(run, world, words, rea
     done = run("predict", world.test_jpg, *words)
     assert done.returncode == 2
     assert reason in done.stderr
-
-
-def test_a_scheduler_that_does_not_answer_is_refused(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 1)
-    with pytest.raises(ConnectionError, match="no Dask scheduler answers at tcp://127"):
-        on_cluster(world.test_jpg, None, tmp_path / "run", tmp_path / "files", Cluster("tcp://127.0.0.1:9"))
