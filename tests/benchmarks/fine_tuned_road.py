@@ -118,15 +118,20 @@ def measure_second_level(fitted: list[FittedMember], examples: Examples) -> None
 
     costs = [member_cost(member) for member in fitted]
     front = pareto_front([member.scores[0] for member in fitted], examples.truth, costs)
-    means = [np.mean([fitted[place].scores[0] for place in choice.places], axis=0) for choice in front]
-    f2 = [f2_per_chip(examples.truth, mean.astype(np.float32)) for mean in means]
-    print("\n| members, one view, averaged | ms per chip | MiB | F2 | gain of the last row |\n|---|---|---|---|---|")
-    for choice, values in zip(front, f2, strict=True):
+    means: list[Scores] = [
+        np.stack([fitted[place].scores[0] for place in choice.places]).mean(axis=0, dtype=np.float32)
+        for choice in front
+    ]
+    f2 = [f2_per_chip(examples.truth, mean) for mean in means]
+    print("\n| members, one view, averaged | ms per chip | MiB | F2 | mAP | gain of the last row |")
+    print("|---|---|---|---|---|---|")
+    for choice, mean, values in zip(front, means, f2, strict=True):
         names = ", ".join(fitted[place].settings.name for place in choice.places)
         low, high = score.bootstrap_interval(f2[-1] - values)
         gain = "" if values is f2[-1] else f"{(f2[-1] - values).mean():+.4f} ({low:+.4f} to {high:+.4f})"
-        size = choice.cost.size / 2**20
-        print(f"| {names} | {choice.cost.milliseconds:.2f} | {size:.1f} | {choice.f2:.4f} | {gain} |")
+        cost = f"{choice.cost.milliseconds:.2f} | {choice.cost.size / 2**20:.1f}"
+        average_precision = score.mean_average_precision(examples.truth, mean)
+        print(f"| {names} | {cost} | {choice.f2:.4f} | {average_precision:.3f} | {gain} |")
 
 
 def measure_learning_curve(recipe: Recipe, examples: Examples, options: argparse.Namespace) -> None:
