@@ -40,16 +40,20 @@ class GroupNorm(layers.GroupNormalization):  # type: ignore[misc]
         """Return maps of the same shape."""
         side, other, channels = inputs.shape[1:]
         groups = ops.reshape(ops.cast(inputs, "float32"), (-1, side, other, self.groups, channels // self.groups))
-        mean, variance = ops.moments(groups, axes=(1, 2, 4), keepdims=True)
-        normal = ops.reshape((groups - mean) * ops.rsqrt(variance + self.epsilon), (-1, side, other, channels))
+        normal = ops.reshape(_normal(groups, (1, 2, 4), self.epsilon), (-1, side, other, channels))
         return ops.cast(normal * self.gamma + self.beta, self.compute_dtype)
 
 
 def standardise(kernel: Any) -> Any:
     """Return a kernel (height, width, inputs, outputs) with mean 0 and variance 1 for each output."""
     values = ops.cast(kernel, "float32")  # the epsilon is 0 in float16
-    mean, variance = ops.moments(values, axes=(0, 1, 2), keepdims=True)
-    return ops.cast((values - mean) / ops.sqrt(variance + KERNEL_EPSILON), kernel.dtype)
+    return ops.cast(_normal(values, (0, 1, 2), KERNEL_EPSILON), kernel.dtype)
+
+
+def _normal(values: Any, axes: tuple[int, ...], epsilon: float) -> Any:
+    """Return values with mean 0 and variance 1 over axes."""
+    centred = values - ops.mean(values, axis=axes, keepdims=True)
+    return centred * ops.rsqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True) + epsilon)
 
 
 def make(

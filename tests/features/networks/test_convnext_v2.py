@@ -72,6 +72,7 @@ def test_redrawn_weights_leave_the_norm_the_identity():
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 def test_a_compiled_block_equals_keras_where_the_norm_is_not_the_identity(tmp_path):
     model = backbones.build("convnext_v2_atto", SPEC, layer="stage1_block1_add")
     before = model.get_weights()

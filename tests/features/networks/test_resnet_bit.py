@@ -63,6 +63,7 @@ def test_group_norms_are_those_of_keras():
 
 
 @pytest.mark.slow
+@pytest.mark.backends
 def test_a_compiled_network_has_standardised_kernels_as_constants_and_one_output(tmp_path):
     model = backbones.build("resnet26_bit", SPEC, layer="stage1_block2_relu1")
     chips = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
