@@ -18,6 +18,7 @@ from features.networks.settled import Settled
 
 import keras  # isort: skip
 import openvino  # isort: skip
+from openvino.passes import ConstantFolding, Manager  # isort: skip
 
 
 def export(model: keras.Model, folder: Path) -> None:
@@ -72,7 +73,11 @@ def main(folder: Path, modules: Sequence[str]) -> None:
     model.load_weights(folder / "plan.weights.h5")
     path = folder / "network.xml"
     model.export(str(path), format="openvino", verbose=False)
-    openvino_runtime.save(openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes()), path)
+    graph = openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes())
+    passes = Manager()
+    passes.register_pass(ConstantFolding())  # of standardised kernels; the conversion from TensorFlow does it itself
+    passes.run_passes(graph)
+    openvino_runtime.save(graph, path)
 
 
 if __name__ == "__main__":
