@@ -175,11 +175,23 @@ def _scale(layer: Any, signals: Sequence[Moments]) -> Moments:
     return Moments(mean, float((gains**2).mean()) * signals[0].second() - mean**2)
 
 
+def _respond(layer: Any, signals: Sequence[Moments]) -> Moments:
+    """Return the moments behind a global response norm, for channels of equal response."""
+    gains = 1 + np.asarray(layer.gamma, np.float64)
+    means = gains * signals[0].mean + np.asarray(layer.beta, np.float64)
+    return Moments(float(means.mean()), float((gains**2).mean()) * signals[0].variance + float(means.var()))
+
+
+def _through_standardised(layer: Any, signals: Sequence[Moments]) -> Moments:
+    """Return the moments behind kernels of mean 0 and variance 1, whatever is stored: scaling would change nothing."""
+    return Moments(0.0, fan_in(layer, "kernel", layer.kernel.shape) * signals[0].variance)
+
+
 RULES: dict[str, Rule] = {  # by the type of a layer or of a function of `ops`
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"), _after_kernel),
     **dict.fromkeys(("Activation", "ReLU"), activate),
     **dict.fromkeys(("Identity", "Reshape", "Flatten", "Cropping2D"), keep),
-    **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _normalise),
+    **dict.fromkeys(("BatchNormalization", "LayerNormalization", "GroupNorm"), _normalise),
     **dict.fromkeys(("AveragePooling2D", "GlobalAveragePooling2D"), _average),
     "Add": _add,
     "Multiply": _multiply,
@@ -188,4 +200,6 @@ RULES: dict[str, Rule] = {  # by the type of a layer or of a function of `ops`
     "Dropout": _drop,
     "MaxPooling2D": _largest,
     "LayerScale": _scale,
+    "GlobalResponseNorm": _respond,
+    "StandardisedConv2D": _through_standardised,
 }

@@ -15,6 +15,7 @@ from features.arrays import LayerWeights
 from features.initialisation.start import TRANSFER, Start
 
 NORM_START = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}  # a norm's weights, after a reset
+OTHER_GAMMAS = ("LayerScale", "GlobalResponseNorm")  # layers whose gamma does not start at 1, as that of a norm does
 TOKEN_DEVIATION = 0.02  # of class tokens and tables of positions (Dosovitskiy et al. 2021)
 
 
@@ -87,7 +88,7 @@ def _reset_or(
     """Return the reset value of a norm's weight, or what `draw` makes of any other."""
     value = np.asarray(variable, np.float32)
     role = variable.path.rpartition("/")[2]
-    if role in NORM_START and type(layer).__name__ != "LayerScale":  # whose only weight is named gamma, too
+    if role in NORM_START and type(layer).__name__ not in OTHER_GAMMAS:
         return np.full_like(value, NORM_START[role])
     return draw(rng, layer, role, value)
 

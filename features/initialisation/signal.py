@@ -124,7 +124,7 @@ def _scale_and_shift(layer: Any, means: Floats, variances: Floats) -> Moments:
 
 PREDICTIONS: dict[str, Rule] = {  # in place of those of `RULES`
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"), _through_kernel),
-    **dict.fromkeys(("BatchNormalization", "LayerNormalization"), _through_norm),
+    **dict.fromkeys(("BatchNormalization", "LayerNormalization", "GroupNorm"), _through_norm),
     "FixedNorm": _through_fixed_norm,
 }
 

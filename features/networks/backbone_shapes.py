@@ -35,6 +35,12 @@ class BackboneShape:
     class_token: bool = False
 
 
+def _transformer(columns: int, blocks: int, patch: int) -> BackboneShape:
+    """Return the row of a vision transformer: its vectors are the class token beside the mean of the patches."""
+    ends = {f"block{number}": 2 * columns for number in range(1, blocks + 1)}
+    return BackboneShape(224, 2 * columns, ends, download=False, patch=patch, class_token=True)
+
+
 BACKBONE_SHAPES = {
     "mobilenet_v2": BackboneShape(224, 1280, {"block_6_expand_relu": 192, "block_13_expand_relu": 576}),
     "mobilenet_v2_035": BackboneShape(224, 1280, {"block_6_expand_relu": 96, "block_13_expand_relu": 192}),
@@ -93,6 +99,11 @@ BACKBONE_SHAPES = {
     "convnext_tiny": BackboneShape(224, 768, {"convnext_tiny_stage_2_block_8_identity": 384}),
     "convnext_small": BackboneShape(224, 768, {"convnext_small_stage_2_block_26_identity": 384}),
     "convnext_base": BackboneShape(224, 1024, {"convnext_base_stage_2_block_26_identity": 512}),
+    "convnext_v2_atto": BackboneShape(224, 320, {"stage2_block2_add": 80, "stage3_block6_add": 160}, download=False),
+    "convnext_v2_femto": BackboneShape(224, 384, {"stage2_block2_add": 96, "stage3_block6_add": 192}, download=False),
+    "convnext_v2_pico": BackboneShape(224, 512, {"stage2_block2_add": 128, "stage3_block6_add": 256}, download=False),
+    "convnext_v2_nano": BackboneShape(224, 640, {"stage2_block2_add": 160, "stage3_block8_add": 320}, download=False),
+    "convnext_v2_tiny": BackboneShape(224, 768, {"stage2_block3_add": 192, "stage3_block9_add": 384}, download=False),
     "densenet121": BackboneShape(224, 1024, {"pool3_relu": 512, "pool4_relu": 1024}),
     "densenet169": BackboneShape(224, 1664, {"pool3_relu": 512, "pool4_relu": 1280}),
     "resnet50": BackboneShape(224, 2048, {"conv3_block4_out": 512, "conv4_block6_out": 1024}),
@@ -100,13 +111,16 @@ BACKBONE_SHAPES = {
     # Truncated after a norm and a ReLU: between blocks there are raw sums.
     "resnet50_v2": BackboneShape(224, 2048, {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024}),
     "resnet101_v2": BackboneShape(224, 2048, {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024}),
+    "resnet26_bit": BackboneShape(224, 2048, {"stage3_block1_relu1": 512, "stage4_block1_relu1": 1024}, download=False),
+    "resnet50_bit": BackboneShape(224, 2048, {"stage3_block1_relu1": 512, "stage4_block1_relu1": 1024}, download=False),
     "vgg16": BackboneShape(224, 512, {"block3_pool": 256, "block4_pool": 512}),
     "inception_v3": BackboneShape(299, 2048, {"mixed2": 288, "mixed7": 768}),
     "xception": BackboneShape(299, 2048, {"block13_sepconv2_bn": 1024}),
-    # The vectors are the class token and the mean of the patches, 384 columns each.
-    "dinov2_vits14": BackboneShape(
-        224, 768, {f"block{number}": 768 for number in range(1, 13)}, download=False, patch=14, class_token=True
-    ),
+    "dinov2_vits14": _transformer(384, blocks=12, patch=14),
+    "vit_tiny": _transformer(192, blocks=12, patch=16),
+    "vit_small": _transformer(384, blocks=12, patch=16),
+    "vit_tiny_conv": _transformer(192, blocks=11, patch=16),
+    "vit_small_conv": _transformer(384, blocks=11, patch=16),
     "cbr_large_t": BackboneShape(224, 512, {"block3_pool": 128, "block4_pool": 256}, download=False),
     "cbr_small": BackboneShape(224, 256, {"block2_pool": 64, "block3_pool": 128}, download=False),
     "cbr_tiny": BackboneShape(224, 256, {"block2_pool": 64, "block3_pool": 128}, download=False),

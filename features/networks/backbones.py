@@ -20,7 +20,17 @@ from features.images.spec import ChipSpec
 from features.initialisation import autoinit, redraw
 from features.initialisation.autoinit import Moments
 from features.initialisation.start import Start
-from features.networks import batch_norm, cbr, dinov2, efficientnet_lite, inputs, truncation
+from features.networks import (
+    batch_norm,
+    cbr,
+    convnext_v2,
+    dinov2,
+    efficientnet_lite,
+    inputs,
+    resnet_bit,
+    truncation,
+    vit,
+)
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.settled import Settled
 from features.networks.weight_files import refuse_download
@@ -117,16 +127,27 @@ _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTens
     "convnext_tiny": (partial(applications.ConvNeXtTiny, **_no_scaling), _standard),
     "convnext_small": (partial(applications.ConvNeXtSmall, **_no_scaling), _standard),
     "convnext_base": (partial(applications.ConvNeXtBase, **_no_scaling), _standard),
+    "convnext_v2_atto": (partial(convnext_v2.make, size="atto"), _standard),
+    "convnext_v2_femto": (partial(convnext_v2.make, size="femto"), _standard),
+    "convnext_v2_pico": (partial(convnext_v2.make, size="pico"), _standard),
+    "convnext_v2_nano": (partial(convnext_v2.make, size="nano"), _standard),
+    "convnext_v2_tiny": (partial(convnext_v2.make, size="tiny"), _standard),
     "densenet121": (applications.DenseNet121, _standard),
     "densenet169": (applications.DenseNet169, _standard),
     "resnet50": (applications.ResNet50, _caffe),
     "resnet101": (applications.ResNet101, _caffe),
     "resnet50_v2": (applications.ResNet50V2, _symmetric),
     "resnet101_v2": (applications.ResNet101V2, _symmetric),
+    "resnet26_bit": (partial(resnet_bit.make, depths=(2, 2, 2, 2), name="resnet26_bit"), _symmetric),
+    "resnet50_bit": (partial(resnet_bit.make, depths=(3, 4, 6, 3), name="resnet50_bit"), _symmetric),
     "vgg16": (applications.VGG16, _caffe),
     "inception_v3": (applications.InceptionV3, _symmetric),
     "xception": (applications.Xception, _symmetric),
     "dinov2_vits14": (dinov2.make, _standard),
+    "vit_tiny": (partial(vit.make, width=192, convolutions=False, name="vit_tiny"), _standard),
+    "vit_small": (partial(vit.make, width=384, convolutions=False, name="vit_small"), _standard),
+    "vit_tiny_conv": (partial(vit.make, width=192, convolutions=True, name="vit_tiny_conv"), _standard),
+    "vit_small_conv": (partial(vit.make, width=384, convolutions=True, name="vit_small_conv"), _standard),
     "cbr_large_t": (partial(cbr.make, channels=(32, 64, 128, 256, 512), kernel=7, name="cbr_large_t"), _symmetric),
     "cbr_small": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=7, name="cbr_small"), _symmetric),
     "cbr_tiny": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=5, name="cbr_tiny"), _symmetric),

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from features.networks import openvino_runtime  # before openvino, because it disables openvino's telemetry
+from features.networks.settled import Settled
 
 import keras  # isort: skip
 import openvino  # isort: skip
+from openvino.passes import ConstantFolding, Manager  # isort: skip
 
 
 def export(model: keras.Model, folder: Path) -> None:
@@ -30,7 +32,8 @@ def export(model: keras.Model, folder: Path) -> None:
     architecture.write_text(model.to_json(), encoding="utf-8")
     model.save_weights(weights)
     environment = {**os.environ, "KERAS_BACKEND": "openvino"}
-    modules = sorted({type(layer).__module__ for layer in model.layers})  # which the process imports to know the layers
+    inner = [part for layer in model.layers if isinstance(layer, Settled) for part in layer.network.layers]
+    modules = sorted({type(layer).__module__ for layer in (*model.layers, *inner)})  # they register the layers' classes
     command = [sys.executable, "-m", "features.networks.openvino_export", str(folder), *modules]
     subprocess.run(command, env=environment, check=True)  # noqa: S603  the command is not a user's input
     architecture.unlink()
@@ -63,8 +66,6 @@ def _from_tensorflow(model: keras.Model) -> Any:
 
 def main(folder: Path, modules: Sequence[str]) -> None:
     """Convert the architecture and weights that `export` wrote into a folder; `modules` define the layers' classes."""
-    from features.networks.settled import Settled  # noqa: PLC0415  not needed where the model comes from TensorFlow
-
     for name in modules:
         importlib.import_module(name)  # registers its layers with Keras
     architecture = (folder / "plan.json").read_text(encoding="utf-8")
@@ -72,7 +73,11 @@ def main(folder: Path, modules: Sequence[str]) -> None:
     model.load_weights(folder / "plan.weights.h5")
     path = folder / "network.xml"
     model.export(str(path), format="openvino", verbose=False)
-    openvino_runtime.save(openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes()), path)
+    graph = openvino.Core().read_model(path.read_bytes(), path.with_suffix(".bin").read_bytes())
+    passes = Manager()
+    passes.register_pass(ConstantFolding())  # of standardised kernels; the conversion from TensorFlow does it itself
+    passes.run_passes(graph)
+    openvino_runtime.save(graph, path)
 
 
 if __name__ == "__main__":

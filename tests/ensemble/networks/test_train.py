@@ -83,6 +83,20 @@ def test_backbones_of_our_own_layers_are_fine_tuned_up_to_a_layer(source, name, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("convnext_v2_atto", "stage1_block2_add"), ("resnet26_bit", "stage1_block2_relu1"), ("vit_tiny_conv", "block1")],
+)
+def test_backbones_without_published_weights_learn_from_random_ones(source, name, layer):
+    losses = []
+    settings = TunedMember("net", name, layer=layer, init="random", epochs=4, batch=8, falloff=0.5)
+    source = replace(source, spec=ChipSpec(side=32))
+    model = fit_network(settings, source, after_epoch=lambda epoch, loss, state: losses.append(loss))
+    assert losses[-1] < losses[0]
+    assert np.isfinite(model.predict_on_batch(np.zeros((2, 32, 32, 3), np.uint8))).all()
+
+
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_rate_goes_by_steps_however_many_batches_a_step_gathers(source, schedule):

@@ -11,6 +11,9 @@ from features.initialisation.autoinit import Moments
 from features.initialisation.signal import layer_signals, predict_moments
 from features.initialisation.start import Start
 from features.networks import backbones, dinov2
+from features.networks.backbone_shapes import BACKBONE_SHAPES
+from features.networks.convnext_v2 import GlobalResponseNorm
+from features.networks.resnet_bit import GroupNorm, StandardisedConv2D
 from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
 from tests.features.networks.architectures import ARCHITECTURES
 
@@ -62,6 +65,25 @@ def test_the_prediction_is_exact_for_one_kernel_with_any_weights_on_independent_
     assert one.predicted.variance == pytest.approx(one.measured.variance, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StandardisedConv2D(8, 3, strides=2, use_bias=False),
+        lambda: GroupNorm(2, epsilon=1e-5),
+        GlobalResponseNorm,
+    ],
+)
+def test_standardised_kernels_and_norms_over_places_are_predicted_with_any_weights(make):
+    image = keras.Input((16, 16, 4))
+    network = keras.Model(image, make()(image))
+    rng = np.random.default_rng(0)
+    network.set_weights([rng.normal(0.3, 0.5, value.shape) for value in network.get_weights()])
+    images = rng.normal(0.7, 1.3, (400, 16, 16, 4)).astype(np.float32)
+    (one,) = layer_signals(network, images)
+    assert one.predicted.mean == pytest.approx(one.measured.mean, abs=0.02)
+    assert one.predicted.variance == pytest.approx(one.measured.variance, rel=0.02)
+
+
 def test_norms_with_batch_statistics_reset_an_exploding_signal():
     network = chain(gain=4.0, norm=True)
     by_name = {one.layer: one for one in layer_signals(network, NOISE, live=True)}
@@ -106,7 +128,7 @@ def test_every_architecture_of_convolutions_is_predicted_up_to_its_last_layer(na
     (trunk,) = backbones.settled_backbones(model)
     for live in {trunk.live, False}:
         predicted = predict_moments(trunk.network, Moments(), live=live)
-        assert np.isfinite(list(predicted.values())[-1].second()) == (name != "dinov2_vits14")
+        assert np.isfinite(list(predicted.values())[-1].second()) == (not BACKBONE_SHAPES[name].class_token)
     keras.utils.clear_session()
 
 

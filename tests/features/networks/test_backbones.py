@@ -194,6 +194,24 @@ def test_a_fourth_band_starts_from_the_mean_of_the_others(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("convnext_v2_atto", "stage1_block1_add"), ("resnet26_bit", "stage1_block2_relu1"), ("vit_tiny_conv", "block1")],
+)
+def test_backbones_of_our_own_layers_take_thirteen_bands(name, layer):
+    bands = ("red", "green", "blue", "nir", *(f"band{number}" for number in range(9)))
+    spec = ChipSpec(bands, "uint16", 64)
+    model = backbones.build(name, spec, layer=layer)
+    inside = next(layer for layer in model.layers if isinstance(layer, Settled)).network
+    kernel = next(layer for layer in inside.layers if layer.weights).get_weights()[0]
+    assert kernel.shape[2] == 13
+    np.testing.assert_allclose(kernel[:, :, 12], kernel[:, :, :3].mean(axis=2), rtol=1e-4, atol=1e-6)
+    chips = np.random.default_rng(0).integers(0, 65536, (2, 64, 64, 13), dtype=np.uint16)
+    assert np.isfinite(model.predict_on_batch(chips)).all()
+    keras.utils.clear_session()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("sees", ["bands", "dehazed", "streams"])
 @pytest.mark.parametrize("pool", ["average", "max", "both"])  # the others need a class token: test_dinov2.py
 def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_path):
@@ -241,7 +259,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
         backbones.build("toy", ChipSpec(side=64), weights=str(tmp_path / "nan.weights.h5"))
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "dinov2_vits14"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "dinov2_vits14", "convnext_v2_atto"])
 def test_weights_that_nobody_offers_for_download_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} has no weights that can be downloaded.*train --weights {name}=FILE"):
         backbones.build(name, SPEC, weights="imagenet")

@@ -1,55 +1,22 @@
-"""Test DINOv2's layers against plain NumPy, and its numbers against the original."""
+"""Test DINOv2 against the numbers of the original, and its vectors. Its layers are in `test_transformer`."""
 
 import keras
 import numpy as np
 import pytest
-from scipy.special import erf, softmax
 
 from ensemble.networks.rebuild import RebuildTarget, rebuild_network
 from ensemble.networks.settings import FrozenMember
 from features.images.spec import ChipSpec
 from features.networks import backbones, dinov2, openvino_export, openvino_runtime
 from features.networks.backbones import BackboneOptions
-from features.networks.dinov2 import TransformerBlock
 from features.networks.settled import Settled
+from features.networks.transformer import resampling_matrix
 
 SPEC = ChipSpec(side=28)  # 2 x 2 patches
 
 
 def pixels(count: int, side: int = SPEC.side) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-
-
-def disturb(layer, scale: float) -> None:
-    """Give a layer weights of which none is 0 or 1."""
-    rng = np.random.default_rng(1)
-    layer.set_weights([value + scale * rng.normal(size=value.shape) for value in layer.get_weights()])
-
-
-def test_a_block_computes_what_the_formula_says():
-    tokens = np.random.default_rng(0).normal(size=(2, 5, 384))
-    block = TransformerBlock(name="block1")
-    block.build((None, 5, 384))
-    disturb(block, 0.05)
-    weights = {variable.path.removeprefix("block1/"): np.array(variable, np.float64) for variable in block.weights}
-
-    def norm(values, name):
-        values = (values - values.mean(-1, keepdims=True)) / np.sqrt(values.var(-1, keepdims=True) + 1e-6)
-        return values * weights[f"{name}/gamma"] + weights[f"{name}/beta"]
-
-    def dense(values, name):
-        return values @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
-
-    entry = norm(tokens, "norm1")
-    query, key, value = (dense(entry, f"attn/{name}").reshape(2, 5, 6, 64) for name in ("query", "key", "value"))
-    attention = softmax(np.einsum("bqhc,bkhc->bhqk", query, key) / 8, axis=-1)
-    mixed = np.einsum("bhqk,bkhc->bqhc", attention, value).reshape(2, 5, 384)
-    middle = tokens + weights["ls1"] * dense(mixed, "attn/proj")
-    hidden = dense(norm(middle, "norm2"), "mlp/fc1")
-    expected = middle + weights["ls2"] * dense(hidden * (1 + erf(hidden / np.sqrt(2))) / 2, "mlp/fc2")
-
-    output = keras.ops.convert_to_numpy(block(tokens.astype(np.float32)))
-    np.testing.assert_allclose(output, expected, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -63,21 +30,12 @@ def test_parameters_are_those_of_the_original_at_every_side():
     keras.utils.clear_session()
 
 
-def test_the_rows_of_a_resampling_matrix_sum_to_one():
-    for side in (1, 2, 16, 18, 37, 40):
-        matrix = dinov2.resampling_matrix(side)
-        assert matrix.shape == (side, 37)
-        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-12)
-        np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-12)
-    np.testing.assert_array_equal(dinov2.resampling_matrix(37), np.eye(37))
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("side", [16, 18])
 def test_the_resampled_positions_are_those_in_the_genuine_file(real, side):
     with np.load(real.parent / "weights" / "dinov2_vits14_fp16.npz") as archive:
         grid, expected = archive["pos_grid_37x37"].astype(float), archive[f"pos_grid_{side}x{side}"].astype(float)
-    matrix = dinov2.resampling_matrix(side)
+    matrix = resampling_matrix(side, dinov2.GRID)
     resampled = np.einsum("pi,ijc,qj->pqc", matrix, grid, matrix)
     assert np.abs(resampled - expected).max() < 1e-4  # 16-bit floats
 
