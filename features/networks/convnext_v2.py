@@ -1,9 +1,9 @@
 """ConvNeXt V2 (Woo et al. 2023) without its classifier: ConvNeXt with global response normalisation.
 
-Each stage but the first begins with a norm and a convolution that halves
-the side; its blocks are named `stage2_block1`, with the layers `conv`, `norm`, `expand`, `gelu`, `grn`, `project` and
-`add`. The last norm is at each place of the maps, before any pooling, as in `keras.applications.ConvNeXtTiny`; the
-original has it behind the mean over the places.
+Each stage but the first begins with a norm and a convolution that halves the side; its blocks are named
+`stage2_block1`, with the layers `conv`, `norm`, `expand`, `gelu`, `grn`, `project` and `add`. The last norm is at
+each place of the maps, before any pooling, as in `keras.applications.ConvNeXtTiny`; the original has it behind the
+mean over the places.
 """
 
 from typing import Any
