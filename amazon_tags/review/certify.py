@@ -1,7 +1,7 @@
 """The calls behind `amazon_tags certify`: a page with a random sample, and the certificate of its answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ class SampleSource:
 
     decision: Path | None = None
     model: Path | None = None
-    layout: Layout = field(default=AS_STATED)
+    layout: Layout = AS_STATED
     jobs: int = 1
 
 
@@ -109,7 +109,8 @@ def certify_answers(table: Path, plan_file: Path, answers: Path) -> Certificate:
     plan = read_plan(plan_file)
     if hashes.sha256(table) != plan.table:
         raise ValueError(
-            f"{table} is not the table that the sample of {plan_file} was drawn for; name that one, or draw anew."
+            f"{table} is not the table of the sample in {plan_file}; name the table that was passed to certify, or "
+            "draw a new sample."
         )
     space, _ = decision_file.from_json(plan.decision)
     answered = read_answers(answers, space, plan)

@@ -108,10 +108,10 @@ def train_on(
         preflight.refuse_existing(output)  # a run that has ended since may have written it
 
         started = start.recipe(recipe) if start else recipe
+        plans = _plan_members(data, started, options.weights, origins, examples, work)
         if fit_ahead:
-            plans = plan_members(data, started, options.weights, origins, examples, work)
             fit_ahead(plans, range(examples.folds))
-        members = fit_members(data, started, options.weights, origins, examples, work)
+        members = _fit_planned(plans, examples)
         shipped, front = choose_members(recipe, data.truth, members)
         if fit_ahead:
             fit_ahead(shipped, [ALL_CHIPS])
@@ -176,11 +176,14 @@ def fit_members(
     work: Path,
 ) -> list[FittedMember]:
     """Fit the recipe's members in order, each in a folder whose name depends on all that its fit depends on."""
-    plans = plan_members(data, recipe, weights, origins, examples, work)
+    return _fit_planned(_plan_members(data, recipe, weights, origins, examples, work), examples)
+
+
+def _fit_planned(plans: Sequence[PlannedMember], examples: Examples) -> list[FittedMember]:
     return [fit_member(plan.settings, examples, plan.folder.parent, plan.teachers) for plan in plans]
 
 
-def plan_members(
+def _plan_members(
     data: TrainingData,
     recipe: Recipe,
     weights: dict[str, Path],

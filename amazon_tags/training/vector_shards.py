@@ -80,7 +80,7 @@ class ShardedEmbedding:
     @property
     def groups(self) -> int:
         """The number of groups of chips, which shards consist of."""
-        return -(-len(self.paths) // GROUP)
+        return _groups(len(self.paths))
 
 
 def open_embedding(
@@ -142,6 +142,10 @@ def write_shard(embedding: ShardedEmbedding, folder: Path, shard: Shard) -> str:
     return f"shard {shard}: {len(part):,} of {len(paths):,} vectors of width {embedding.network.dim}"
 
 
+def _groups(count: int) -> int:
+    return -(-count // GROUP)
+
+
 def merge_vectors(folder: Path, output: Path) -> int:
     """Join the files of all shards to the file that one run would have written, and return the number of vectors.
 
@@ -197,7 +201,7 @@ def _refuse_incomplete(folder: Path, tables: Sequence[VectorTable], keys: Sequen
                 f"{table.path} and {tables[0].path.name} are of other chips, shards, backbones or options; delete the "
                 "wrong one."
             )
-    filled = {number for number in range(1, first.count + 1) if Shard(number, first.count).of(-(-first.total // GROUP))}
+    filled = {number for number in range(1, first.count + 1) if Shard(number, first.count).of(_groups(first.total))}
     if missing := sorted(filled - {key.number for key in keys}):
         raise ValueError(
             f"{folder} lacks {len(missing)} of {len(filled)} shards (first: {missing[0]}/{first.count}); run them "

@@ -115,7 +115,7 @@ def test_another_table_or_file_is_refused(home, tmp_path):
     answers = answer(home, draw(home).names())
     plan = plan_path(home / "s.html")
     reviews.change_score(home, "chip_1", "road", 0.3)
-    with pytest.raises(ValueError, match="is not the table that the sample"):
+    with pytest.raises(ValueError, match="is not the table of the sample"):
         certify_answers(home / "scores.csv", plan, answers)
     for text in ("{}", "[1]", "no JSON", plan.read_text().replace('"format": 1', '"format": 7')):
         (tmp_path / "other.json").write_text(text)
