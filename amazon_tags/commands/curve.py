@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
@@ -56,7 +56,7 @@ def parse_shots(_context: click.Context, _option: click.Parameter, value: str) -
     show_default=True,
     help="default, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @options.SVG
 @options.GROUPS
 @options.JOIN_ROWS
@@ -90,7 +90,7 @@ def curve_command(
 
     Example: amazon_tags curve train-jpg/ train_v2.csv --shots 1,10,full --seeds 3 -o curve.csv
     """
-    files = dict(options.parse_weights(text) for text in weights)
+    files = dict(backbone_options.parse_weights(text) for text in weights)
     need_train()
     from amazon_tags.evaluation.curve_report import curve_svg, curve_text
     from amazon_tags.files import atomic, preflight

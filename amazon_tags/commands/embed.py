@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options, shard_options
+from amazon_tags.commands import backbone_options, options, shard_options
 from amazon_tags.errors import need_train
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.signals import catch_signals
@@ -21,14 +21,14 @@ from ensemble.networks.settings import POOLS
     help="A name from the table in features/README.md, such as mobilenet_v2, an .onnx or .xml (OpenVINO) file with "
     "a TOML file beside it, or hub:PRESET (KerasHub).",
 )
-@options.DOWNLOAD
+@backbone_options.DOWNLOAD
 @click.option(
     "-o",
     "--output",
     type=options.OUTPUT,
     help="The folder of the feature bank to write, or a .parquet file; without it, --shard is needed.",
 )
-@options.WEIGHTS
+@backbone_options.WEIGHTS
 @click.option(
     "--layer",
     "--cut",

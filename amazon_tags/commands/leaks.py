@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.signals import catch_signals
 
 
@@ -15,11 +15,11 @@ from amazon_tags.signals import catch_signals
 @click.option(
     "--backbone",
     metavar="FILE",
-    callback=options.check_own_backbone,
+    callback=backbone_options.check_own_backbone,
     help="Also compare the vectors of this .onnx or .xml (OpenVINO) file, which has a TOML file beside it, or of "
     "hub:PRESET (KerasHub).",
 )
-@options.DOWNLOAD
+@backbone_options.DOWNLOAD
 @click.option(
     "--similarity",
     type=click.FloatRange(0.5, 1),

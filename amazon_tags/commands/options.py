@@ -151,34 +151,6 @@ def check_label_space(_context: click.Context, _option: click.Parameter, value: 
     return value
 
 
-def check_weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    """Return what a backbone's weights start from, or raise a usage error for a file that does not exist."""
-    if value not in ("imagenet", "none") and not Path(value).is_file():
-        raise click.BadParameter(f"{value!r} is neither imagenet, none nor an existing file.")
-    return value
-
-
-def check_own_backbone(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    """Return the path of a user's own backbone, or raise a usage error for the name of one of ours."""
-    from features.networks.foreign_settings import is_foreign
-
-    if value is not None and not is_foreign(value):
-        raise click.BadParameter(f"{value!r} is neither an .onnx or .xml file nor hub:PRESET; name one.")
-    return value
-
-
-def parse_weights(text: str) -> tuple[str, Path]:
-    """Return the backbone's name and the weight file of BACKBONE=FILE.
-
-    Raises:
-        click.BadParameter: the text has no `=`, or the file does not exist.
-    """
-    name, sign, path = text.partition("=")
-    if not sign or not Path(path).is_file():
-        raise click.BadParameter(f"{text!r} must be BACKBONE=FILE with a file that exists", param_hint="--weights")
-    return name, Path(path)
-
-
 def parse_recall_floor(text: str) -> tuple[str, float]:
     """Return the label and the lowest recall of LABEL>=RECALL.
 
@@ -235,20 +207,6 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUTPUT = click.Path(path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)  # a folder or a file: chips, or a table of tags
 
-BACKBONES = click.option(
-    "--backbones",
-    required=True,
-    metavar="NAMES",
-    callback=parse_names,
-    help="One or more, separated by commas: names from the table in features/README.md, perhaps with @LAYER, .onnx or "
-    ".xml files, hub:PRESET, or .parquet files of vectors of these chips.",
-)
-BACKBONE_WEIGHTS = click.option(
-    "--weights",
-    multiple=True,
-    metavar="BACKBONE=FILE",
-    help="Start a backbone from this file instead of the downloaded ImageNet weights.",
-)
 BANDS = click.option(
     "--bands",
     metavar="NAMES",
@@ -275,9 +233,6 @@ DEVICE = click.option(
     show_default=True,
     help="Where to compute; auto: on a GPU if there is one, the gpu extra is installed and a core needs more "
     "than 10 ms for a chip.",
-)
-DOWNLOAD = click.option(
-    "--download", is_flag=True, help="Download a backbone hub:PRESET from KerasHub, once, if it is not a folder."
 )
 ERRORS = click.option(
     "--errors",
@@ -344,10 +299,3 @@ VIEWS = click.option(
     help="Average the output over this many dihedral views (rotations and mirror images) of each chip.",
 )
 WHY = click.option("--why", default="by hand", show_default=True, help="The reason to write into the registry's log.")
-WEIGHTS = click.option(
-    "--weights",
-    default="imagenet",
-    show_default=True,
-    callback=check_weights,
-    help="The backbone's weights: imagenet, none (random) or a .weights.h5 or .npz file.",
-)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
@@ -15,9 +15,9 @@ from amazon_tags.signals import catch_signals
 @click.command("rank")
 @click.argument("chips", type=options.EXISTING)
 @click.argument("table", metavar="LABELS", type=options.EXISTING)
-@options.BACKBONES
-@options.BACKBONE_WEIGHTS
-@options.DOWNLOAD
+@backbone_options.BACKBONES
+@backbone_options.BACKBONE_WEIGHTS
+@backbone_options.DOWNLOAD
 @options.SIDE
 @options.BANK
 @click.option("-o", "--output", type=options.OUTPUT, help="Also write the ranking to this CSV file.")
@@ -56,7 +56,7 @@ def rank_command(
 
     Example: amazon_tags rank train-jpg/ train_v2.csv --backbones mobilenet_v3_small,mobilenet_v2 --bank bank
     """
-    files = dict(options.parse_weights(text) for text in weights)
+    files = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.evaluation.ranking import ranking_csv, ranking_text
     from amazon_tags.files import atomic, preflight
     from amazon_tags.training.compared_backbones import ComparisonOptions, needs_keras

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs", type=click.IntRange(1, 1000), default=12, show_default=True, help="Epochs of each fine-tuning."
 )
-@options.WEIGHTS
+@backbone_options.WEIGHTS
 @options.SIDE
 @options.SVG
 @options.BANK

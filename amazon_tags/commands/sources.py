@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.errors import emit, need_train
 from amazon_tags.signals import catch_signals
 
@@ -42,7 +42,7 @@ def parse_sources(_context: click.Context, _option: click.Parameter, values: tup
     help="A name from the table in features/README.md, an .onnx or .xml (OpenVINO) file with a TOML file beside it, or "
     "hub:PRESET (KerasHub).",
 )
-@options.WEIGHTS
+@backbone_options.WEIGHTS
 @options.BANK
 @click.option(
     "--max-chips",

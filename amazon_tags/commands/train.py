@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amazon_tags.commands import options, shard_options
+from amazon_tags.commands import backbone_options, options, shard_options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     show_default="default; for vectors one ridge head",
     help="default, distilled, ensemble, frozen, hyperrule, quick or a TOML file.",
 )
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @click.option(
     "--start-from",
     type=options.FOLDER,
     metavar="BUNDLE",
     help="Start tuned members from the trained backbones of another bundle instead of ImageNet weights.",
 )
-@options.DOWNLOAD
+@backbone_options.DOWNLOAD
 @click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(
     "--unlabelled",
@@ -103,7 +103,7 @@ def train_command(
     is_of_vectors = is_vector_file(chips)
     if table is None and (space != "folders" or is_of_vectors):
         raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
-    files = dict(options.parse_weights(text) for text in weights)
+    files = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.files import preflight
     from amazon_tags.model.recipe import choose_recipe
     from amazon_tags.training.training_data import TrainingSource

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amazon_tags.commands import options as command_options
+from amazon_tags.commands.backbone_options import parse_weights
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.model import decision_file
 from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
@@ -199,7 +199,7 @@ def work_folder(options: argparse.Namespace, examples: Examples, settings: Membe
 
 def members_with_weights(recipe: Recipe, options: argparse.Namespace) -> Sequence[MemberSettings]:
     """Return the recipe's members, starting from the weight files of the command line."""
-    files = dict(command_options.parse_weights(text) for text in options.weights)
+    files = dict(parse_weights(text) for text in options.weights)
     return [
         replace(settings, weights=str(files.get(settings.backbone, settings.weights))) for settings in recipe.members
     ]

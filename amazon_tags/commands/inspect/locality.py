@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.commands.inspect.findings import CSV, report
 from amazon_tags.commands.inspect.models import BATCH, SEED
 from amazon_tags.errors import need_train
@@ -14,7 +14,7 @@ from amazon_tags.errors import need_train
 @click.command("locality")
 @click.argument("chips", type=options.EXISTING)
 @click.argument("model")
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @BATCH
 @SEED
 @options.SIDE
@@ -44,7 +44,7 @@ def locality_command(
 
     Example: amazon_tags inspect locality train-jpg/ mobilenet_v3_small --batch 64 --svg locality.svg
     """
-    starts = dict(options.parse_weights(text) for text in weights)
+    starts = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.inspection.layered_model import ModelOptions
     from amazon_tags.inspection.locality import inspect_locality
     from amazon_tags.inspection.minibatches import BatchOptions

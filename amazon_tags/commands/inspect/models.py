@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.commands.inspect.findings import CSV, report
 from amazon_tags.errors import need_train
 
@@ -22,7 +22,7 @@ SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=Tr
 @click.command("cka")
 @click.argument("chips", type=options.EXISTING)
 @click.argument("models", metavar="MODEL [MODEL]", nargs=-1, required=True)
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @click.option(
     "--measure",
     type=click.Choice(["debiased", "linear", "rbf", "cca"]),
@@ -61,7 +61,7 @@ def cka_command(
 
     Example: amazon_tags inspect cka train-jpg/ mobilenet_v3_small my-model@small
     """
-    starts = dict(options.parse_weights(text) for text in weights)
+    starts = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.inspection.cka import inspect_cka
     from amazon_tags.inspection.layered_model import ModelOptions
     from amazon_tags.inspection.minibatches import BatchOptions

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.commands.inspect.findings import CSV, report
 from amazon_tags.errors import need_train
 
@@ -14,7 +14,7 @@ from amazon_tags.errors import need_train
 @click.argument("chips", type=options.EXISTING)
 @click.argument("table", metavar="LABELS", type=options.EXISTING)
 @click.argument("model", metavar="BUNDLE[@MEMBER]")
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @CSV
 @options.SVG
 @options.PAGE
@@ -43,7 +43,7 @@ def reuse_command(
 
     Example: amazon_tags inspect reuse train-jpg/ train_v2.csv my-model --html reuse.html
     """
-    starts = dict(options.parse_weights(text) for text in weights)
+    starts = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.inspection.reuse import ReuseOptions, inspect_reuse
     from amazon_tags.training.training_data import TrainingSource
     from features.images.layout import Layout

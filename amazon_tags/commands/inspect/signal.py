@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.commands.inspect.findings import CSV, report
 from amazon_tags.commands.inspect.models import BATCH, SEED
 from amazon_tags.errors import need_train
@@ -21,7 +21,7 @@ from amazon_tags.errors import need_train
     metavar="START",
     help="The weights of a backbone, as init of a recipe's member: imagenet, random, auto, stats or transfer:LAYER.",
 )
-@options.BACKBONE_WEIGHTS
+@backbone_options.BACKBONE_WEIGHTS
 @BATCH
 @SEED
 @options.SIDE
@@ -52,7 +52,7 @@ def signal_command(
 
     Example: amazon_tags inspect signal train-jpg/ mobilenet_v3_small --init random
     """
-    starts = dict(options.parse_weights(text) for text in weights)
+    starts = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.inspection.layered_model import ModelOptions
     from amazon_tags.inspection.minibatches import BatchOptions
     from amazon_tags.inspection.signal import inspect_signal

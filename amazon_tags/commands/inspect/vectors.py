@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.commands.inspect.findings import CSV, report
 from amazon_tags.errors import need_train
 
@@ -23,8 +23,8 @@ def _of_backbones(command: Callable[..., None]) -> Callable[..., None]:
     decorators = (
         click.argument("chips", type=options.EXISTING),
         click.argument("table", metavar="LABELS", type=options.EXISTING),
-        options.BACKBONES,
-        options.BACKBONE_WEIGHTS,
+        backbone_options.BACKBONES,
+        backbone_options.BACKBONE_WEIGHTS,
         options.SIDE,
         options.BANK,
         CSV,
@@ -115,7 +115,7 @@ def _inspect(
     jobs: int,
 ) -> None:
     """Run a measure of backbones on labelled chips."""
-    files = dict(options.parse_weights(text) for text in weights)
+    files = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.training.compared_backbones import ComparisonOptions, needs_keras
     from amazon_tags.training.training_data import TrainingSource
     from features.images.layout import Layout
