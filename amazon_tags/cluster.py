@@ -23,6 +23,8 @@ CONNECT_SECONDS = 20
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 MAX_DEATHS = 10  # of workers at one task; Dask's 3 are soon reached where machines are taken away
 MAX_TRIES = 3  # of a task that ends in an error, such as of a network folder
+# For a cluster on this machine, and as long as it runs: a worker that takes the place of a dead one reads them too.
+LOCAL_SETTINGS = {"distributed.scheduler.allowed-failures": MAX_DEATHS, "distributed.worker.daemon": False}
 AGAIN = "run the same command again: finished parts are kept."
 
 
@@ -83,7 +85,7 @@ def connect(cluster: Cluster) -> Iterator[distributed.Client]:
             progress.say(f"connected to the Dask scheduler at {cluster.scheduler}")
             yield client
         return
-    with _start_cluster(cluster.workers) as local, distributed.Client(local) as client:
+    with dask.config.set(LOCAL_SETTINGS), _start_cluster(cluster.workers) as local, distributed.Client(local) as client:
         progress.say(
             f"a Dask scheduler listens at {local.scheduler_address}, and {cluster.workers} workers at ports of their "
             "own: only programs on this machine reach them"
@@ -93,20 +95,18 @@ def connect(cluster: Cluster) -> Iterator[distributed.Client]:
 
 def _start_cluster(workers: int) -> distributed.LocalCluster:
     """Return a scheduler and workers of one thread on this machine, which the end of a `with` stops."""
-    settings = {"distributed.scheduler.allowed-failures": MAX_DEATHS, "distributed.worker.daemon": False}
-    with dask.config.set(settings):
-        try:
-            return distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )
-        except RuntimeError as error:
-            raise RuntimeError(
-                f"{workers} workers could not be started ({error}); try again, with fewer --jobs if memory is short."
-            ) from error
+    try:
+        return distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{workers} workers could not be started ({error}); try again, with fewer --jobs if memory is short."
+        ) from error
 
 
 def run_tasks(client: distributed.Client, tasks: Sequence[Task]) -> Iterator[tuple[str, Any]]:

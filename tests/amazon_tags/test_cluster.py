@@ -1,6 +1,7 @@
 """Tasks on a cluster whose workers are threads of this process."""
 
 import os
+import signal
 import threading
 
 import distributed
@@ -67,6 +68,17 @@ def test_a_task_that_fails_is_tried_again_and_then_ends_the_run(client):
 def test_a_worker_without_the_package_is_reported_with_what_to_do(client):
     with pytest.raises(RuntimeError, match="a worker cannot import package_that_nobody_has; install"):
         list(run_tasks(client, [Task("part 0", lack, ())]))
+
+
+@pytest.mark.slow
+def test_a_worker_in_the_place_of_a_dead_one_may_start_processes_too():
+    facts = "__import__('os').getpid(), __import__('multiprocessing').current_process().daemon"
+    with connect(Cluster(workers=1)) as client:
+        ((_, (dead, _)),) = run_tasks(client, [Task("first", eval, (facts,))])
+        os.kill(dead, signal.SIGKILL)
+        ((_, (pid, is_daemon)),) = run_tasks(client, [Task("second", eval, (facts,))])
+    assert pid != dead
+    assert not is_daemon
 
 
 @pytest.mark.parametrize(
