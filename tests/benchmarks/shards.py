@@ -1,6 +1,6 @@
 """Measure what dividing a run costs, check that it changes no byte, and extrapolate to all chips of the Amazon basin.
 
-    python -m tests.benchmarks.shards [CHIPS.tar] [--count 3000] [--parts 10000] [--kills 20]
+    python -m tests.benchmarks.shards [CHIPS.tar] [--count 8000] [--parts 10000] [--kills 20]
 
 CHIPS is an archive, by default the aerial chips in the folder that AMAZON_TAGS_DATA names. Its first `--count` chips
 are tagged by one process, by shards in random order of which two run twice, by one and two workers of a Dask cluster,
@@ -8,6 +8,7 @@ and by workers of which one is killed `--kills` times. Then a checkpoint of `--p
 """
 
 import argparse
+import contextlib
 import hashlib
 import heapq
 import os
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from amazon_tags.cluster import Cluster, Task, connect, run_tasks
 from amazon_tags.files import atomic
 from amazon_tags.prediction import part_files, run_key
 from amazon_tags.prediction.part_files import CHIPS_A_PART
@@ -36,6 +38,7 @@ PREDICT = (sys.executable, "-m", "amazon_tags", "predict")
 MERGE = (sys.executable, "-m", "amazon_tags", "merge")
 COMMON = ("--precision", "f32")
 SHARDS = 5
+EMPTY_TASKS = 1000
 KILLS_A_RUN = 4  # more would let a run of three parts never end
 BASIN_CHIPS, BASIN_WORKERS = 9_300_000, 32
 SLOW_SHARE, SLOWNESS = 0.05, 4.0  # of the parts, those that take several times as long
@@ -119,15 +122,40 @@ def compare(chips: Path, count: int, kills: int, folder: Path) -> float:
     return alone.seconds / count * CHIPS_A_PART
 
 
-def measure_overhead(chips: Path, parts: int, folder: Path) -> None:
-    """Print what a part costs beside its scores: with a checkpoint of finished parts nothing is scored."""
-    checkpoint = ("--checkpoint", str(folder / "dask1"))
+def measure_overhead(chips: Path, part_seconds: float, folder: Path) -> None:
+    """Print what a cluster costs beside the scores: its start, each of its tasks, and its memory."""
+    checkpoint = ("--checkpoint", str(folder / "dask1"))  # of finished parts, so that nothing is scored
     finished = run(*on_cluster(chips, folder, 1))
     plain = run(*PREDICT, str(chips), *COMMON, "--jobs", "1", *checkpoint)
     print(
         f"With all parts finished, Dask takes {finished.seconds:.1f} s and one process {plain.seconds:.1f} s; the "
-        f"difference is mostly the start of scheduler and worker, for {parts} parts here.\n"
+        "difference is the start of scheduler and worker."
     )
+    with connect(Cluster(workers=1)) as client:
+        tasks = [Task(f"part {number}", abs, (number,)) for number in range(EMPTY_TASKS)]
+        list(run_tasks(client, tasks[:1]))  # the worker imports what it needs
+        started = time.perf_counter()
+        list(run_tasks(client, tasks))
+        seconds = (time.perf_counter() - started) / EMPTY_TASKS
+    print(
+        f"{EMPTY_TASKS:,} empty tasks take {seconds * 1000:.1f} ms each, {seconds / part_seconds:.2%} of the "
+        f"{part_seconds:.1f} s of a part."
+    )
+    shutil.rmtree(folder / "dask2")
+    own, workers = peaks(on_cluster(chips, folder, 2))
+    print(f"Peak memory: command and scheduler {own:.0f} MiB, a worker {workers:.0f} MiB.\n")
+
+
+def peaks(command: tuple[str, ...]) -> tuple[float, float]:
+    """Return the largest resident memory of a run's own process and of one of its workers, in MiB."""
+    own = largest = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with contextlib.suppress(psutil.Error):  # a process has just ended
+                own = max(own, psutil.Process(process.pid).memory_info().rss)
+                largest = max([largest, *(worker.memory_info().rss for worker in _workers(process.pid))])
+            time.sleep(0.1)
+    return own / 2**20, largest / 2**20
 
 
 def write_parts(source: Path, target: Path, parts: int) -> None:
@@ -178,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = Path(os.environ.get("AMAZON_TAGS_DATA", "."))
     parser.add_argument("chips", type=Path, nargs="?", default=root / "aerial_8000x128.tar")
-    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--count", type=int, default=8000)
     parser.add_argument("--parts", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=20)
     tables.add_options(parser)
@@ -189,7 +217,7 @@ def main() -> None:
         folder = Path(scratch)
         chips = unpack(options.chips, options.count, folder / "chips")
         part_seconds = compare(chips, options.count, options.kills, folder)
-        measure_overhead(chips, part_files.part_count(options.count), folder)
+        measure_overhead(chips, part_seconds, folder)
 
         write_parts(folder / "dask1", folder / "many", options.parts)
         merged = run(*MERGE, str(folder / "many"), "-o", str(folder / "merged.csv"))

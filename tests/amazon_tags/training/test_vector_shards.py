@@ -1,6 +1,7 @@
 """Vectors by shards, with small groups."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from amazon_tags.training import vector_shards
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.vector_shards import embed_shard, merge_vectors
 from features.images.chips import ChipError
+from tests import processes
 from tests.scene_files import noise, write_scene
 
 TRUNK = FeatureExtractor("toy", weights="none")
@@ -38,6 +40,32 @@ def test_merged_shards_are_the_bytes_of_one_run(world, tmp_path, count, half):
         embed_shard([world.test_jpg], tmp_path / "shards", Shard(number, count), extractor, views=2)
     assert merge_vectors(tmp_path / "shards", tmp_path / "merged.parquet") == 10
     assert (tmp_path / "merged.parquet").read_bytes() == (tmp_path / "alone.parquet").read_bytes()
+
+
+EMBED_ALL = """
+from pathlib import Path
+
+from amazon_tags.prediction.shard import Shard
+from amazon_tags.training import vector_shards
+from amazon_tags.training.embed import FeatureExtractor
+
+vector_shards.GROUP = 3
+for number in {order}:
+    vector_shards.embed_shard([Path({chips!r})], Path({folder!r}), Shard(number, 3), FeatureExtractor("toy", weights="none"))
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_write_all_shards_at_once_lose_and_tear_nothing(world, folder, tmp_path):
+    shared = tmp_path / "shared"
+    orders = [[1, 2, 3], [3, 2, 1], [2, 3, 1], [2, 1, 3]]
+    codes = [EMBED_ALL.format(order=order, chips=str(world.test_jpg), folder=str(shared)) for order in orders]
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(pool.map(lambda code: processes.run_code(code, timeout=120), codes))
+    assert [process.returncode for process in ended] == [0] * 4, ended[0].stderr
+    assert {path.name: path.read_bytes() for path in shared.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
 
 
 def test_a_shard_that_is_there_is_not_embedded_again(world, folder):
