@@ -50,8 +50,9 @@ from amazon_tags.training import vector_shards
 from amazon_tags.training.embed import FeatureExtractor
 
 vector_shards.GROUP = 3
+trunk = FeatureExtractor("toy", weights="none")
 for number in {order}:
-    vector_shards.embed_shard([Path({chips!r})], Path({folder!r}), Shard(number, 3), FeatureExtractor("toy", weights="none"))
+    vector_shards.embed_shard([Path({chips!r})], Path({folder!r}), Shard(number, 3), trunk)
 """
 
 
