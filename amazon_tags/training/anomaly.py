@@ -73,8 +73,8 @@ class AnomalyScores:
         count, chips = self.unusual(), len(names)
         known = f"the {len(self.known.vectors.units):,} known chips"
         text = (
-            f"{count} of {chips} chips lie farther from {known} than {UNUSUAL:.0%} of these from each other, where "
-            f"{expected(chips)} would be expected of chips alike"
+            f"{count} of {chips} chips lie farther from {known} than {100 * UNUSUAL:.0f} % of these from each other; "
+            f"{expected(chips)} would be expected of chips like them"
         )
         named = ", ".join(f"{names[place]} ({self.distance[place]:.3f})" for place in self.order()[:NAMED])
         return f"{text}; the farthest: {named}"

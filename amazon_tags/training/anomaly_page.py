@@ -54,7 +54,7 @@ def write_anomaly_page(page: Path, paths: Listing, spec: ChipSpec, scores: Anoma
         count=len(paths),
         unusual=scores.unusual(),
         expected=expected(len(paths)),
-        limit=f"{UNUSUAL:.0%}",
+        limit=f"{100 * UNUSUAL:.0f}\N{NO-BREAK SPACE}%",
         neighbours=known.neighbours,
         known=scores.known.path.name,
         curves=Markup(_curves(known.own, np.array(scores.distance))),  # noqa: S704  drawn here
@@ -65,7 +65,7 @@ def write_anomaly_page(page: Path, paths: Listing, spec: ChipSpec, scores: Anoma
 def _curves(known: Floats, distances: Floats) -> str:
     """Return a picture of the share of known and of new chips within each distance."""
     titles = ChartTitles(
-        "Chips by their distance from the known ones", "distance to the known chips", "share of chips at most so far"
+        "Chips by their distance from the known ones", "distance from the known chips", "share of chips within it"
     )
     return line_chart(titles, [_curve("known chips", known), _curve("these chips", distances)])
 
