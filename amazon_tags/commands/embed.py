@@ -62,6 +62,14 @@ from ensemble.networks.settings import POOLS
 @shard_options.SCHEDULER
 @shard_options.INSECURE
 @options.JOBS
+@click.option(
+    "--anomaly",
+    type=options.FILE,
+    metavar="KNOWN",
+    help="Write beside each vector how far it lies from those of KNOWN: a .parquet file of known chips, which embed "
+    "wrote with the same options.",
+)
+@click.option("--html", "page", type=options.OUTPUT, help="Show the chips that lie farthest from KNOWN on this page.")
 def embed_command(
     chips: tuple[Path, ...],
     backbone: str,
@@ -83,21 +91,29 @@ def embed_command(
     scheduler: str | None,
     insecure: bool,
     jobs: int,
+    anomaly: Path | None,
+    page: Path | None,
 ) -> None:
     """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank or a Parquet file.
 
     Does nothing if the bank exists and belongs to the same chips, weights, layer, pool and views. A Parquet file, which
     train and predict --vectors read, is replaced.
 
+    With --anomaly, the columns anomaly and anomaly_percentile say how far each chip lies from known chips: the distance
+    to the 10th nearest, and the share of the known chips that lie nearer to each other (0.99: farther than 99 %).
+
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o vectors.parquet
+
+    Example: amazon_tags embed new/ --backbone mobilenet_v2 --anomaly vectors.parquet --html far.html -o new.parquet
     """
     from features.networks.foreign_settings import is_foreign
 
     cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
     _check_output(output, checkpoint, "--shard" if shard else "--engine dask" if cluster else None, on_error)
+    _check_anomaly(anomaly, page, divided=bool(shard or cluster))
     if not is_foreign(backbone):
         need_train()
-    from amazon_tags.training.embed import FeatureExtractor, embed
+    from amazon_tags.training.embed import EmbedFiles, FeatureExtractor, embed
     from amazon_tags.training.hub_presets import download_preset
     from features.images.layout import Layout
 
@@ -119,10 +135,18 @@ def embed_command(
         click.echo(f"{output}: {summary.text}", err=True)
         return
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout
-        unusable = errors if on_error == "skip" else None
-        summary = embed(chips, output or Path(), extractor, views=views, jobs=jobs, unusable=unusable)
+        files = EmbedFiles(errors if on_error == "skip" else None, anomaly, page)
+        summary = embed(chips, output or Path(), extractor, views=views, jobs=jobs, files=files)
     click.echo(f"{output}: {summary.text}", err=True)
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)
+
+
+def _check_anomaly(anomaly: Path | None, page: Path | None, *, divided: bool) -> None:
+    """Raise a usage error for options that do not go with `--anomaly`, or need it."""
+    if anomaly and divided:
+        raise click.UsageError("--anomaly compares chips in one run; leave out --shard and --engine dask.")
+    if page and not anomaly:
+        raise click.UsageError("--html shows the chips by --anomaly; name the known chips with it, or leave it out.")
 
 
 def _check_output(output: Path | None, checkpoint: Path | None, divided_by: str | None, on_error: str) -> None:

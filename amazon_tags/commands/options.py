@@ -4,6 +4,7 @@ Index: every option, and the commands that use it. A test holds it against the c
 
 Option                   Commands
 -----------------------  --------
+--anomaly                embed
 --array                  schedule
 --at                     schedule
 --backbone               embed, leaks, search-layer, sources
@@ -40,9 +41,9 @@ Option                   Commands
 --groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
                          diversity, inspect reuse
 --half                   embed
---html                   predict, map, change, train, tune, certify-answers, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
-                         locality, inspect reuse
+--html                   predict, map, change, embed, train, tune, certify-answers, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict, map, embed, train
 --jobs                   predict, map, change, embed, train, gallery, review, certify, leaks, pairs, rank, curve,

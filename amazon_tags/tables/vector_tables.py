@@ -4,6 +4,7 @@ image_name  text
 sha256      of the chip file's bytes, as text; a file from elsewhere may lack it, and has further columns
 vector      a list of float32 or float16 whose length is fixed
 geometry    footprints by GeoParquet 1.1, only where chips have a position
+...         further columns of float32 that are computed from the vectors, on request
 
 What the vectors were computed from is in the file's metadata, see `model.vector_origin`.
 """
@@ -21,7 +22,7 @@ from pyarrow import parquet as pq
 
 from amazon_tags.tables.geoparquet import GeometryColumn
 from amazon_tags.tables.image_names import plain_names, refuse_repeats
-from ensemble.arrays import Vectors
+from ensemble.arrays import Floats, Vectors
 
 HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 MAGIC = b"PAR1"  # the first bytes of a Parquet file
@@ -31,6 +32,19 @@ WriteVectors = Callable[[Sequence[str], Sequence[str], Vectors], None]
 ROWS_A_GROUP = 1 << 13  # rows in memory at a time: 42 MB of 1,280 columns
 SUFFIX = ".parquet"
 TEXT_SUFFIXES = (".csv", ".json", ".tsv", ".txt")
+
+
+@dataclass(frozen=True)
+class FurtherColumns:
+    """Columns of numbers that are written beside vectors.
+
+    Attributes:
+        names: of the columns.
+        compute: returns them (rows, columns) for hashes and vectors of the next rows, before these are rounded.
+    """
+
+    names: Sequence[str]
+    compute: Callable[[Sequence[str], Vectors], Floats]
 
 
 def is_vector_path(path: Path) -> bool:
@@ -58,6 +72,7 @@ def vector_writer(
     *,
     half: bool = False,
     geometry: GeometryColumn | None = None,
+    further: FurtherColumns | None = None,
 ) -> Iterator[WriteVectors]:
     """Yield a function that appends names, hashes and vectors; how these are split into calls changes no byte.
 
@@ -67,13 +82,10 @@ def vector_writer(
         metadata: of the file.
         half: round the vectors to float16.
         geometry: the geometries of all chips that will be written, in order.
+        further: columns behind the others.
     """
     number = pa.float16() if half else pa.float32()
-    fields = [("image_name", pa.string()), ("sha256", pa.string()), ("vector", pa.list_(number, width))]
-    if geometry:
-        fields.append(("geometry", pa.binary()))
-        metadata = {**metadata, "geo": geometry.geo}
-    schema = pa.schema(fields, metadata=metadata)
+    schema = _schema(pa.list_(number, width), metadata, geometry, further)
     names: list[str] = []
     hashes: list[str] = []
     matrices: list[Vectors] = []
@@ -87,6 +99,9 @@ def vector_writer(
         columns.append(pa.FixedSizeListArray.from_arrays(values, width))
         if geometry:
             columns.append(pa.array(geometry.values[written : written + count], pa.binary()))
+        if further:
+            numbers = further.compute(hashes[:count], matrix[:count])
+            columns += [pa.array(column, pa.float32()) for column in numbers.T.astype(np.float32)]
         table.write_table(pa.table(columns, schema=schema), row_group_size=ROWS_A_GROUP)
         names[:], hashes[:], matrices[:] = names[count:], hashes[count:], [matrix[count:]]
         written += count
@@ -103,6 +118,19 @@ def vector_writer(
         yield write
         if names:
             flush(table, len(names))
+
+
+def _schema(
+    kind: Any, metadata: Mapping[str, str], geometry: GeometryColumn | None, further: FurtherColumns | None
+) -> Any:
+    """Return the columns of a file whose vectors are of this type, with its metadata."""
+    fields = [("image_name", pa.string()), ("sha256", pa.string()), ("vector", kind)]
+    if geometry:
+        fields.append(("geometry", pa.binary()))
+        metadata = {**metadata, "geo": geometry.geo}
+    if further:
+        fields += [(name, pa.float32()) for name in further.names]
+    return pa.schema(fields, metadata=metadata)
 
 
 def _rounded(names: Sequence[str], vectors: Vectors, *, half: bool) -> Any:

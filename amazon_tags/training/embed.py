@@ -13,6 +13,9 @@ from amazon_tags.files.hashes import sha256
 from amazon_tags.model.vector_origin import VectorOrigin
 from amazon_tags.tables import vector_tables
 from amazon_tags.tables.suggest import did_you_mean
+from amazon_tags.tables.vector_tables import VectorTable
+from amazon_tags.training.anomaly import AnomalyScores, check_known, read_known
+from amazon_tags.training.anomaly_page import write_anomaly_page
 from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, write_embedding_table
 from amazon_tags.training.feature_bank import BankKey, read_bank, write_bank
 from amazon_tags.training.fingerprints import combine_hashes, hash_chips
@@ -52,12 +55,34 @@ class FeatureExtractor:
 
 
 @dataclass(frozen=True)
+class EmbedFiles:
+    """Files besides the chips and the output.
+
+    Attributes:
+        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
+        known: a Parquet file of known chips that `embed` wrote; how far the chips lie from these becomes two columns.
+        page: an HTML page to write, which shows the chips that lie farthest from the known ones.
+    """
+
+    unusable: Path | None = None
+    known: Path | None = None
+    page: Path | None = None
+
+    def outputs(self) -> list[Path]:
+        """Return the files that are written."""
+        return [path for path in (self.unusable, self.page) if path]
+
+
+@dataclass(frozen=True)
 class EmbedSummary:
     """A sentence on what was done, the number of chips, and how many of them could not be used and were left out."""
 
     text: str
     chips: int
     unusable: int
+
+
+NO_FILES = EmbedFiles()
 
 
 def embed(
@@ -67,7 +92,7 @@ def embed(
     *,
     views: int = 1,
     jobs: int = 2,
-    unusable: Path | None = None,
+    files: EmbedFiles = NO_FILES,
 ) -> EmbedSummary:
     """Write the vectors of chips as a feature bank, or as a Parquet file if the output's name ends in `.parquet`.
 
@@ -79,38 +104,58 @@ def embed(
         extractor: what makes the vectors.
         views: the number of dihedral views that a vector is averaged over.
         jobs: threads.
-        unusable: leave out chips that cannot be used, and list them in this file; None makes such a chip an error.
+        files: other files to read and write.
 
     Raises:
         ValueError: the backbone or the layer is unknown, the side, the pool or the weights do not fit, the output is of
-            another format, or the position of a chip cannot be converted.
+            another format, the known chips have other vectors, or the position of a chip cannot be converted.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
     vector_tables.refuse_vector_path(output, half=extractor.half)
     is_table = vector_tables.is_vector_path(output)
     origin, own = read_extractor(extractor, views)
+    known = _check_known(output, files, origin)
     paths = list_chips(inputs)
     count = len(paths)
-    if unusable:
-        paths = paths.take(usable_rows(paths, origin.spec, unusable, jobs=jobs))
+    if files.unusable:
+        paths = paths.take(usable_rows(paths, origin.spec, files.unusable, jobs=jobs))
     hashes = hash_chips(paths, jobs=jobs)
     key = _bank_key(combine_hashes(hashes), origin)
     if is_table:
-        preflight.refuse_outputs([output, *([unusable] if unusable else [])], paths.files())
+        preflight.refuse_outputs([output, *files.outputs()], [*paths.files(), *([files.known] if files.known else [])])
     elif _is_complete(output, key):
         return EmbedSummary(f"holds these {len(paths)} chips already, nothing to do", count, count - len(paths))
-    if not unusable:  # a chip that cannot be used is an error before Keras is loaded
+    if not files.unusable:  # a chip that cannot be used is an error before Keras is loaded
         usable_rows(paths, origin.spec, None, jobs=jobs)
 
     geometry = read_geometry(paths, jobs=jobs) if is_table else None
     network = openvino_runtime.load(*build_network(extractor, own, origin.spec), jobs=jobs)
+    scores = AnomalyScores(read_known(known, network.dim)) if known else None
     with progress.bar("embedding", len(paths)) as advance:
         if is_table:
             table = EmbeddingTable(output, origin, extractor.half, geometry)
+            if scores:
+                table = replace(table, remarks=scores.known.metadata, further=scores.columns())
             write_embedding_table(table, hashes, network, jobs=jobs, advance=advance)
         else:
             write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
-    return EmbedSummary(f"{len(paths)} vectors of width {network.dim}", count, count - len(paths))
+    text = f"{len(paths)} vectors of width {network.dim}"
+    if scores:
+        text += f"; {scores.describe(paths.names())}"
+        if files.page:
+            write_anomaly_page(files.page, paths, origin.spec, scores)
+    return EmbedSummary(text, count, count - len(paths))
+
+
+def _check_known(output: Path, files: EmbedFiles, origin: VectorOrigin) -> VectorTable | None:
+    """Return the known chips, checked; raise ValueError if they cannot be compared with the vectors to come."""
+    if files.known is None:
+        return None
+    if not vector_tables.is_vector_path(output):
+        raise ValueError(
+            f"{output} is a feature bank, which holds no anomaly scores; name a {vector_tables.SUFFIX} file."
+        )
+    return check_known(files.known, origin)
 
 
 def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorOrigin, ForeignBackbone | None]:

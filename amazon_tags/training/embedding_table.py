@@ -8,7 +8,7 @@ from pathlib import Path
 from amazon_tags.files import atomic
 from amazon_tags.model.vector_origin import VectorOrigin, to_metadata
 from amazon_tags.tables.geoparquet import GeometryColumn, geometry_column
-from amazon_tags.tables.vector_tables import vector_writer
+from amazon_tags.tables.vector_tables import FurtherColumns, vector_writer
 from amazon_tags.training.fingerprints import refuse_changed_chips
 from features.images import chips, footprint, listing
 from features.images.footprint import Footprint
@@ -27,6 +27,7 @@ class EmbeddingTable:
         half: whether to round the vectors to float16.
         geometry: the chips' positions, if they state any.
         remarks: further metadata of the file.
+        further: columns that are computed from the vectors.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class EmbeddingTable:
     half: bool = False
     geometry: GeometryColumn | None = None
     remarks: Mapping[str, str] = field(default_factory=dict)
+    further: FurtherColumns | None = None
 
 
 def write_embedding_table(
@@ -61,7 +63,9 @@ def write_embedding_table(
     metadata = {**to_metadata(origin), **table.remarks}
     with (
         atomic.atomic_file(table.path) as stream,
-        vector_writer(stream, network.dim, metadata, half=table.half, geometry=table.geometry) as write,
+        vector_writer(
+            stream, network.dim, metadata, half=table.half, geometry=table.geometry, further=table.further
+        ) as write,
     ):
         for outputs in extract.stream_outputs(paths, [network], origin.spec, turns=origin.views, jobs=jobs):
             names = [listing.name(path) for path in paths[outputs.rows]]
