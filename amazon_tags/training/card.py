@@ -103,10 +103,10 @@ Trained on {_data(data)}, seed {recipe.seed}.
 ## Measured
 
 Out of fold, {recipe.folds} folds stratified by label: no network and no threshold was fitted on the chips that it is \
-measured on. Intervals are 95 % bootstrap intervals over chips. "All views" is the {VIEW_MEANS[manifest.view_mean]} of \
-{manifest.views} dihedral views. This bundle decides by {DECODERS[manifest.decoder]}.
+measured on. Intervals are 95 % bootstrap intervals over chips. {_views(manifest)}This bundle decides by \
+{DECODERS[manifest.decoder]}.
 
-{_decisions(scores)}
+{_decisions(scores, manifest.views)}
 
 {_labels(scores)}
 
@@ -215,10 +215,17 @@ def _data(data: DataSummary) -> str:
     return f"{data.chips} labelled chips{groups}{unlabelled} (fingerprint {data.fingerprint[:16]})"
 
 
-def _decisions(scores: MeasuredScores) -> str:
+def _views(manifest: Manifest) -> str:
+    if manifest.views == 1:
+        return ""
+    return f'"All views" is the {VIEW_MEANS[manifest.view_mean]} of {manifest.views} dihedral views. '
+
+
+def _decisions(scores: MeasuredScores, views: int) -> str:
     rows = [
         f"| {name.replace('cuts', 'thresholds')} | {entry.f2:.4f} | {_interval(entry.interval)} |"
         for name, entry in scores.decisions.items()
+        if views > 1 or not name.endswith("all views")
     ]
     gain = scores.gain_of_thresholds
     return f"""{_table("| scores to tags | F2 | 95 % interval |", rows)}

@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tables.add_options(parser)
     options = parser.parse_args()
-    data = "two rendered scenes; held-out scores of the 702 competition chips that the bundled model was trained on"
+    data = "two rendered scenes; held-out scores of the 771 competition chips that the bundled model was trained on"
     with tempfile.TemporaryDirectory() as folder, tables.recorded(options, script="change", data=data):
         measure_rendered(render_pair(Path(folder)))
         measure_real()

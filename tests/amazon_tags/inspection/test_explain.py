@@ -46,7 +46,7 @@ def test_the_command_writes_a_table_pictures_and_a_page(two, run, tmp_path):
     done = run("inspect", "explain", two, "--json", "--tags", "road,water", *outputs, "--jobs", 1)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["members"][0] == {"member": "student_v2", "method": "cam", "reason": None}
+    assert found["members"][0] == {"member": "student_v3", "method": "cam", "reason": None}
     assert found["patch"] is None
     assert [chip["chip"] for chip in found["chips"]] == ["test_0", "test_1"]
     assert [tag["tag"] for tag in found["chips"][0]["tags"]] == ["road", "water"]
@@ -103,7 +103,7 @@ def heat_with(loaded, weights, pixels):
 def test_occlusion_states_its_patch_and_takes_any_bundle(two):
     options = ExplainOptions(tags=("clear",), method="occlusion", patch=128)
     findings = inspect_explain(listing.chips([two]), None, options)
-    assert findings.notes[:2] == ("student_v2: occlusion", "student_v3: occlusion")
+    assert findings.notes[:2] == ("student_v3: occlusion", "student_v2: occlusion")
     assert "while a patch of 128 x 128 pixels in the chip's mean colour hides a place" in findings.notes[2]
     assert findings.details["patch"] == {"pixels": 128, "stride": 64}
 
@@ -112,7 +112,7 @@ def test_members_that_allow_no_map_turn_all_to_occlusion_with_the_reason(loaded,
     ones = np.ones(17, np.float32)
     head = NeighboursHead(ones, ones, np.eye(17, dtype=np.float32)[:3], np.eye(17, dtype=bool)[:3], k=1)
     name, content = head.pack()
-    place = f"members/01-student_v3/{name}"
+    place = f"members/00-student_v3/{name}"
     files = {**loaded.manifest.files, place: FileEntry(len(content), sha256_bytes(content))}
     folder = copied(bundle.DEFAULT, tmp_path, files=files)
     (folder / place).write_bytes(content)
@@ -120,7 +120,7 @@ def test_members_that_allow_no_map_turn_all_to_occlusion_with_the_reason(loaded,
 
     evidence = gather_evidence(model, "auto")
     assert evidence.method == "occlusion"
-    assert evidence.describe()[:2] == ["student_v2: occlusion", "student_v3: occlusion, because its head is not linear"]
+    assert evidence.describe()[:2] == ["student_v3: occlusion, because its head is not linear", "student_v2: occlusion"]
     with pytest.raises(ValueError, match=r"1 of 2 members allow no class .* \(first: student_v3, because its head is"):
         gather_evidence(model, "cam")
 
@@ -178,7 +178,7 @@ def test_the_quarter_of_most_heat():
         (["{two}", "--html", "{home}/no/a.html"], 74, "{home}/no/a.html cannot be written"),
         (["{two}/test_0.jpg", "-o", "{two}/test_0.jpg"], 1, "is one of the inputs and would be lost"),
         (["{two}/test_0.jpg", "--method", "occlusion", "--patch", "300"], 1, "--patch is 300 pixels, but the model"),
-        (["{two}/test_0.jpg", "--train-chips", "{two}/test_0.jpg"], 1, "but none of the 702 that the bundle"),
+        (["{two}/test_0.jpg", "--train-chips", "{two}/test_0.jpg"], 1, "but none of the 771 that the bundle"),
         (["{two}/test_0.jpg", "--model", "{home}/vectors"], 1, "has no network for chips"),
         (["{two}/test_0.jpg", "--model", "{home}/empty"], 4, "has no manifest.json"),
     ],

@@ -47,7 +47,7 @@ def test_a_registry_shows_its_models_its_moves_and_the_runs_beside_it(tmp_path):
     for number in (1, 2):
         ledger.write(tmp_path / "runs", ledger_entry(number))
     listed, moves, runs = history(models, None, None)
-    assert listed.rows == [(name, f"{bundle.read_manifest(bundle.DEFAULT).scores.f2:.4f}", "702", "current")]
+    assert listed.rows == [(name, f"{bundle.read_manifest(bundle.DEFAULT).scores.f2:.4f}", "771", "current")]
     assert [row[1:] for row in moves.rows] == [("promote", "-", name, "because")]
     assert runs.rows[1] == ("2", "2026-11-02 10:30", "promoted", "-", "0.9020", "702", "-")
     assert "candidate" in runs.chart

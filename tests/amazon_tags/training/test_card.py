@@ -114,6 +114,14 @@ def test_a_label_on_no_chip_and_in_no_answer_has_dashes_on_the_card_and_null_in_
     assert Manifest.from_json(json.loads(json.dumps(changed.to_json()))).scores == scores
 
 
+def test_a_card_of_one_view_has_no_rows_of_all_views(manifest):
+    assert '"All views" is' in card_text(manifest)
+    assert "| flat, all views |" in card_text(manifest)
+    alone = card_text(replace(manifest, views=1))
+    assert "| flat, one view |" in alone
+    assert "all views" not in alone.lower()
+
+
 def test_a_card_without_measurements_is_refused(manifest):
     with pytest.raises(ValueError, match="needs a manifest with measured scores"):
         card_text(replace(manifest, scores=None))
