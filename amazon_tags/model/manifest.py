@@ -109,7 +109,24 @@ class StartBundle:
     note: str = ""
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "ground"))
+@dataclass(frozen=True)
+class PretrainedStart:
+    """A backbone that was pretrained on chips without labels, from which a member started.
+
+    Attributes:
+        sha256: of its weight file.
+        method: of pretraining.
+        chips: how many there were.
+        note: on their origin and terms.
+    """
+
+    sha256: str
+    method: str
+    chips: int
+    note: str = ""
+
+
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "pretrained", "ground"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -125,6 +142,7 @@ class Manifest:
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
             user's own backbone, by its name.
         start: the bundle whose backbones members started from; None if there is none.
+        pretrained: the pretrained backbones that members started from, by the member's name.
         licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
@@ -149,6 +167,7 @@ class Manifest:
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)
     start: StartBundle | None = None
+    pretrained: Mapping[str, PretrainedStart] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1
