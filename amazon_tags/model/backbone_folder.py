@@ -19,7 +19,7 @@ from amazon_tags.errors import RefusedError
 from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model.damage import refusing_damage
-from amazon_tags.model.manifest import FileEntry
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.records import Json
 from features.images.spec import ChipSpec
 from features.networks.backbone_shapes import BACKBONE_SHAPES

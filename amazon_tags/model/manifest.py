@@ -11,6 +11,7 @@ from typing import Any
 
 from amazon_tags import records
 from amazon_tags.files.hashes import sha256_bytes
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
 from amazon_tags.model.vector_origin import VectorInput
@@ -21,14 +22,6 @@ from features.images.spec import ChipSpec
 FORMAT = 2
 VECTOR_FORMAT = 3  # of bundles that take vectors: versions that know only networks shall refuse these by their number
 READABLE_FORMATS = (1, 2, 3)  # 1 has no second level: it averages its members
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """The size in bytes and the SHA-256 of a bundle's file."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,9 +201,7 @@ def _plan_members(
     plans: list[PlannedMember] = []
     for settings in recipe.members:
         teachers = _teachers(settings, plans)
-        file = (
-            settings.weights if settings.weights in origins else None
-        )  # of this member alone, from a bundle or `pretrain`
+        file = settings.weights if settings.weights in origins else None  # of this member alone
         folder = work / work_key(
             recipe,
             data,

@@ -73,7 +73,7 @@ def holds_exactly(path: Path, network: keras.Model) -> bool:
     if not h5py.is_hdf5(path):
         return False
     with suppress(OSError), h5py.File(path) as archive:
-        return _count_values(archive) == network.count_params()
+        return bool(_count_values(archive) == network.count_params())
     return False
 
 

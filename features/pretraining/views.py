@@ -101,17 +101,17 @@ def _change_bands(pixels: NDArray[np.float32], rng: np.random.Generator, setting
 
 def _blur(pixels: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
     """Return pixels blurred by a Gaussian, which ends at `BLUR_TAPS` pixels; edges are repeated."""
-    weights: NDArray[np.float64] = np.exp(-0.5 * (np.arange(BLUR_TAPS + 1) / deviation) ** 2)
-    weights /= weights[0] + 2 * weights[1:].sum()
+    falloff: NDArray[np.float64] = np.exp(-0.5 * (np.arange(BLUR_TAPS + 1) / deviation) ** 2)
+    weights = (falloff / (falloff[0] + 2 * falloff[1:].sum())).astype(np.float32)
     for axis in (0, 1):
         wide = np.pad(pixels, [(BLUR_TAPS, BLUR_TAPS) if place == axis else (0, 0) for place in range(3)], mode="edge")
         length = pixels.shape[axis]
-        blurred: NDArray[np.float32] = np.float32(weights[0]) * pixels
+        blurred: NDArray[np.float32] = weights[0] * pixels
         for tap in range(1, BLUR_TAPS + 1):
             before, after = (
                 wide[:, first : first + length] if axis else wide[first : first + length]
                 for first in (BLUR_TAPS - tap, BLUR_TAPS + tap)
             )
-            blurred += np.float32(weights[tap]) * (before + after)
+            blurred += weights[tap] * (before + after)
         pixels = blurred
     return pixels
