@@ -79,7 +79,7 @@ def pretrain(
     keras.utils.set_random_seed(settings.seed)
     devices.distribute_batches(settings.batch)
     with devices.training_precision():
-        model = _compile(settings, source, total, weights)
+        model = compile_model(settings, source, total, weights)
         done, collapsed = 0, 0
         if state is not None:
             done, collapsed = int(state["batches"]), int(state["collapsed"])
@@ -102,8 +102,11 @@ def method_model(settings: PretrainSettings, encoder: keras.Model, batches: int)
     return MaskedAutoencoder(encoder)
 
 
-def _compile(settings: PretrainSettings, source: PretrainSource, batches: int, weights: str) -> keras.Model:
-    """Return a model ready to train, all of whose variables exist."""
+def compile_model(settings: PretrainSettings, source: PretrainSource, batches: int, weights: str) -> keras.Model:
+    """Return the model of a method, ready to train; all its variables exist.
+
+    The arguments are those of `pretrain`; `batches` are those of the whole training.
+    """
     model = method_model(settings, build_encoder(settings, source.spec, weights), batches)
     optimizer = _optimizer(settings, batches)
     model.compile(optimizer, loss=_mean_loss, metrics=[_spread], jit_compile=devices.compile_jit())

@@ -90,8 +90,8 @@ def _change_bands(pixels: NDArray[np.float32], rng: np.random.Generator, setting
     """Return the bands, each with its own gain and offset; of four bands one may be its mean everywhere."""
     bands = pixels.shape[2]
     means = pixels.mean(axis=(0, 1))
-    gains = rng.uniform(1 - settings.gain, 1 + settings.gain, bands)
-    offsets = rng.uniform(-settings.offset, settings.offset, bands) * means
+    gains = rng.uniform(1 - settings.gain, 1 + settings.gain, size=(bands,))
+    offsets = rng.uniform(-settings.offset, settings.offset, size=(bands,)) * means
     if rng.random() < settings.dropped and bands > 3:
         band = int(rng.integers(bands))
         gains[band], offsets[band] = 0.0, means[band]
