@@ -28,6 +28,7 @@ from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout, refuse_percentiles
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
+from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
 MemberSettings = FrozenMember | TunedMember
@@ -159,7 +160,8 @@ def _beside(path: Path, settings: MemberSettings, bands: tuple[str, ...]) -> Mem
     """Return a member whose backbone, where it is a file or a folder, is found from the recipe's folder."""
     if not is_foreign(settings.backbone):
         folder = path.parent / settings.backbone
-        return _pretrained(folder, settings, bands) if is_backbone_folder(str(folder)) else settings
+        is_folder = settings.backbone not in BACKBONE_SHAPES and is_backbone_folder(str(folder))
+        return _pretrained(folder, settings, bands) if is_folder else settings
     prefix = PRESET_PREFIX if settings.backbone.startswith(PRESET_PREFIX) else ""
     found = path.parent / settings.backbone.removeprefix(prefix)
     if prefix and not found.is_dir():  # the name of a preset

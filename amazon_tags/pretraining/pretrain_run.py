@@ -31,6 +31,7 @@ from features.pretraining.trainer import PretrainState, Round, pretrain
 STATE = "state.npz"
 REPORT_SECONDS = 60  # between two lines on the progress
 SAVED_SHARE = 0.05  # of the time, at most, is spent on saving the state
+WEIGHT_BYTES = 4 + 4  # a float32 weight, and as much for the picture and what HDF5 adds
 PICTURES = 10  # in a training, beside the first
 
 
@@ -139,7 +140,7 @@ class _Run:
             atomic.write_bytes(path, draw_progress(model, self.settings, self.source))
             if tenth == 0:
                 progress.say(f"{path} shows what it has learnt so far")
-        if is_last or finished.batches == self.resumed_at or now - self.reported >= REPORT_SECONDS:
+        if is_last or now - self.reported >= REPORT_SECONDS:
             self.reported = now
             progress.say(self._sentence(finished, now))
 
@@ -206,6 +207,7 @@ def _write_folder(
         spread=run.last.spread,
     )
     with folders.atomic_folder(output) as part:
+        preflight.refuse_full(part, WEIGHT_BYTES * model.encoder.count_params())  # HDF5 crashes on a full disk
         save_backbone(model.encoder, settings, part / WEIGHTS)
         atomic.write_bytes(part / picture_name(settings), draw_progress(model, settings, run.source))
         atomic.write_text(part / CARD, card_text(replace(manifest, version=version("amazon-tags")), run.elapsed()))

@@ -10,7 +10,12 @@ import time
 import pytest
 from PIL import Image
 
+from amazon_tags.files import preflight
 from amazon_tags.model.backbone_folder import read_backbone_folder
+from amazon_tags.pretraining.pretrain_chips import PretrainInput, open_chips
+from amazon_tags.pretraining.pretrain_request import PretrainRequest, check_request
+from amazon_tags.pretraining.pretrain_run import pretrain_backbone
+from features.pretraining.settings import PretrainSettings
 from tests.scene_files import noise, write_scene
 
 OPTIONS = ("--backbone", "toy", "--side", 48, "--epochs", 2, "--batch", 16)
@@ -199,6 +204,20 @@ def test_damaged_chips_are_an_error_or_left_out(world, run, tmp_path):
     done = run(*arguments, "--on-error", "skip", "--errors", tmp_path / "errors.jsonl")
     assert done.returncode == 3
     assert read_backbone_folder(tmp_path / "backbone").manifest.chips == 47
+
+
+def test_a_full_disk_leaves_no_folder_and_the_same_call_goes_on(world, tmp_path, monkeypatch, capsys):
+    plan = check_request(PretrainRequest(PretrainSettings("simclr", "toy", epochs=1, batch=16), side=48))
+    with open_chips(PretrainInput((world.train_jpg,), plan.spec)) as found:
+        with monkeypatch.context() as full:
+            full.setattr(preflight.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+            with pytest.raises(OSError, match="make room"):
+                pretrain_backbone(found, tmp_path / "backbone", plan)
+        assert [path.name for path in tmp_path.iterdir()] == ["backbone.work"]
+        capsys.readouterr()
+        pretrain_backbone(found, tmp_path / "backbone", plan)
+    assert "resuming after batch 3 of 3" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["backbone"]
 
 
 @pytest.mark.slow
