@@ -17,16 +17,10 @@ from features.images.spec import ChipSpec
 from features.networks import devices
 from features.pretraining import trainer
 from features.pretraining.batches import PretrainBatches, PretrainSource
-from features.pretraining.settings import Method, PretrainSettings
+from features.pretraining.settings import PretrainSettings
 from tests.benchmarks import tables
 
-RUNS: tuple[tuple[Method, str], ...] = (
-    ("simclr", "mobilenet_v2_035"),
-    ("byol", "mobilenet_v2_035"),
-    ("byol", "mobilenet_v3_small"),
-    ("byol", "convnext_v2_atto"),
-    ("fcmae", "convnext_v2_atto"),
-)
+RUNS = ("simclr:mobilenet_v2_035", "byol:mobilenet_v3_small", "byol:convnext_v2_atto", "fcmae:convnext_v2_atto")
 
 
 def cost(call: Callable[[int], object], count: int) -> float:
@@ -55,6 +49,9 @@ def measure(settings: PretrainSettings, source: PretrainSource, count: int) -> t
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "runs", nargs="*", metavar="METHOD:BACKBONE", default=RUNS, help="what to measure; default: %(default)s"
+    )
     parser.add_argument("--side", type=int, default=128, help="side of the views in pixels")
     parser.add_argument("--batch", type=int, default=64, help="chips in a batch")
     parser.add_argument("--count", type=int, default=3, help="batches, of which the fastest counts")
@@ -68,7 +65,8 @@ def main() -> None:
     with tables.recorded(options, script="pretraining_speed", data=data):
         print("| method | backbone | views, ms of a core | network, ms of a core | chips/s of two cores | views |")
         print("|---|---|---|---|---|---|")
-        for method, backbone in RUNS:
+        for run in options.runs:
+            method, _, backbone = run.partition(":")
             views, step = measure(replace(plain, method=method, backbone=backbone), source, options.count)
             pace, share = 2000 / (views + step), views / (views + step)
             print(f"| `{method}` | `{backbone}` | {views:.2f} | {step:.1f} | {pace:.0f} | {share:.0%} |", flush=True)
