@@ -21,6 +21,7 @@ from amazon_tags.commands.merge import merge_command
 from amazon_tags.commands.models import models_command
 from amazon_tags.commands.pairs import pairs_command
 from amazon_tags.commands.predict import predict_command
+from amazon_tags.commands.pretrain import pretrain_command
 from amazon_tags.commands.rank import rank_command
 from amazon_tags.commands.report import report_command
 from amazon_tags.commands.retrain import retrain_command
@@ -51,6 +52,7 @@ for command in (
     map_command,
     change_command,
     embed_command,
+    pretrain_command,
     train_command,
     evaluate_command,
     tune_command,

@@ -38,6 +38,7 @@ KERAS_COMMANDS = (
     "curve",
     "embed",
     "inspect",
+    "pretrain",
     "rank",
     "retrain",
     "search-layer",

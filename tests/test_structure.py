@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ORDER = {  # each package, and each part of one, may import those before it
-    "features": ("arrays", "images", "initialisation", "networks", "scenes"),
+    "features": ("arrays", "images", "initialisation", "networks", "scenes", "pretraining"),
     "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "representation", "second_level"),
     "amazon_tags": (
         "records",
@@ -27,6 +27,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "prediction",
         "maps",
         "training",
+        "pretraining",
         "inspection",
         "retraining",
         "review",

@@ -40,8 +40,8 @@ BACKBONES = click.option(
     required=True,
     metavar="NAMES",
     callback=parse_names,
-    help="One or more, separated by commas: names from the table in features/README.md, perhaps with @LAYER, .onnx or "
-    ".xml files, hub:PRESET, or .parquet files of vectors of these chips.",
+    help="One or more, separated by commas: names from the table in features/README.md or folders that pretrain wrote, "
+    "perhaps with @LAYER, .onnx or .xml files, hub:PRESET, or .parquet files of vectors of these chips.",
 )
 BACKBONE_WEIGHTS = click.option(
     "--weights",

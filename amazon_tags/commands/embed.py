@@ -18,8 +18,8 @@ from ensemble.networks.settings import POOLS
 @click.option(
     "--backbone",
     required=True,
-    help="A name from the table in features/README.md, such as mobilenet_v2, an .onnx or .xml (OpenVINO) file with "
-    "a TOML file beside it, or hub:PRESET (KerasHub).",
+    help="A name from the table in features/README.md, such as mobilenet_v2, a folder that pretrain wrote, an .onnx or "
+    ".xml (OpenVINO) file with a TOML file beside it, or hub:PRESET (KerasHub).",
 )
 @backbone_options.DOWNLOAD
 @click.option(
@@ -120,7 +120,7 @@ def embed_command(
     catch_signals()
     if download:
         download_preset(backbone)
-    extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels), pool, half)
+    extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels), pool, half).resolve()
     if shard and checkpoint:
         from amazon_tags.training.vector_shards import embed_shard
 

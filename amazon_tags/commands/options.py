@@ -4,16 +4,17 @@ Index: every option, and the commands that use it. A test holds it against the c
 
 Option                   Commands
 -----------------------  --------
+--accumulate             pretrain
 --anomaly                embed
 --array                  schedule
 --at                     schedule
---backbone               embed, leaks, search-layer, sources
+--backbone               embed, pretrain, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
---bands                  predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
+--bands                  predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
                          members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
---batch                  inspect cka, inspect members, inspect signal, inspect locality
+--batch                  pretrain, inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
 --by                     inspect diversity
 --checkpoint             embed
@@ -33,23 +34,24 @@ Option                   Commands
 --each-tag               certify
 --edges                  map, change
 --engine                 predict, map, embed, train
---epochs                 search-layer
---errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
-                         inspect diversity
+--epochs                 pretrain, search-layer
+--errors                 predict, merge, map, change, embed, pretrain, train, leaks, rank, inspect separation, inspect
+                         alignment, inspect diversity
 --export                 review
 --ground                 map, change, train
---groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect reuse
+--groups                 pretrain, train, tune, review, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect reuse
 --half                   embed
 --html                   predict, map, change, embed, train, tune, certify-answers, inspect separation, inspect
                          alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
                          inspect locality, inspect reuse
+--infrared               pretrain
 --init                   inspect signal
 --insecure               predict, map, embed, train
---jobs                   predict, map, change, embed, train, gallery, review, certify, leaks, pairs, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources,
-                         report
+--jobs                   predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, pairs, rank,
+                         curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sample,
+                         sources, report
 --join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
                          alignment, inspect diversity, inspect reuse
 --json                   evaluate, tune, certify-answers, rank, curve, search-layer, inspect separation, inspect
@@ -59,7 +61,7 @@ Option                   Commands
 --labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity
 --layer, --cut           embed
---levels                 predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
+--levels                 predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
                          members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
@@ -68,28 +70,29 @@ Option                   Commands
 --max-cloud              change
 --measure                inspect cka
 --member                 review
---method                 inspect explain
+--method                 pretrain, inspect explain
 --min-probability        change
 --min-valid              map, change
 --model                  predict, merge, map, change, gallery, review, certify, inspect explain
 --monitor                predict, merge, report
 --mosaics                leaks
 -n                       sample
---note                   train
--o, --output             predict, merge, map, change, embed, train, tune, decide, gallery, review, import-review,
-                         certify, leaks, pairs, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
-                         locality, inspect reuse, sources, bundle export, report
---on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
-                         inspect diversity
+--note                   pretrain, train
+-o, --output             predict, merge, map, change, embed, pretrain, train, tune, decide, gallery, review,
+                         import-review, certify, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         inspect locality, inspect reuse, sources, bundle export, report
+--on-error               predict, merge, map, change, embed, pretrain, train, leaks, rank, inspect separation, inspect
+                         alignment, inspect diversity
 --order                  review
 --overlap                map, change
 --overlays               gallery, inspect explain
 --patch                  inspect explain
---pixels                 map, change
+--pixels                 map, change, pretrain
 --pool                   embed
 --precision              predict, map, change
 --probe-only             search-layer
+--rate                   pretrain
 --recall                 tune
 --recipe                 train, curve
 --remote                 map
@@ -99,18 +102,20 @@ Option                   Commands
 --scheduler              predict, map, embed, train
 --scores                 predict, merge
 --screen                 search-layer
---seed                   certify, inspect cka, inspect members, inspect signal, inspect locality, sample, sources
+--seed                   pretrain, certify, inspect cka, inspect members, inspect signal, inspect locality, sample,
+                         sources
 --seeds                  curve
 --shard                  predict, map, embed
 --shots                  curve
---side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
-                         cka, inspect signal, inspect locality
+--side                   embed, pretrain, rank, search-layer, inspect separation, inspect alignment, inspect diversity,
+                         inspect cka, inspect signal, inspect locality
 --similarity             leaks
 --skip-missing           train
 --slurm                  schedule
 --source                 sources
 --stability              drift
 --stac                   map
+--start                  pretrain
 --start-from             train
 --style                  map
 --svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.command("search-layer")
 @click.argument("chips", type=options.EXISTING)
 @click.argument("table", metavar="LABELS", type=options.EXISTING)
-@click.option("--backbone", required=True, help="A name from the table in features/README.md.")
+@click.option(
+    "--backbone", required=True, help="A name from the table in features/README.md, or a folder that pretrain wrote."
+)
 @click.option(
     "-o",
     "--output",
@@ -88,13 +90,14 @@ def search_layer_command(
     need_train()
     from amazon_tags.evaluation.layer_report import layer_svg, layer_text
     from amazon_tags.files import atomic, preflight
-    from amazon_tags.training.layer_request import LayerRequest, layer_recipe, read_layer_data
+    from amazon_tags.training.layer_request import LayerRequest, layer_recipe, read_layer_data, resolve_backbone
     from amazon_tags.training.training_data import TrainingSource
     from features.images.layout import Layout
 
     catch_signals()
     preflight.refuse_outputs([path for path in (output, svg) if path], [table])
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
+    backbone, weights, side = resolve_backbone(backbone, weights, side)
     request = LayerRequest(
         backbone, weights, side, 0 if probe_only else tuned, epochs, Layout(bands, levels), bank, jobs, screen
     )

@@ -39,8 +39,8 @@ def parse_sources(_context: click.Context, _option: click.Parameter, values: tup
 @click.option(
     "--backbone",
     show_default="mobilenet_v3_small",
-    help="A name from the table in features/README.md, an .onnx or .xml (OpenVINO) file with a TOML file beside it, or "
-    "hub:PRESET (KerasHub).",
+    help="A name from the table in features/README.md, a folder that pretrain wrote, an .onnx or .xml (OpenVINO) file "
+    "with a TOML file beside it, or hub:PRESET (KerasHub).",
 )
 @backbone_options.WEIGHTS
 @options.BANK

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from amazon_tags.model import bundle
+from amazon_tags.model.backbone_folder import holds_backbone
 from amazon_tags.model.manifest import Manifest
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.embed import FeatureExtractor, read_extractor
@@ -46,7 +47,7 @@ class LayeredModel:
 
     def is_member(self) -> bool:
         """Return whether it is a member of a bundle, with trained weights."""
-        return self.name.partition(SIGN)[0] not in BACKBONE_SHAPES
+        return split_bundle(self.name) is not None
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ def read_models(names: Sequence[str], options: ModelOptions) -> list[LayeredMode
     """Check one model or two.
 
     Args:
-        names: of each, a backbone, perhaps with `@` and the layer at which it shall end, or the folder of a bundle,
-            perhaps with `@` and one of its members. Beside a bundle, a backbone takes the same chips as the bundle.
+        names: of each, a backbone or a folder that `pretrain` wrote, perhaps with `@` and the layer at which it shall
+            end, or the folder of a bundle, perhaps with `@` and one of its members. Beside a bundle, a backbone takes
+            the same chips as the bundle.
         options: weights, side, layout.
 
     Raises:
@@ -99,8 +101,9 @@ def read_models(names: Sequence[str], options: ModelOptions) -> list[LayeredMode
 
 
 def split_bundle(name: str) -> tuple[Path, str] | None:
-    """Return the folder of a bundle and the member's name, perhaps empty; None for a backbone of the table."""
-    if name.partition(SIGN)[0] in BACKBONE_SHAPES:
+    """Return the folder of a bundle and the member's name, perhaps empty; None for a backbone, also one in a folder."""
+    first = name.partition(SIGN)[0]
+    if first in BACKBONE_SHAPES or holds_backbone(Path(first)):
         return None
     if Path(name).is_dir():
         return Path(name), ""
@@ -112,17 +115,20 @@ def _read_backbone(text: str, options: ModelOptions, beside: LayeredModel | None
     name, _, layer = text.partition(SIGN)
     if is_foreign(text):
         raise ValueError(f"{text} has no layers with known names; name a backbone of the table or a bundle.")
-    if name not in BACKBONE_SHAPES:
+    found = FeatureExtractor(name, layer or "top", str(options.weights.get(name, "imagenet"))).resolve()
+    own = found.backbone != name
+    if found.backbone not in BACKBONE_SHAPES:
         raise ValueError(
             f"{text} is neither a backbone nor the folder of a bundle{did_you_mean(name, BACKBONE_SHAPES)}; name a "
             f"bundle, or one of {', '.join(BACKBONE_SHAPES)}."
         )
-    weights = str(options.weights.get(name, options.otherwise))
-    side = beside.spec.side if beside else options.side
-    origin, _ = read_extractor(FeatureExtractor(name, layer or "top", weights, side, options.layout))
+    weights = found.weights if own else str(options.weights.get(name, options.otherwise))
+    side = beside.spec.side if beside else options.side or found.side
+    extractor = replace(found, weights=weights, side=side, layout=options.layout)
+    origin, _ = read_extractor(extractor)
     if beside:
-        return replace(beside, name=text, backbone=name, layer=origin.layer, weights=weights)
-    return LayeredModel(text, name, origin.layer, weights, origin.spec)
+        return replace(beside, name=text, backbone=found.backbone, layer=origin.layer, weights=weights)
+    return LayeredModel(text, found.backbone, origin.layer, weights, origin.spec)
 
 
 def _read_member(text: str, folder: Path, chosen: str, options: ModelOptions) -> LayeredModel:

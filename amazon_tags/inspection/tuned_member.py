@@ -110,7 +110,8 @@ def _find_start(folder: Path, manifest: Manifest, settings: TunedMember, weights
 
 def _recorded_start(folder: Path, manifest: Manifest, settings: TunedMember, file: Path | None) -> str:
     """Return the file that the manifest names by its hash, or if it names none, the given one or the recipe's start."""
-    recorded = manifest.started_from.get(settings.backbone)
+    pretrained = manifest.pretrained.get(settings.name)
+    recorded = pretrained.sha256 if pretrained else manifest.started_from.get(settings.backbone)
     if recorded and not file:
         raise ValueError(
             f"{settings.name} of {folder} started from a weight file (SHA-256 {recorded[:12]}...); pass --weights "

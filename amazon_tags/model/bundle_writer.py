@@ -14,7 +14,8 @@ from amazon_tags.files.hashes import sha256
 from amazon_tags.model import decision_file
 from amazon_tags.model.bundle import load_member, load_second, member_scores
 from amazon_tags.model.engine import Engine
-from amazon_tags.model.manifest import FORMAT, VECTOR_FORMAT, FileEntry, Manifest, digest
+from amazon_tags.model.file_entry import FileEntry
+from amazon_tags.model.manifest import FORMAT, VECTOR_FORMAT, Manifest, digest
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Scores

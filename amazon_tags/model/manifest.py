@@ -11,6 +11,7 @@ from typing import Any
 
 from amazon_tags import records
 from amazon_tags.files.hashes import sha256_bytes
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.model.measured_scores import Interval, MeasuredScores
 from amazon_tags.model.recipe import Recipe, recipe_from_json
 from amazon_tags.model.vector_origin import VectorInput
@@ -21,14 +22,6 @@ from features.images.spec import ChipSpec
 FORMAT = 2
 VECTOR_FORMAT = 3  # of bundles that take vectors: versions that know only networks shall refuse these by their number
 READABLE_FORMATS = (1, 2, 3)  # 1 has no second level: it averages its members
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """The size in bytes and the SHA-256 of a bundle's file."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +102,24 @@ class StartBundle:
     note: str = ""
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "ground"))
+@dataclass(frozen=True)
+class PretrainedStart:
+    """A backbone that was pretrained on chips without labels, from which a member started.
+
+    Attributes:
+        sha256: of its weight file.
+        method: of pretraining.
+        chips: how many there were.
+        note: on their origin and terms.
+    """
+
+    sha256: str
+    method: str
+    chips: int
+    note: str = ""
+
+
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "pretrained", "ground"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -125,6 +135,7 @@ class Manifest:
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
             user's own backbone, by its name.
         start: the bundle whose backbones members started from; None if there is none.
+        pretrained: the pretrained backbones that members started from, by the member's name.
         licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
@@ -149,6 +160,7 @@ class Manifest:
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)
     start: StartBundle | None = None
+    pretrained: Mapping[str, PretrainedStart] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1

@@ -21,12 +21,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from amazon_tags.model.backbone_folder import is_backbone_folder, read_backbone_folder
 from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
 from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout, refuse_percentiles
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
+from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
 
 MemberSettings = FrozenMember | TunedMember
@@ -141,27 +143,47 @@ def choose_recipe(name_or_path: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe from a TOML file; backbones that are files are found from its folder.
+    """Read a recipe from a TOML file; backbones that are files or folders are found from its folder.
 
     Raises:
+        BackboneError: the folder of a pretrained backbone is damaged.
         ValueError: a key is unknown, missing, of another type or out of range; the message names it and the file.
     """
     try:
         recipe = recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
         raise ValueError(f"{path}: {error}") from error
-    return replace(recipe, members=tuple(_beside(path, settings) for settings in recipe.members))
+    return replace(recipe, members=tuple(_beside(path, settings, recipe.bands) for settings in recipe.members))
 
 
-def _beside(path: Path, settings: MemberSettings) -> MemberSettings:
-    """Return a member whose backbone, where it is a file, is found from the recipe's folder."""
+def _beside(path: Path, settings: MemberSettings, bands: tuple[str, ...]) -> MemberSettings:
+    """Return a member whose backbone, where it is a file or a folder, is found from the recipe's folder."""
     if not is_foreign(settings.backbone):
-        return settings
+        folder = path.parent / settings.backbone
+        is_folder = settings.backbone not in BACKBONE_SHAPES and is_backbone_folder(str(folder))
+        return _pretrained(folder, settings, bands) if is_folder else settings
     prefix = PRESET_PREFIX if settings.backbone.startswith(PRESET_PREFIX) else ""
     found = path.parent / settings.backbone.removeprefix(prefix)
     if prefix and not found.is_dir():  # the name of a preset
         return settings
     return replace(settings, backbone=f"{prefix}{found}")
+
+
+def _pretrained(folder: Path, settings: MemberSettings, bands: tuple[str, ...]) -> MemberSettings:
+    """Return a member with the name of the backbone in a folder that `pretrain` wrote, and with its weight file."""
+    found = read_backbone_folder(folder.absolute())
+    if settings.weights != "imagenet" or (
+        isinstance(settings, TunedMember) and not Start(settings.init).takes_weights()
+    ):
+        raise ValueError(
+            f"{settings.name} has the backbone {folder}, whose weights it would not use; remove weights and init."
+        )
+    if found.manifest.spec.bands != bands:
+        raise ValueError(
+            f"{settings.name} has the backbone {folder}, which takes {', '.join(found.manifest.spec.bands)}, but the "
+            f"bands of the recipe are {', '.join(bands)}; write bands = {list(found.manifest.spec.bands)}."
+        )
+    return replace(settings, backbone=found.manifest.backbone, weights=str(found.weights))
 
 
 def recipe_from_json(values: Mapping[str, Any]) -> Recipe:

@@ -67,7 +67,11 @@ def _origin_of_members(folder: Path, manifest: Manifest) -> VectorOrigin:
             backbone=member.backbone,
             layer=member.layer,
             pool=member.pool,
-            weights=manifest.started_from.get(member.backbone, member.weights),
+            weights=(
+                manifest.pretrained[member.name].sha256
+                if member.name in manifest.pretrained
+                else manifest.started_from.get(member.backbone, member.weights)
+            ),
             spec=manifest.spec,
         )
         for member in members

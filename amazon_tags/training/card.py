@@ -161,6 +161,12 @@ def _member(settings: MemberSettings, manifest: Manifest) -> str:
     if manifest.start and settings.name in manifest.start.members:
         source = manifest.start.members[settings.name]
         origin = f"the backbone of `{source}` in the bundle {manifest.start.sha256[:12]}"
+    elif settings.name in manifest.pretrained:
+        found = manifest.pretrained[settings.name]
+        origin = (
+            f"a backbone that {found.method} pretrained on {found.chips:,} chips without labels (SHA-256 "
+            f"{found.sha256[:16]}; their origin and terms: {' '.join(found.note.split()) or 'not stated'})"
+        )
     elif settings.backbone in manifest.started_from:
         origin = f"a weight file of SHA-256 {manifest.started_from[settings.backbone][:16]}"
     start = f"`{settings.name}`: {settings.backbone}"

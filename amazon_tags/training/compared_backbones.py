@@ -115,8 +115,9 @@ def read_compared(
 
     Args:
         source: labelled chips.
-        backbones: at least `least`; each is a name of the table, with `@` and a layer if it shall end there, an `.onnx`
-            or `.xml` file, `hub:` and a KerasHub preset, or a Parquet file of vectors of these chips.
+        backbones: at least `least`; each is a name of the table or a folder that `pretrain` wrote, with `@` and a layer
+            if it shall end there, an `.onnx` or `.xml` file, `hub:` and a KerasHub preset, or a Parquet file of vectors
+            of these chips.
         options: weights, folders, threads.
         least: how many backbones the caller needs.
 
@@ -162,7 +163,7 @@ def _check_backbone(text: str, options: ComparisonOptions) -> _Candidate:
     else:
         name, _, layer = text.partition(LAYER_SIGN)
         weights = str(options.weights.get(name, "imagenet"))
-        extractor = FeatureExtractor(name, layer or "top", weights, options.side, options.layout)
+        extractor = FeatureExtractor(name, layer or "top", weights, options.side, options.layout).resolve()
     return _Candidate(text, extractor, *read_extractor(extractor))
 
 

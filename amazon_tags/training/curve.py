@@ -24,6 +24,7 @@ from amazon_tags.training.foreign_members import read_foreign_backbones
 from amazon_tags.training.member_files import ViewOutputs, cached_array
 from amazon_tags.training.members import frozen_vectors
 from amazon_tags.training.preparation import TrainOptions
+from amazon_tags.training.pretrained_members import pretrained_starts, weight_hashes
 from amazon_tags.training.train import fit_members, make_examples, work_key
 from amazon_tags.training.training_data import TrainingData
 from ensemble.arrays import Rows, Scores
@@ -64,6 +65,7 @@ def measure_curve(
         options = replace(options, views=1, bank=options.bank or work / "bank")
         own = read_foreign_backbones(recipe)
         origins = {name: sha256(path) for name, path in options.weights.items()}
+        origins |= weight_hashes(recipe, pretrained_starts(recipe))
         origins |= {name: backbone.fingerprint for name, backbone in own.items()}
         run = _Run(data, recipe, options, origins, make_examples(data, recipe, options), work)
 
@@ -132,7 +134,8 @@ def _head_scores(run: _Run, settings: FrozenMember, examples: Examples) -> ViewO
     """Return the out-of-fold scores (1, chips, labels) of heads on vectors that all subsets share."""
     folder = run.work / work_key(run.recipe, run.data, settings, _origin(run, settings), ["vectors"]) / settings.name
     folder.mkdir(parents=True, exist_ok=True)
-    start = str(run.options.weights.get(settings.backbone, settings.weights))
+    is_file = settings.weights in run.origins  # of a pretrained backbone
+    start = settings.weights if is_file else str(run.options.weights.get(settings.backbone, settings.weights))
     vectors = frozen_vectors(replace(settings, weights=start), run.examples, folder)
 
     def fit() -> ViewOutputs:
@@ -148,4 +151,5 @@ def _head_scores(run: _Run, settings: FrozenMember, examples: Examples) -> ViewO
 
 
 def _origin(run: _Run, settings: MemberSettings) -> str:
-    return run.origins.get(settings.backbone, settings.weights)
+    is_file = settings.weights in run.origins
+    return run.origins[settings.weights] if is_file else run.origins.get(settings.backbone, settings.weights)

@@ -10,6 +10,7 @@ from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
 from amazon_tags.files.hashes import sha256
+from amazon_tags.model.backbone_folder import find_backbone
 from amazon_tags.model.vector_origin import VectorOrigin
 from amazon_tags.tables import vector_tables
 from amazon_tags.tables.suggest import did_you_mean
@@ -24,6 +25,7 @@ from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.network_files import member_network
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
+from features.images.stored import RGB
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
 from features.networks.foreign import ForeignBackbone
@@ -35,14 +37,15 @@ class FeatureExtractor:
     """A frozen backbone.
 
     Attributes:
-        backbone: a name of `BACKBONES`, an `.onnx` or `.xml` file with a TOML file beside it, or
-            `hub:` and a KerasHub preset.
+        backbone: a name of `BACKBONES`, a folder that `pretrain` wrote, an `.onnx` or `.xml` file with a TOML file
+            beside it, or `hub:` and a KerasHub preset.
         layer: where the backbone ends, `top` or the name of a layer.
         weights: `imagenet`, `none` (random) or a weight file.
         side: the chips' side in pixels; 0 for the backbone's own, which is the only one of a file.
         layout: how bands and levels of the files are read.
         pool: how feature maps or tokens become a vector, of `POOLS`.
         half: round the vectors to float16, which only a Parquet file holds.
+        bands: of the chips that it takes: those of a folder that `pretrain` wrote, else red, green and blue.
     """
 
     backbone: str
@@ -52,6 +55,21 @@ class FeatureExtractor:
     layout: Layout = AS_STATED
     pool: str = "average"
     half: bool = False
+    bands: tuple[str, ...] = RGB
+
+    def resolve(self) -> "FeatureExtractor":
+        """Return the extractor with the name, the weights, the bands and the side of a folder that `pretrain` wrote.
+
+        Raises:
+            BackboneError: the folder is damaged.
+            ValueError: weights are stated beside it.
+        """
+        found = find_backbone(self.backbone, self.weights)
+        if found is None:
+            return self
+        spec = found.manifest.spec
+        weights, side = str(found.weights.absolute()), self.side or spec.side
+        return replace(self, backbone=found.manifest.backbone, weights=weights, side=side, bands=spec.bands)
 
 
 @dataclass(frozen=True)
@@ -112,6 +130,7 @@ def embed(
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
     """
     vector_tables.refuse_vector_path(output, half=extractor.half)
+    extractor = extractor.resolve()
     is_table = vector_tables.is_vector_path(output)
     origin, own = read_extractor(extractor, views)
     known = _check_known(output, files, origin)
@@ -179,7 +198,12 @@ def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorO
         pool=extractor.pool,
         weights=weights if weights in ("imagenet", "none") else sha256(Path(weights)),
         views=views,
-        spec=ChipSpec(side=extractor.side or BACKBONE_SHAPES[extractor.backbone].side, layout=extractor.layout),
+        spec=ChipSpec(
+            extractor.bands,
+            "uint8" if extractor.bands == RGB else "uint16",
+            extractor.side or BACKBONE_SHAPES[extractor.backbone].side,
+            extractor.layout,
+        ),
     )
     return origin, None
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from amazon_tags import progress
 from amazon_tags.datasets.usable_chips import usable_rows
+from amazon_tags.model.backbone_folder import find_backbone
 from amazon_tags.model.recipe import Recipe
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.preparation import TrainOptions, check_recipe, chip_spec
@@ -14,6 +15,7 @@ from amazon_tags.training.training_data import TrainingData, TrainingSource, rea
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import TunedMember
 from features.images.layout import AS_STATED, Layout
+from features.images.stored import RGB
 from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.foreign_settings import is_foreign
 
@@ -54,6 +56,25 @@ class LayerRequest:
         """Return the options of the trainings."""
         files = {} if self.weights in WEIGHT_NAMES else {self.backbone: Path(self.weights)}
         return TrainOptions(files, jobs=self.jobs, bank=self.bank)
+
+
+def resolve_backbone(backbone: str, weights: str, side: int) -> tuple[str, str, int]:
+    """Return the name, the weights and the side of a backbone, which may be a folder that `pretrain` wrote.
+
+    Raises:
+        BackboneError: the folder is damaged.
+        ValueError: weights are stated beside it, or it takes other bands than red, green and blue.
+    """
+    found = find_backbone(backbone, weights)
+    if found is None:
+        return backbone, weights, side
+    spec = found.manifest.spec
+    if spec.bands != RGB:
+        raise ValueError(
+            f"{backbone} takes the bands {', '.join(spec.bands)}, but layers are compared on red, green and blue; name "
+            "a backbone of these."
+        )
+    return found.manifest.backbone, str(found.weights), side or spec.side
 
 
 def layer_recipe(request: LayerRequest) -> Recipe:

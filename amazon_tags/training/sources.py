@@ -34,7 +34,8 @@ class SourceOptions:
     """Options of a ranking of sources.
 
     Attributes:
-        backbone: a name of `BACKBONES`, an `.onnx` or `.xml` file with a TOML file beside it, or `hub:` and a preset.
+        backbone: a name of `BACKBONES`, a folder that `pretrain` wrote, an `.onnx` or `.xml` file with a TOML file
+            beside it, or `hub:` and a preset.
         weights: `imagenet`, `none` (random) or a weight file.
         layout: how bands and levels of the files are read.
         bank: a folder that keeps the vectors for later runs.
@@ -127,7 +128,7 @@ def _embed_sets(paths: Mapping[str, Path], options: SourceOptions) -> tuple[str,
     """Return what the vectors of chips are, and the vectors; raise ValueError if they cannot be compared."""
     if options.bank and options.bank.exists() and not options.bank.is_dir():
         raise NotADirectoryError(f"{options.bank} is a file, but --bank takes a folder; name another.")
-    extractor = FeatureExtractor(options.backbone, weights=options.weights, layout=options.layout)
+    extractor = FeatureExtractor(options.backbone, weights=options.weights, layout=options.layout).resolve()
     origin, own = read_extractor(extractor)
     listings = {name: list_chips([path]) for name, path in paths.items()}
     compared: dict[str, Listing] = {}

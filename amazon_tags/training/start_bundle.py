@@ -7,6 +7,7 @@ from pathlib import Path
 from amazon_tags.model import bundle, training_record
 from amazon_tags.model.manifest import Manifest, StartBundle
 from amazon_tags.model.recipe import MemberSettings, Recipe
+from amazon_tags.training.pretrained_members import WEIGHT_NAMES
 from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
 
@@ -110,7 +111,7 @@ def read_start(folder: Path, recipe: Recipe, spec: ChipSpec, weights: Mapping[st
 
 
 def _can_start(settings: MemberSettings, source: TunedMember) -> bool:
-    is_open = isinstance(settings, TunedMember) and settings.init == "imagenet"
+    is_open = isinstance(settings, TunedMember) and settings.init == "imagenet" and settings.weights in WEIGHT_NAMES
     return is_open and all(getattr(settings, key) == getattr(source, key) for key in SHARED_KEYS)
 
 

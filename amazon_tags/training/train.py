@@ -41,6 +41,7 @@ from amazon_tags.training.preparation import (
     prepare,
     refuse_few_chips,
 )
+from amazon_tags.training.pretrained_members import pretrained_starts, weight_hashes, without_paths
 from amazon_tags.training.training_data import TrainingData, TrainingSource
 from ensemble.arrays import Tags
 from ensemble.decisions.decision import Decision, decide_tags
@@ -102,6 +103,8 @@ def train_on(
     origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
     start = bundle_start(recipe, options)
     origins |= start.origins() if start else {}
+    pretrained = pretrained_starts(recipe)
+    origins |= weight_hashes(recipe, pretrained)
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     with locks.hold_lock(work / "lock"):
@@ -129,9 +132,10 @@ def train_on(
             space=data.space,
             spec=examples.spec,
             ground=recipe.ground or None,
-            recipe=recipe_to_json(stored_recipe(recipe, own)),
+            recipe=recipe_to_json(without_paths(stored_recipe(recipe, own))),
             started_from=started_from | stored_hashes(own),
             start=start.record() if start else None,
+            pretrained=pretrained,
             licences=stored_licences(own),
             data=_summarise(data),
             views=options.views,
@@ -197,7 +201,7 @@ def _plan_members(
     plans: list[PlannedMember] = []
     for settings in recipe.members:
         teachers = _teachers(settings, plans)
-        file = settings.weights if settings.weights in origins else None  # of this member alone, from a bundle
+        file = settings.weights if settings.weights in origins else None  # of this member alone
         folder = work / work_key(
             recipe,
             data,

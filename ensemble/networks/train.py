@@ -4,8 +4,7 @@ Written on Keras alone, so that it runs on each of its backends. The training st
 passed back to `fit_network`, training resumes and ends in the same weights as without the stop.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -60,7 +59,7 @@ def fit_network(
         source = _normalised(source)
 
     devices.distribute_batches(settings.batch)
-    with _training_precision():
+    with devices.training_precision():
         model, shrink = None, 0
         for epoch in range(0 if state is None else int(state["epochs"]), epoch_count(settings, source)):
             epoch_shrink = _shrink_in(epoch, settings, source)
@@ -111,17 +110,6 @@ def _run_epoch(model: keras.Model, settings: TunedMember, source: BatchSource, *
     return float(loss)
 
 
-@contextmanager
-def _training_precision() -> Iterator[None]:
-    """Compute in bfloat16 where there is a GPU, else in float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if devices.count_accelerators() else "float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def epoch_count(settings: TunedMember, source: BatchSource) -> int:
     """Return the number of epochs that a member is trained for."""
     if settings.schedule == "cosine":
@@ -168,11 +156,11 @@ def compile_network(
     optimizer.shares = [shares.get(id(variable), 1.0) for variable in model.trainable_variables]
     loss = _loss(settings, softmax_groups(settings, len(rates), groups))
 
-    tensorflow = keras.backend.backend() == "tensorflow"
-    slow_xla = tensorflow and not devices.count_accelerators()  # on a CPU, XLA makes convolutions several times slower
-    model.compile(optimizer, loss=loss, jit_compile=False if slow_xla else "auto")
+    model.compile(optimizer, loss=loss, jit_compile=devices.compile_jit())
     optimizer.build(model.trainable_variables)
-    if not tensorflow:  # jax and torch draw a random number while they build; restoring a state overwrites it
+    if (
+        keras.backend.backend() != "tensorflow"
+    ):  # jax and torch draw a random number while they build; restoring a state overwrites it
         side = source.spec.side
         empty = np.zeros((settings.batch, side, side, len(source.spec.bands)), source.spec.dtype)
         model.test_on_batch(empty, np.zeros((settings.batch, len(rates)), np.float32))

@@ -5,7 +5,7 @@ its levels are; what is assumed beyond that is returned as a remark, and a contr
 """
 
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -86,15 +86,26 @@ def load_with_remarks(path: ChipSource, spec: ChipSpec) -> LoadedChip:
     return fit(read_image(path, spec), spec, str(path))
 
 
+def load_unresized(path: ChipSource, spec: ChipSpec) -> Chip:
+    """Return the pixels of a chip as `load` does, but of the size that they are stored in."""
+    return _fit_bands(read_image(path, spec), spec, str(path)).pixels
+
+
 def fit(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
     """Return an image as a network expects it; raises ChipError like `load`, with the name at its start."""
+    loaded = _fit_bands(image, spec, name)
+    return replace(loaded, pixels=resize(loaded.pixels, spec.side))
+
+
+def _fit_bands(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
+    """Return an image with the bands and the type that a network expects."""
     try:
         named, remarks = name_bands(without_floats(image, spec), spec)
         remarks += nodata.judge(named)
         pixels, level_remarks = convert(named, spec)
     except ValueError as error:
         raise ChipError(f"{name} {error}") from error
-    return LoadedChip(resize(pixels, spec.side), remarks + level_remarks)
+    return LoadedChip(pixels, remarks + level_remarks)
 
 
 def resize(chip: Chip, side: int) -> Chip:

@@ -39,6 +39,7 @@ from features.networks.weights import (
     ArrayNames,
     copy_to_more_channels,
     explain_download_error,
+    holds_exactly,
     is_trained_network,
     load_file,
     load_trained,
@@ -272,6 +273,9 @@ def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
 def _settle(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights: str, start: Start) -> Settled:
     """Build a backbone up to its ends, from scaled images to its maps or tokens, with batch norms folded."""
     side, _, channels = shape
+    if channels > 3 and start.name == "imagenet" and _holds_all_bands(name, shape, weights):
+        whole = _build_part(name, shape, ends, weights)
+        return Settled(batch_norm.fold_into_convolutions(whole), start.stream)
     narrow = _build_part(name, (side, side, 3), ends, weights if start.takes_weights() else "none")
     redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), ends, "none"))
     if start.name == "auto":
@@ -288,6 +292,16 @@ def _settle(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights
     for norm in live:
         network.get_layer(norm).momentum = LIVE_MOMENTUM
     return Settled(network, start.stream, live=bool(live))
+
+
+def _holds_all_bands(name: str, shape: tuple[int, int, int], weights: str) -> bool:
+    """Return whether weights are a file of the whole backbone for all bands of an image, as pretraining writes it."""
+    if weights in ("imagenet", "none"):
+        return False
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
+        whole = BACKBONES[name].make(input_shape=shape, include_top=False, weights=None)
+    return holds_exactly(Path(weights), whole)
 
 
 def _image_moments(name: str) -> Moments:

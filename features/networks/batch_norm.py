@@ -61,6 +61,26 @@ def fold_into_convolutions(network: keras.Model, live: Collection[str] = ()) -> 
     return folded
 
 
+def unfold(folded: keras.Model, network: keras.Model) -> None:
+    """Give a network the weights of one that `fold_into_convolutions` made of the same architecture; both then agree.
+
+    A norm that was folded gets scale 1, offset 0, variance 1 and, as its mean, the negative bias of its convolution.
+    """
+    norms = {convolution: norm for norm, convolution in _foldable_pairs(network).items()}
+    twins = list(zip(network.layers, folded.layers, strict=True))
+    kept = {layer.name for layer, twin in twins if isinstance(twin, layers.BatchNormalization)}
+    for layer, twin in twins:
+        if layer.name in norms and norms[layer.name] not in kept:
+            kernel, bias = twin.get_weights()
+            layer.set_weights([kernel, *([0 * bias] if layer.use_bias else [])])
+            norm = network.get_layer(norms[layer.name])
+            one, zero = np.ones_like(bias), np.zeros_like(bias)
+            fixed = [one] * bool(norm.scale) + [zero] * bool(norm.center)
+            norm.set_weights([*fixed, -bias, one - norm.epsilon])
+        elif twin.weights:
+            layer.set_weights(twin.get_weights())
+
+
 def _foldable_pairs(network: keras.Model) -> dict[str, str]:
     """Return the names of the norms that can be folded, each with the name of its convolution."""
     producers = {id(layer.output): layer for layer in network.layers if not isinstance(layer, layers.InputLayer)}

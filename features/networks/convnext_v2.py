@@ -70,11 +70,11 @@ def make(
         if stage > 1:
             maps = layers.Conv2D(count, 2, 2, name=f"stage{stage}_down")(_normalise(maps, f"stage{stage}_norm"))
         for place in range(1, depth + 1):
-            maps = _block(maps, f"stage{stage}_block{place}")
+            maps = append_block(maps, f"stage{stage}_block{place}")
     return keras.Model(image, _normalise(maps, "norm"), name=f"convnext_v2_{size}")
 
 
-def _block(maps: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def append_block(maps: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """Append a residual block (section 4, figure 5): filter each channel, expand four times, project, add."""
     count = maps.shape[-1]
     entry = maps

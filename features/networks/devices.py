@@ -32,6 +32,23 @@ def distribute_batches(batch: int) -> int:
     return len(devices)
 
 
+@contextmanager
+def training_precision() -> Iterator[None]:
+    """Compute in bfloat16 where there is a GPU, else in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if count_accelerators() else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def compile_jit() -> bool | str:
+    """Return the argument `jit_compile` of Keras: no XLA for TensorFlow on a CPU, which makes convolutions slower."""
+    slow_xla = keras.backend.backend() == "tensorflow" and not count_accelerators()
+    return False if slow_xla else "auto"
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that the device's memory is full."""
     return any(message in str(error) for message in OUT_OF_MEMORY_MESSAGES)

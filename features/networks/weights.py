@@ -68,6 +68,15 @@ def is_trained_network(weights: str) -> bool:
     return False
 
 
+def holds_exactly(path: Path, network: keras.Model) -> bool:
+    """Return whether an HDF5 file holds as many numbers as a network has; `load_file` refuses a damaged one."""
+    if not h5py.is_hdf5(path):
+        return False
+    with suppress(OSError), h5py.File(path) as archive:
+        return bool(_count_values(archive) == network.count_params())
+    return False
+
+
 def load_trained(model: keras.Model, path: Path, *, name: str) -> None:
     """Load the backbones of a member of a bundle; its head is not read.
 

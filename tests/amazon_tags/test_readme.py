@@ -27,6 +27,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "sample": "-n 4",
     "train": "--recipe {recipe}",
     "train my-chips/": "--recipe {frozen}",
+    "pretrain": "--backbone toy --side 48 --epochs 1 --batch 16",
     "embed": "--backbone toy --weights none",
     "inspect": "--backbones toy",
     "inspect members": "--jobs 1",

@@ -18,7 +18,7 @@ from amazon_tags.inspection.evidence import gather_evidence, strongest_quarter
 from amazon_tags.inspection.explain import ExplainOptions, inspect_explain
 from amazon_tags.inspection.nearest_chips import read_training_chips
 from amazon_tags.model import bundle
-from amazon_tags.model.manifest import FileEntry
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.model.vector_origin import VectorInput
 from ensemble.heads.fitted import NeighboursHead
 from ensemble.second_level.models import StackedHead

@@ -15,7 +15,8 @@ import pytest
 from amazon_tags import errors
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, bundle_writer, decision_file
-from amazon_tags.model.manifest import FileEntry, SecondLevelReport
+from amazon_tags.model.file_entry import FileEntry
+from amazon_tags.model.manifest import SecondLevelReport
 from amazon_tags.model.onnx_file import OnnxError, export_onnx
 from ensemble.decisions.decision import flat_decision
 from ensemble.heads.head_files import save_head

@@ -7,7 +7,7 @@ import numpy as np
 
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model import bundle, decision_file, training_record
-from amazon_tags.model.manifest import FileEntry
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.decisions.decision import Decision

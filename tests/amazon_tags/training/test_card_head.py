@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, bundle_writer
-from amazon_tags.model.manifest import FileEntry
+from amazon_tags.model.file_entry import FileEntry
 from amazon_tags.training.card import card_text
 
 

@@ -25,7 +25,7 @@ def disturb(network):
         ),
     ],
 )
-def test_a_folded_network_computes_the_same(name, norms):
+def test_a_folded_network_computes_the_same_and_so_does_an_unfolded_one(name, norms):
     whole = disturb(backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None))
     folded = batch_norm.fold_into_convolutions(whole)
     images = np.random.default_rng(1).random((2, 64, 64, 3), dtype=np.float32)
@@ -33,6 +33,10 @@ def test_a_folded_network_computes_the_same(name, norms):
     np.testing.assert_allclose(folded.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
     remaining = [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
     assert len(remaining) == norms
+
+    unfolded = backbones.BACKBONES[name].make(input_shape=(64, 64, 3), include_top=False, weights=None)
+    batch_norm.unfold(folded, unfolded)
+    np.testing.assert_allclose(unfolded.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
     keras.utils.clear_session()
 
 
