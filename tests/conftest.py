@@ -89,11 +89,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> worlds.World:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Runs the command line in a process of its own, with Python's own handling of signals and pipes."""
+    """Runs the command line in a process of its own, with Python's own handling of signals and pipes.
+
+    The process is a fork, which needs no time to import, if the command imports Keras or an earlier one has. It is a
+    start of Python before, and with options that a fork does not take, such as `env`.
+    """
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         words = [str(argument) for argument in arguments]
-        if words[0] in KERAS_COMMANDS and "env" not in options:
+        is_forked = words[0] in KERAS_COMMANDS or processes.has_imported.is_set()
+        if is_forked and options.keys() <= {"cwd", "timeout"}:
             return processes.run_command(words, **options)
         command = [sys.executable, "-m", "amazon_tags", *words]
         options = {"capture_output": True, "text": True, "restore_signals": True, **options}

@@ -10,8 +10,13 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
+
+SECONDS_BETWEEN_LOOKS = 0.02  # at what a process that will be killed has printed
+
+has_imported = threading.Event()  # whether there is a process to fork from, whose start takes seconds
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["amazon_tags.training.train"])  # and with it Keras, OpenVINO, NNCF and XGBoost
@@ -29,11 +34,23 @@ def run_code(code: str, *, timeout: float) -> subprocess.CompletedProcess:
     return _run(_execute, code, Path.cwd(), timeout)
 
 
-def _run(function: Callable, argument: object, cwd: Path, timeout: float | None) -> subprocess.CompletedProcess:
+def kill_command(words: list[str], *, at: str) -> subprocess.CompletedProcess:
+    """Run the command line until it prints a line to stderr that begins with `at`, and kill it there."""
+    return _run(_command, words, Path.cwd(), None, at)
+
+
+def _run(
+    function: Callable, argument: object, cwd: Path, timeout: float | None, kill_at: str = ""
+) -> subprocess.CompletedProcess:
+    has_imported.set()
     with tempfile.TemporaryDirectory() as folder:
         streams = [Path(folder, name) for name in ("stdout", "stderr")]
         process = _forks.Process(target=_enter, args=(function, argument, cwd, dict(os.environ), streams))
         process.start()
+        while kill_at and process.exitcode is None:
+            if streams[1].exists() and any(row.startswith(kill_at) for row in streams[1].read_text().splitlines()):
+                process.kill()
+            process.join(SECONDS_BETWEEN_LOOKS)
         process.join(timeout)
         if process.exitcode is None:
             process.kill()

@@ -87,10 +87,12 @@ def _network(member: FittedMember, examples: Examples, number: int, name: str) -
     rows = rows[np.linspace(0, len(rows) - 1, min(quantise.MAX_CALIBRATION_CHIPS, len(rows))).astype(int)]
     pixels: NDArray[Any] = np.stack([chips.load(examples.paths[row], examples.spec) for row in rows])
     count_file = member.folder / "kept.npy"  # how many convolutions stay in f32, measured once, on the first unit
-    if not count_file.exists():
-        np.save(count_file, quantise.choose_float_convolutions(xml, weights, pixels))
-    count = int(np.load(count_file))
-    content = quantise.quantise_to_int8(xml, weights, pixels, keep=count)
+    if count_file.exists():
+        count = int(np.load(count_file))
+        content = quantise.quantise_to_int8(xml, weights, pixels, keep=count)
+    else:
+        count, content = quantise.quantise_closely(xml, weights, pixels)
+        np.save(count_file, count)
 
     with folders.atomic_folder(quantised) as part:
         for target, data in zip(engine.NETWORK["f32"], content, strict=True):

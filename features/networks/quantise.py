@@ -26,8 +26,12 @@ FLOAT_CONVOLUTIONS = (0, 2, 4, 8)  # tried in turn: how many convolutions, count
 MAX_RELATIVE_ERROR = 0.005  # mean distance of the outputs, as a part of their mean size
 
 
-def choose_float_convolutions(xml: bytes, weights: bytes, chips: ChipBatch) -> int:
-    """Return the least of `FLOAT_CONVOLUTIONS` at which outputs stay within `MAX_RELATIVE_ERROR`, or the last one.
+def quantise_closely(xml: bytes, weights: bytes, chips: ChipBatch) -> tuple[int, tuple[bytes, bytes]]:
+    """Quantise with as few convolutions in floats as keep the outputs close to the original ones.
+
+    Returns:
+        The least of `FLOAT_CONVOLUTIONS` at which outputs stay within `MAX_RELATIVE_ERROR`, or the last one, and what
+        `quantise_to_int8` returns for it.
 
     Args:
         xml: The graph of the network in floats, `network.xml`.
@@ -36,10 +40,11 @@ def choose_float_convolutions(xml: bytes, weights: bytes, chips: ChipBatch) -> i
     """
     expected = openvino_runtime.load(xml, weights)(chips)
     for count in FLOAT_CONVOLUTIONS[:-1]:
-        output = openvino_runtime.load(*quantise_to_int8(xml, weights, chips, keep=count))(chips)
+        quantised = quantise_to_int8(xml, weights, chips, keep=count)
+        output = openvino_runtime.load(*quantised)(chips)
         if np.abs(output - expected).mean() <= MAX_RELATIVE_ERROR * max(np.abs(expected).mean(), 1e-6):
-            return count
-    return FLOAT_CONVOLUTIONS[-1]
+            return count, quantised
+    return FLOAT_CONVOLUTIONS[-1], quantise_to_int8(xml, weights, chips, keep=FLOAT_CONVOLUTIONS[-1])
 
 
 def quantise_to_int8(xml: bytes, weights: bytes, chips: ChipBatch, *, keep: int) -> tuple[bytes, bytes]:

@@ -26,7 +26,9 @@ table = "train_v2.csv"
 SMALL = {  # appended to a command, so that it takes seconds; of an option given twice the last value counts
     "sample": "-n 4",
     "train": "--recipe {recipe}",
-    "train my-chips/": "--recipe {frozen}",
+    "train -o ensemble": "--recipe {pair}",
+    "train -o my-model": "--recipe {frozen}",
+    "train -o heads": "",  # of vectors, on which no small recipe can be trained
     "pretrain": "--backbone toy --side 48 --epochs 1 --batch 16",
     "embed": "--backbone toy --weights none",
     "inspect": "--backbones toy",
@@ -51,6 +53,13 @@ def command_lines(page: Path) -> list[str]:
     return [line for line in lines if line.startswith("amazon_tags ")]
 
 
+def small_options(words: list[str]) -> str:
+    """Return the entry of `SMALL` for a command: of its output, its subcommand or its name."""
+    output = words[words.index("-o") + 1] if "-o" in words else ""
+    keys = (f"{words[1]} -o {output}", " ".join(words[1:3]), words[1])
+    return next((SMALL[key] for key in keys if key in SMALL), "")
+
+
 def test_the_readme_is_short():
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
@@ -70,6 +79,9 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
         (tmp_path / name).symlink_to(target)
     (tmp_path / "labels.csv").write_text(world.labels.read_text().replace("primary", "tree"))
     (tmp_path / "job.toml").write_text(JOB.format(recipe=frozen_recipe_file))
+    recipe = frozen_recipe_file.read_text()
+    second = recipe[recipe.index("[[members]]") :].replace("vectors", "edges") + 'layer = "edges"\n'
+    (tmp_path / "pair.toml").write_text(recipe + second)
     run("sample", tmp_path / "chips", "-n", 3)
     write_scene(tmp_path / "scene.tif", noise(300, 520))
     for name in ("before.tif", "after.tif"):
@@ -79,9 +91,8 @@ def test_every_command_of_the_readmes_runs_in_its_order(world, run, recipe_file,
     assert len(lines) >= 30
     for line in lines:
         words = shlex.split(line)
-        is_of_vectors = words[1:3] == ["train", "vectors.parquet"]  # on which the small recipe cannot be trained
-        extra = SMALL.get(" ".join(words[1:3]), SMALL.get(words[1], ""))
-        small = [] if is_of_vectors else extra.format(recipe=recipe_file, frozen=frozen_recipe_file).split()
+        recipes = {"recipe": recipe_file, "frozen": frozen_recipe_file, "pair": tmp_path / "pair.toml"}
+        small = small_options(words).format(**recipes).split()
         done = run(*words[1:], *small, cwd=tmp_path, timeout=600)
         assert done.returncode == 0, (line, done.stderr)
 

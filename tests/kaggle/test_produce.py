@@ -43,7 +43,7 @@ def script(name, *arguments, **environment):
 def out(data, frozen_recipe_file, tmp_path_factory):
     """The folder that produce.py writes."""
     folder = tmp_path_factory.mktemp("produced") / "out"
-    done = script("produce", data, folder, "--recipe", frozen_recipe_file, "--views", 2)
+    done = script("produce", data, folder, "--recipe", frozen_recipe_file)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("| train |") == done.stderr.count("| predict |") == 1
     return folder
@@ -62,7 +62,7 @@ def test_a_submission_has_the_rows_of_the_sample(out, data):
 @pytest.mark.slow
 def test_a_second_run_does_no_work_twice(out, data, frozen_recipe_file):
     before = (out / "model" / "manifest.json").read_bytes()
-    done = script("produce", data, out, "--recipe", frozen_recipe_file, "--views", 2)
+    done = script("produce", data, out, "--recipe", frozen_recipe_file)
     assert done.returncode == 0, done.stderr
     assert "train:" not in done.stderr
     assert "predict:" not in done.stderr
@@ -73,7 +73,7 @@ def test_a_second_run_does_no_work_twice(out, data, frozen_recipe_file):
 def test_the_work_of_another_command_is_refused(out, data, frozen_recipe_file, tmp_path):
     for options, other in (
         (("--recipe", frozen_recipe_file, "--views", 3), "views"),
-        (("--recipe", "quick", "--views", 2), "recipe"),
+        (("--recipe", "quick"), "recipe"),
     ):
         done = script("produce", data, out, *options)
         assert (done.returncode, f"out was started with other {other}; name another folder" in done.stderr) == (1, True)
@@ -81,7 +81,7 @@ def test_the_work_of_another_command_is_refused(out, data, frozen_recipe_file, t
     shutil.copytree(data, fewer)
     rows = (fewer / "train_v2.csv").read_text().splitlines()
     (fewer / "train_v2.csv").write_text("\n".join(rows[:-1]) + "\n")
-    assert "with other tables" in script("produce", fewer, out, "--recipe", frozen_recipe_file, "--views", 2).stderr
+    assert "with other tables" in script("produce", fewer, out, "--recipe", frozen_recipe_file).stderr
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_a_submission_of_another_model_is_replaced(out, data, frozen_recipe_file
     again = tmp_path / "out"
     shutil.copytree(out, again)
     (again / "submission.csv").write_text("image_name,tags\n")
-    done = script("produce", data, again, "--recipe", frozen_recipe_file, "--views", 2)
+    done = script("produce", data, again, "--recipe", frozen_recipe_file)
     assert done.returncode == 0, done.stderr
     assert (again / "submission.csv").read_bytes() == (out / "submission.csv").read_bytes()
 
@@ -126,13 +126,15 @@ def test_a_stopped_run_resumes(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rendered_folder_is_produced_like_the_real_one(frozen_recipe_file, run, tmp_path):
+def test_a_rendered_folder_is_produced_like_the_real_one(out, frozen_recipe_file, run, tmp_path):
     like = tmp_path / "like.csv"
     rows = [f"train_{number},{' '.join(worlds.tags(number))}" for number in range(worlds.TRAIN)]
     like.write_text("\n".join(["image_name,tags", *rows]) + "\n")
     assert run("sample", tmp_path / "rendered", "--like", like, "-n", 20).returncode == 0
+    shutil.copytree(out / "model", tmp_path / "out" / "model")  # so that no other is trained
     done = script("produce", tmp_path / "rendered", tmp_path / "out", "--recipe", frozen_recipe_file, "--views", 1)
     assert done.returncode == 0, done.stderr
+    assert "20 chips to train on, 30 to tag" in done.stderr
     done = run("evaluate", tmp_path / "out" / "submission.csv", tmp_path / "rendered" / "test_truth.csv")
     assert done.returncode == 0, done.stderr
 
@@ -279,7 +281,9 @@ def test_a_notebook_unpacks_trains_tags_and_resumes_from_its_own_output(attached
 
 
 @pytest.mark.slow
-def test_a_notebook_uses_the_competitions_folders_as_attached(attached, world, tmp_path):
+def test_a_notebook_uses_the_competitions_folders_as_attached(attached, out, world, tmp_path):
+    untagged = shutil.ignore_patterns("submission.*", "journal-*")
+    shutil.copytree(out, attached / "amazon-tags" / "out", ignore=untagged)  # a previous version that ended there
     place = attached / "planet" / "planet"
     for folder in (world.train_jpg, world.test_jpg):
         shutil.copytree(folder, place / folder.name.replace("test-jpg", "test-jpg-v2"))
@@ -290,7 +294,8 @@ def test_a_notebook_uses_the_competitions_folders_as_attached(attached, world, t
     working.mkdir()
     done = session(attached, working)
     assert done.returncode == 0, done.stderr
-    assert (working / "out" / "submission.csv").exists()
+    assert f"{worlds.TRAIN} chips to train on, {worlds.TEST} to tag" in done.stderr
+    assert (working / "out" / "submission.csv").read_bytes() == (out / "submission.csv").read_bytes()
 
 
 @pytest.mark.slow

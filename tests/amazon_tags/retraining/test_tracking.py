@@ -30,14 +30,18 @@ def test_a_run_is_in_mlflow_with_its_metrics_and_the_champion(home):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "foo://bar", ""])  # nobody listens, unknown, damaged
-def test_a_tracking_server_that_is_not_there_is_a_warning(home, run, monkeypatch, uri):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    (home / "runs").mkdir()
-    (home / "runs" / "mlflow.db").write_text("no database, and longer than the header of one " * 9)
+def test_a_tracking_server_that_is_not_there_is_a_warning(home, run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody listens there
     config = home / "job.toml"
     config.write_text('tracking = "chips"\n' + config.read_text())
     done = run("retrain", config)
     assert done.returncode == 0, done.stderr
     assert "WARNING: MLflow at" in done.stderr
     assert ledger.last(home / "runs").outcome == "promoted"
+
+    (home / "runs" / "mlflow.db").write_text("no database, and longer than the header of one " * 9)
+    record = RunRecord.from_json(json.loads((home / "runs" / "0001" / "run.json").read_text()))
+    for uri in ("foo://bar", ""):  # unknown, and the damaged file
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(tracking.TrackingError, match="MLflow at"):
+            tracking.write("chips", home / "runs", record, home / "runs" / "0001")

@@ -1,6 +1,6 @@
-"""Members with EfficientNet-Lite and DINOv2, from chips to tags, and weight files that end `train`.
+"""Members with EfficientNet-Lite, DINOv2 and a redrawn CBR, from chips to tags, and weight files that end `train`.
 
-Two of their layers are in the table of backbones, and two are not.
+One of their layers is in the table of backbones, and two are not.
 """
 
 import numpy as np
@@ -39,8 +39,8 @@ head = "ridge"
 [[members]]
 kind = "tuned"
 name = "redrawn"
-backbone = "efficientnet_lite0"
-layer = "block2a_dw"
+backbone = "cbr_tiny"
+layer = "block2_pool"
 init = "random"
 epochs = 1
 """

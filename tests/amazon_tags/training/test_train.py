@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -29,6 +27,7 @@ from ensemble.metrics import folds, score
 from ensemble.networks.build import build_network
 from ensemble.second_level.candidates import SECOND_LEVELS
 from features.networks import backbones
+from tests import processes
 from tests import world as worlds
 
 
@@ -105,12 +104,8 @@ def test_nothing_but_the_bundle_its_scores_and_its_page_is_left(model):
 def test_a_killed_run_resumes_and_ends_as_if_it_had_not_been_killed(model, world, run, recipe_file, tmp_path):
     target = tmp_path / "model"
     arguments = ["train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--views", 2]
-    command = [sys.executable, "-m", "amazon_tags", *map(str, arguments)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if line.startswith("net fold_1: epoch 1 of 2"):
-                os.kill(process.pid, signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    killed = processes.kill_command([str(argument) for argument in arguments], at="net fold_1: epoch 1 of 2")
+    assert killed.returncode == -signal.SIGKILL
     assert not target.exists()
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
@@ -223,12 +218,12 @@ def test_another_label_space_needs_no_code(world, tmp_path, run, recipe_file):
 
 @pytest.mark.slow
 def test_the_weights_of_a_backbone_and_the_ground_of_chips_are_what_the_command_states(
-    world, run, tmp_path, recipe_file
+    world, run, tmp_path, frozen_recipe_file
 ):
     weights = tmp_path / "start.weights.h5"
     backbones.BACKBONES["toy"].make(input_shape=(64, 64, 3), include_top=False, weights=None).save_weights(weights)
     target = tmp_path / "model"
-    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", recipe_file, "--ground", 640)
+    arguments = ("train", world.train_jpg, world.labels, "-o", target, "--recipe", frozen_recipe_file, "--ground", 640)
     done = run(*arguments, "--weights", f"toy={weights}", "--note", "Farms of my own, free to use.")
     assert done.returncode == 0, done.stderr
     assert bundle.read_manifest(target).ground == 640
@@ -359,16 +354,16 @@ def test_what_does_not_change_a_members_fit_does_not_train_it_again(world, run, 
 
 
 @pytest.mark.slow
-def test_a_damaged_file_of_a_former_run_is_named(world, recipe_file, tmp_path):
-    (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + recipe_file.read_text())
+def test_a_damaged_file_of_a_former_run_is_named(world, frozen_recipe_file, tmp_path):
+    (tmp_path / "wrong.toml").write_text("budget_ms = 1e-6\n" + frozen_recipe_file.read_text())
     with pytest.raises(ValueError, match="no member fits"):
         train(source(world), tmp_path / "model", recipe=read_recipe(tmp_path / "wrong.toml"))
-    kept = next((tmp_path / "model.work").glob("*/net/fold_0.scores.npy"))
+    kept = next((tmp_path / "model.work").glob("*/vectors/fold_0.scores.npy"))
     kept.write_bytes(kept.read_bytes()[:-9])
     with pytest.raises(
-        ValueError, match=r"fold_0\.scores\.npy, of an earlier run, is damaged .*delete .*net and start"
+        ValueError, match=r"fold_0\.scores\.npy, of an earlier run, is damaged .*delete .*vectors and start"
     ):
-        train(source(world), tmp_path / "model", recipe=read_recipe(recipe_file))
+        train(source(world), tmp_path / "model", recipe=read_recipe(frozen_recipe_file))
 
 
 @pytest.mark.parametrize("backend", ["nonsense", "numpy"])

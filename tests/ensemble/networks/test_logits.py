@@ -48,13 +48,12 @@ def test_a_network_with_cosine_logits_starts_near_the_labels_rates(source):
 
 
 @pytest.mark.slow
-@pytest.mark.backends
 @pytest.mark.parametrize(
     "changes",
     [
         {"logits": "cosine"},
-        {"logits": "cosine", "output": "softmax"},
-        {"logits": "normalised", "output": "grouped"},
+        pytest.param({"logits": "cosine", "output": "softmax"}, marks=pytest.mark.backends),  # each kind of logits
+        pytest.param({"logits": "normalised", "output": "grouped"}, marks=pytest.mark.backends),
         {"loss": "squared_error"},
     ],
     ids=str,

@@ -12,7 +12,7 @@ from features.networks import backbones, openvino_export, openvino_runtime
 from features.networks.backbones import Backbone, BackboneOptions
 from features.networks.openvino_runtime import OpenvinoNetwork
 from features.networks.settled import Settled
-from tests.features.networks.architectures import ARCHITECTURES
+from tests.features.networks.architectures import ARCHITECTURES, outputs_of
 
 SPEC = ChipSpec(side=98)  # InceptionV3 takes at least 75, DINOv2 multiples of 14
 
@@ -35,7 +35,7 @@ def test_a_compiled_network_equals_keras_and_the_table(name, tmp_path):
     keras.utils.set_random_seed(1)
     model = backbones.build(name, SPEC)
     chips = pixels(3)
-    expected = model.predict_on_batch(chips)
+    expected = outputs_of(model, chips)
     network = compile_network(model, tmp_path)
     vectors = network(chips)
     assert vectors.shape == (3, backbones.BACKBONES[name].dim) == (3, network.dim)
@@ -75,7 +75,7 @@ def test_scaling_equals_the_one_inside_the_architecture(name, make):
     network = make(include_top=False, weights=None, input_shape=(SPEC.side, SPEC.side, 3))
     first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D | keras.Sequential))
     raw = pixels(2).astype(np.float32)
-    expected = keras.Model(network.input, first.input).predict_on_batch(raw)
+    expected = outputs_of(keras.Model(network.input, first.input), raw)
     assert np.abs(expected - raw).max() > 1  # it is scaled inside
     scaled = backbones.BACKBONES[name].scale(keras.ops.convert_to_tensor(raw))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(scaled), expected, atol=1e-4)
@@ -100,7 +100,7 @@ def test_16_bit_chips_are_scaled_to_the_same_vectors():
     deep_network.set_weights(network.get_weights())
     eight = pixels(2, 32)
     sixteen = eight.astype(np.uint16) * 257
-    np.testing.assert_allclose(deep_network.predict_on_batch(sixteen), network.predict_on_batch(eight), atol=1e-5)
+    np.testing.assert_allclose(outputs_of(deep_network, sixteen), outputs_of(network, eight), atol=1e-5)
 
 
 def test_a_weight_file_is_loaded_into_whole_and_truncated_backbones(tmp_path):
@@ -175,7 +175,7 @@ def test_imagenet_weights_that_cannot_be_downloaded_are_explained(monkeypatch):
 def test_genuine_imagenet_weights_load_and_compile(real, name, layer, file, tmp_path):
     weights = real.parent / "weights" / file
     model = backbones.build(name, SPEC, layer=layer, weights=str(weights))
-    expected = model.predict_on_batch(pixels(2))
+    expected = outputs_of(model, pixels(2))
     assert expected.std(axis=0).max() > 0.01
     assert np.abs(compile_network(model, tmp_path)(pixels(2)) - expected).max() <= 1e-4 * np.abs(expected).max()
 
@@ -207,7 +207,7 @@ def test_backbones_of_our_own_layers_take_thirteen_bands(name, layer):
     assert kernel.shape[2] == 13
     np.testing.assert_allclose(kernel[:, :, 12], kernel[:, :, :3].mean(axis=2), rtol=1e-4, atol=1e-6)
     chips = np.random.default_rng(0).integers(0, 65536, (2, 64, 64, 13), dtype=np.uint16)
-    assert np.isfinite(model.predict_on_batch(chips)).all()
+    assert np.isfinite(outputs_of(model, chips)).all()
     keras.utils.clear_session()
 
 
@@ -217,7 +217,7 @@ def test_backbones_of_our_own_layers_take_thirteen_bands(name, layer):
 def test_all_inputs_and_pools_compile_to_what_keras_computes(sees, pool, tmp_path):
     model = backbones.build("toy", FOUR, options=BackboneOptions(sees, 2, pool))
     chips = np.random.default_rng(0).integers(1000, 20000, (3, 32, 32, 4), dtype=np.uint16)
-    expected = model.predict_on_batch(chips)
+    expected = outputs_of(model, chips)
     assert expected.shape == (3, 16 * (2 if sees == "streams" else 1) * (2 if pool == "both" else 1))
     np.testing.assert_allclose(compile_network(model, tmp_path)(chips), expected, rtol=1e-3, atol=1e-4)
 
@@ -228,7 +228,7 @@ def test_pools_are_the_mean_and_the_maximum_of_the_maps():
     models = {pool: backbones.build("toy", SPEC, options=BackboneOptions(pool=pool)) for pool in pools}
     for model in models.values():
         model.set_weights(models["average"].get_weights())
-    average, maximum, both = (models[pool].predict_on_batch(pixels(2)) for pool in pools)
+    average, maximum, both = (outputs_of(models[pool], pixels(2)) for pool in pools)
     np.testing.assert_allclose(both, np.concatenate([average, maximum], axis=1), rtol=1e-6)
     assert (maximum >= average).all()
 
@@ -240,7 +240,7 @@ def test_shrinking_averages_squares_of_pixels():
     small.set_weights(large.get_weights())
     chips = pixels(2, 32)
     np.testing.assert_allclose(
-        large.predict_on_batch(chips.repeat(2, axis=1).repeat(2, axis=2)), small.predict_on_batch(chips), rtol=1e-5
+        outputs_of(large, chips.repeat(2, axis=1).repeat(2, axis=2)), outputs_of(small, chips), rtol=1e-5
     )
 
 

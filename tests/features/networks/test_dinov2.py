@@ -11,6 +11,7 @@ from features.networks import backbones, dinov2, openvino_export, openvino_runti
 from features.networks.backbones import BackboneOptions
 from features.networks.settled import Settled
 from features.networks.transformer import resampling_matrix
+from tests.features.networks.architectures import outputs_of
 
 SPEC = ChipSpec(side=28)  # 2 x 2 patches
 
@@ -45,13 +46,13 @@ def test_pools_are_the_class_token_and_the_mean_and_maximum_of_the_patches(tmp_p
     keras.utils.set_random_seed(0)
     first = backbones.build("dinov2_vits14", SPEC, layer="block1")
     tokens = keras.Model(first.input, next(layer for layer in first.layers if isinstance(layer, Settled)).output)
-    tokens = tokens.predict_on_batch(pixels(2))
+    tokens = outputs_of(tokens, pixels(2))
     parts = {"class": tokens[:, 0], "mean": tokens[:, 1:].mean(axis=1), "max": tokens[:, 1:].max(axis=1)}
     for pool, names in backbones.POOLS.items():
         model = backbones.build("dinov2_vits14", SPEC, layer="block1", options=BackboneOptions(pool=pool))
         model.set_weights(first.get_weights())
         expected = np.concatenate([parts[name] for name in names], axis=1)
-        np.testing.assert_allclose(model.predict_on_batch(pixels(2)), expected, atol=1e-5)
+        np.testing.assert_allclose(outputs_of(model, pixels(2)), expected, atol=1e-5)
 
         folder = tmp_path / pool
         folder.mkdir()
@@ -67,7 +68,7 @@ def test_a_member_is_rebuilt_from_its_weights(tmp_path):
     model.save_weights(tmp_path / "network.weights.h5")
     target = RebuildTarget(SPEC, 4, (), "float32")
     network = rebuild_network(settings, tmp_path / "network.weights.h5", target)
-    np.testing.assert_allclose(network(pixels(5)), model.predict_on_batch(pixels(5)), atol=1e-4)
+    np.testing.assert_allclose(network(pixels(5)), outputs_of(model, pixels(5)), atol=1e-4)
 
 
 @pytest.mark.parametrize(("side", "crop"), [(29, slice(0, 28)), (33, slice(2, 30))])
@@ -76,7 +77,7 @@ def test_what_is_no_whole_patch_is_cut_off_at_the_edges(side, crop):
     cut = backbones.build("dinov2_vits14", ChipSpec(side=side), layer="block1")
     cut.set_weights(whole.get_weights())
     chips = pixels(2, side)
-    np.testing.assert_array_equal(cut.predict_on_batch(chips), whole.predict_on_batch(chips[:, crop, crop]))
+    np.testing.assert_array_equal(outputs_of(cut, chips), outputs_of(whole, chips[:, crop, crop]))
 
 
 @pytest.mark.parametrize(("side", "shrink", "least"), [(10, 1, 14), (27, 2, 28)])

@@ -29,10 +29,11 @@ def test_convolutions_in_floats_reduce_the_error(toy, batch):
 
 
 def test_the_least_number_of_float_convolutions_is_chosen(toy, batch, monkeypatch):
-    monkeypatch.setattr(quantise, "MAX_RELATIVE_ERROR", 0.5)
-    assert quantise.choose_float_convolutions(*toy, batch) == 0
-    monkeypatch.setattr(quantise, "MAX_RELATIVE_ERROR", 1e-9)
-    assert quantise.choose_float_convolutions(*toy, batch) == quantise.FLOAT_CONVOLUTIONS[-1]
+    for error, expected in ((0.5, 0), (1e-9, quantise.FLOAT_CONVOLUTIONS[-1])):
+        monkeypatch.setattr(quantise, "MAX_RELATIVE_ERROR", error)
+        count, (_, weights) = quantise.quantise_closely(*toy, batch)
+        assert count == expected
+        assert weights == quantise.quantise_to_int8(*toy, batch, keep=expected)[1]
 
 
 def test_the_same_chips_give_the_same_bytes(toy, batch):

@@ -1,5 +1,7 @@
 """Test the layers at which backbones may end."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -7,14 +9,23 @@ import pytest
 from features.images.spec import ChipSpec
 from features.networks import backbones, truncation
 from features.networks.backbone_shapes import BACKBONE_SHAPES
-from tests.features.networks.architectures import ARCHITECTURES
+from tests.features.networks.architectures import ARCHITECTURES, outputs_of
 
 SLOW = pytest.mark.slow
 
 
+@cache
+def shapes(name):
+    """Build a whole backbone once, without values in its weights: to draw them takes most of the time."""
+    with keras.StatelessScope(initialize_variables=False):
+        network = backbones.architecture(name)
+    keras.utils.clear_session()  # or Keras would give the variables values later
+    return network
+
+
 @pytest.fixture(scope="module")
 def mobilenet():
-    return backbones.architecture("mobilenet_v2_035")
+    return shapes("mobilenet_v2_035")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +40,7 @@ def mobilenet():
     ],
 )
 def test_truncated_networks_have_as_many_parameters_as_published(name, layer, parameters):
-    assert truncation.count_parameters(backbones.architecture(name), layer) == parameters
+    assert truncation.count_parameters(shapes(name), layer) == parameters
 
 
 def test_the_ends_of_blocks_are_their_last_layers(mobilenet):
@@ -61,7 +72,7 @@ def test_the_ends_of_blocks_are_their_last_layers(mobilenet):
     ],
 )
 def test_every_block_of_each_architecture_has_an_end(name, blocks, first):
-    ends = truncation.block_ends(backbones.architecture(name))
+    ends = truncation.block_ends(shapes(name))
     assert (len(ends), ends[0], ends[-1]) == (blocks, first, "top")
 
 
@@ -69,7 +80,7 @@ def test_every_block_of_each_architecture_has_an_end(name, blocks, first):
 def test_the_table_states_widths_of_layers_that_exist_and_larger_networks_repeat_the_kinds_of_the_smallest():
     kinds = {}
     for name in backbones.BACKBONES:
-        network = backbones.architecture(name)
+        network = shapes(name)
         kinds[name] = {type(layer) for layer in network.layers}
         widths = BACKBONE_SHAPES[name].truncations | {"top": BACKBONE_SHAPES[name].dim}
         assert set(widths) <= {*truncation.end_layers(network), "top"}
@@ -89,7 +100,7 @@ def test_layers_around_an_end_are_complete(mobilenet):
 
 
 def test_the_gates_of_squeeze_and_excite_are_no_ends():
-    names = truncation.end_layers(backbones.architecture("mobilenet_v3_small"))
+    names = truncation.end_layers(shapes("mobilenet_v3_small"))
     assert "expanded_conv_3_squeeze_excite_mul" in names
     assert not {"expanded_conv_3_squeeze_excite_avg_pool", "expanded_conv_3_squeeze_excite_conv"} & set(names)
 
@@ -99,12 +110,12 @@ def test_a_network_with_several_ends_gives_the_vectors_of_each():
     ends = ["block_2_add", "top", "block_1_expand_relu"]
     spec = ChipSpec(side=64)
     keras.utils.set_random_seed(0)
-    together = backbones.build("mobilenet_v2_035", spec, layer=ends).predict_on_batch(chips)
+    together = outputs_of(backbones.build("mobilenet_v2_035", spec, layer=ends), chips)
     parts = []
     for end in ends:
         keras.utils.set_random_seed(0)
-        parts.append(backbones.build("mobilenet_v2_035", spec, layer=end).predict_on_batch(chips))
-    architecture = backbones.architecture("mobilenet_v2_035")
+        parts.append(outputs_of(backbones.build("mobilenet_v2_035", spec, layer=end), chips))
+    architecture = shapes("mobilenet_v2_035")
     assert [part.shape[1] for part in parts] == [truncation.vector_width(architecture, end) for end in ends]
     np.testing.assert_allclose(together, np.concatenate(parts, axis=1), rtol=1e-5, atol=1e-5)
 
@@ -132,7 +143,7 @@ def test_the_ends_up_to_a_layer_are_those_before_it_and_this_layer(mobilenet):
 
 @pytest.mark.parametrize("name", ["mobilenet_v2_035", pytest.param("resnet50_v2", marks=SLOW)])
 def test_a_network_with_several_ends_has_its_weights_in_the_order_of_one_end(name):
-    network = backbones.architecture(name)
+    network = shapes(name)
     ends = truncation.block_ends(network)
     for end in ("top", ends[3]):
         one, many = (
