@@ -45,6 +45,7 @@ CHOICES = {  # the values that a member's key may have
 }
 RANGES = {  # the lowest and the highest value of a member's key
     "shrink": (1, 8),
+    "components": (0, 16),
     "epochs": (1, 1000),
     "batch": (1, 1024),
     "accumulate": (1, 1024),
@@ -63,7 +64,11 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
-LATER_KEYS = ("init", "logits")  # left out where they have no effect, as in bundles from before they could be stated
+LATER_KEYS = (
+    "init",
+    "logits",
+    "components",
+)  # left out where they have no effect, as in bundles from before they could be stated
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 

@@ -11,6 +11,8 @@ from features.images.stored import RGB
 from features.networks.backbone_shapes import NEEDED_BANDS
 from features.networks.band_lines import band_lines, has_lines
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
+
 
 def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
     """Return the bands as floats, 0..255, in 32 bits even where the network computes in fewer.
@@ -45,10 +47,18 @@ def _streams(image: Any, spec: ChipSpec) -> list[Any]:
     return [_select(image, spec, RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
 
 
+def _grey(image: Any, spec: ChipSpec) -> list[Any]:
+    """Return red, green, blue and their luma (ITU-R BT.601), a fourth band for quaternions."""
+    colours = _select(image, spec, RGB)
+    luma = ops.sum(colours * ops.convert_to_tensor(LUMA, dtype="float32"), axis=-1, keepdims=True)
+    return [ops.concatenate([colours, luma], axis=-1)]
+
+
 INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
     "bands": _bands,
     "dehazed": _dehazed,
     "streams": _streams,
+    "grey": _grey,
 }
 
 
