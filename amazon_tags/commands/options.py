@@ -10,7 +10,7 @@ Option                   Commands
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
