@@ -223,7 +223,7 @@ LEVELS = click.option(
     help="What the levels of 16-bit chips are: dn (Planet's analytic DN), reflectance (times 10,000), a scale to "
     "reflectance with its offset such as 0.0000275,-0.2, colours of some bits such as 12bit, or LOW:HIGH, values that "
     "become black and white, also of floats, such as 300:2800, for all bands or each band of the model; auto: as the "
-    "files state, else dn for four bands and the whole range for PNGs.",
+    "files state, else dn for four bands, reflectance for more, and the whole range for PNGs.",
 )
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
 DEVICE = click.option(
