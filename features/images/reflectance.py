@@ -35,7 +35,9 @@ def convert_many(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark
             f"has {image.pixels.shape[2]} bands of {stored}, but the model expects {spec.dtype} or float32 of "
             f"{', '.join(spec.bands)}; pass such chips."
         )
-    pixels: Chip = image.pixels[..., [image.bands.index(name) for name in spec.bands]]
+    pixels = image.pixels
+    if image.bands != spec.bands:
+        pixels = pixels[..., [image.bands.index(name) for name in spec.bands]]
     if image.is_float:
         return pixels, FLOATS if stated_levels(spec) in PLAIN_FLOATS else ()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from features.images.spec import ChipSpec, parse_many_bands
 
 NAMES = tuple(sample_bands.SENTINEL_2)
 BANDS = parse_many_bands(NAMES)
-COUNT = 24
+COUNT = 52  # drift is measured from 50 chips on
 RECIPE = f"""
 folds = 2
 side = 32
@@ -58,9 +59,23 @@ def test_the_statistics_are_those_of_the_pixels_and_only_of_many_bands(rendered)
     assert normalised_spec(ChipSpec(), [], jobs=1) == ChipSpec()
 
 
+@pytest.fixture(scope="module")
+def winter(rendered, tmp_path_factory):
+    """The same chips with less than half of the near infrared."""
+    folder = tmp_path_factory.mktemp("winter")
+    for path in rendered.glob("*.tif"):
+        with rasterio.open(path) as source:
+            pixels, profile = source.read(), source.profile
+        pixels[NAMES.index("B8")] //= 3
+        with rasterio.open(folder / path.name, "w", **profile) as target:
+            target.write(pixels)
+            target.descriptions = NAMES
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "layer"), [("toy", "top"), ("phresnet18", "stage1_block1_out")])
-def test_chips_of_13_bands_are_trained_on_tagged_and_watched(rendered, run, backbone, layer, tmp_path):
+def test_chips_of_13_bands_are_trained_on_tagged_and_watched(rendered, winter, run, backbone, layer, tmp_path):
     (tmp_path / "recipe.toml").write_text(RECIPE.format(backbone=backbone, layer=layer))
     done = run(
         "train", rendered, rendered / "labels.csv", "--recipe", tmp_path / "recipe.toml", "-o", tmp_path / "model"
@@ -71,13 +86,17 @@ def test_chips_of_13_bands_are_trained_on_tagged_and_watched(rendered, run, back
     assert len(model.spec.statistics) == 13
     assert model.manifest.format == 2
 
-    options = ("--model", tmp_path / "model", "--monitor", tmp_path / "log.jsonl")
-    done = run("predict", rendered, *options, "--scores", tmp_path / "scores.csv")
-    assert done.returncode == 0, done.stderr
-    with (tmp_path / "scores.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == COUNT
-    drift = run("drift", tmp_path / "log.jsonl", "--json")
-    assert drift.returncode == 0, drift.stderr  # the same chips
+    drifts = []
+    for folder in (rendered, winter):
+        log, scores = tmp_path / f"{folder.name}.jsonl", tmp_path / f"{folder.name}.csv"
+        done = run("predict", folder, "--model", tmp_path / "model", "--monitor", log, "--scores", scores)
+        assert done.returncode == 0, done.stderr
+        with scores.open() as stream:
+            assert len(list(csv.DictReader(stream))) == COUNT
+        drifts.append(run("drift", log))
+    moved = [re.findall(r"the (\w+) mean moved", drift.stdout) for drift in drifts]
+    assert moved == [[], ["nir"]]
+    assert drifts[1].returncode == 10
 
     sample.write(tmp_path / "eight", 2, bands=8)
     refused = run("predict", tmp_path / "eight", "--model", tmp_path / "model")
