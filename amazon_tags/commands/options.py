@@ -12,7 +12,7 @@ Option                   Commands
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, rank, curve,
                          search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
+                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  pretrain, inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -229,7 +229,7 @@ LEVELS = click.option(
     help="What the levels of 16-bit chips are: dn (Planet's analytic DN), reflectance (times 10,000), a scale to "
     "reflectance with its offset such as 0.0000275,-0.2, colours of some bits such as 12bit, or LOW:HIGH, values that "
     "become black and white, also of floats, such as 300:2800, for all bands or each band of the model; auto: as the "
-    "files state, else dn for four bands and the whole range for PNGs.",
+    "files state, else dn for four bands, reflectance for more, and the whole range for PNGs.",
 )
 CHIPS = click.argument("chips", nargs=-1, required=True, type=EXISTING)
 DEVICE = click.option(

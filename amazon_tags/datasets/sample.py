@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from amazon_tags.datasets.painters import PAINTERS, Random, forest, pasture
+from amazon_tags.datasets.sample_bands import reflectance_tif
 from amazon_tags.files import atomic, folders
 from amazon_tags.tables import labels
 
@@ -63,8 +64,10 @@ def render(tags: Iterable[str], *, seed: int, side: int = 256) -> NDArray[np.uin
     return _write_rendered(np.clip(np.rint(canvas), 0, 255).astype(np.uint8))
 
 
-def write(folder: Path, count: int, *, seed: int = 0) -> None:
+def write(folder: Path, count: int, *, seed: int = 0, bands: int = 3) -> None:
     """Write chips sample_0.jpg, sample_1.jpg and so on, their tags in labels.csv, and a README.txt.
+
+    With other bands than three, a number of `sample_bands.BAND_SETS`, they are GeoTIFFs.
 
     Raises:
         FileExistsError: the folder exists and is not empty.
@@ -75,8 +78,12 @@ def write(folder: Path, count: int, *, seed: int = 0) -> None:
     with folders.filled_folder(folder) as part:
         for number in range(count):
             tags = draw_tags(np.random.default_rng([seed, number]))
-            image = Image.fromarray(render(tags, seed=seed * SEEDS_PER_SAMPLE + number))
-            image.save(part / f"sample_{number}.jpg", quality=JPG_QUALITY, comment=NOTE)
+            pixels = render(tags, seed=seed * SEEDS_PER_SAMPLE + number)
+            if bands == 3:
+                image = Image.fromarray(pixels)
+                image.save(part / f"sample_{number}.jpg", quality=JPG_QUALITY, comment=NOTE)
+            else:
+                atomic.write_bytes(part / f"sample_{number}.tif", reflectance_tif(pixels, bands, NOTE))
             rows.writerow((f"sample_{number}", " ".join(tags)))
         atomic.write_text(part / "labels.csv", table.getvalue())
         atomic.write_text(part / "README.txt", f"{NOTE}\nlabels.csv has the tags that each chip shows.\n")

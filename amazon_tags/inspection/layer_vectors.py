@@ -13,7 +13,6 @@ from amazon_tags.training.network_files import member_network
 from ensemble.arrays import Rows, Vectors
 from features.images.listing import ChipPath
 from features.networks import backbones, extract, openvino_export, openvino_runtime, truncation
-from features.networks.backbones import BackboneOptions
 from features.networks.openvino_runtime import OpenvinoNetwork
 
 
@@ -66,9 +65,9 @@ def build_layers(model: LayeredModel, *, jobs: int) -> LayerNetwork:
     """
     keras.utils.clear_session()  # or layers would be named by what was built before
     keras.utils.set_random_seed(0)  # for random weights
-    architecture = backbones.architecture(model.backbone)
+    options = model.options()
+    architecture = backbones.architecture(model.backbone, model.spec, options)
     layers = tuple(truncation.block_ends_up_to(architecture, model.layer))
-    options = BackboneOptions(model.sees, model.shrink)
     built = backbones.build(model.backbone, model.spec, layer=layers, weights=model.weights, options=options)
     with tempfile.TemporaryDirectory() as folder:
         openvino_export.export(built, Path(folder))

@@ -16,7 +16,7 @@ from amazon_tags.training.start_bundle import WEIGHTS
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
-from features.networks.backbone_shapes import BACKBONE_SHAPES
+from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneOptions
 from features.networks.foreign_settings import is_foreign
 
 MAX_MODELS = 2  # a matrix has rows and columns
@@ -35,6 +35,7 @@ class LayeredModel:
         spec: the chips that it takes.
         sees: the images that it takes from a chip.
         shrink: by which number it divides the chip's side first.
+        components: of a hypercomplex backbone's layers; 0 for as many as its image has bands.
     """
 
     name: str
@@ -44,6 +45,11 @@ class LayeredModel:
     spec: ChipSpec
     sees: str = "bands"
     shrink: int = 1
+    components: int = 0
+
+    def options(self) -> BackboneOptions:
+        """Return the backbone's input."""
+        return BackboneOptions(self.sees, self.shrink, components=self.components)
 
     def is_member(self) -> bool:
         """Return whether it is a member of a bundle, with trained weights."""
@@ -145,7 +151,10 @@ def _read_member(text: str, folder: Path, chosen: str, options: ModelOptions) ->
     settings = members[_choose(folder, chosen, members)]
     weights = _checked_weights(folder, manifest, settings.name)
     spec = replace(manifest.spec, layout=options.layout, training_layout=manifest.spec.layout)
-    return LayeredModel(text, settings.backbone, settings.layer, weights, spec, settings.sees, settings.shrink)
+    components = settings.components if isinstance(settings, TunedMember) else 0
+    return LayeredModel(
+        text, settings.backbone, settings.layer, weights, spec, settings.sees, settings.shrink, components
+    )
 
 
 def _choose(folder: Path, chosen: str, members: Mapping[str, FrozenMember | TunedMember]) -> str:

@@ -12,7 +12,6 @@ from features.images import chips
 from features.images.listing import Listing
 from features.initialisation.start import Start
 from features.networks import backbones
-from features.networks.backbones import BackboneOptions
 from features.networks.settled import Settled
 
 
@@ -49,7 +48,7 @@ def build_trunk(model: LayeredModel, start: Start) -> tuple[Trunk, tuple[str, ..
     keras.utils.clear_session()  # or layers would be named by what was built before
     keras.utils.set_random_seed(0)  # for random weights
     _refuse_unknown_layer(model, start)
-    options = BackboneOptions(model.sees, model.shrink)
+    options = model.options()
     built = backbones.build(
         model.backbone, model.spec, layer=model.layer, weights=model.weights, options=options, start=start
     )

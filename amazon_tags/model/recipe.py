@@ -27,6 +27,7 @@ from amazon_tags.records import Json
 from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout, refuse_percentiles
+from features.images.spec import SENSOR_BANDS, parse_many_bands
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
 from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
@@ -47,6 +48,7 @@ CHOICES = {  # the values that a member's key may have
 }
 RANGES = {  # the lowest and the highest value of a member's key
     "shrink": (1, 8),
+    "components": (0, 16),
     "epochs": (1, 1000),
     "batch": (1, 1024),
     "accumulate": (1, 1024),
@@ -65,7 +67,11 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
-LATER_KEYS = ("init", "logits")  # left out where they have no effect, as in bundles from before they could be stated
+LATER_KEYS = (
+    "init",
+    "logits",
+    "components",
+)  # left out where they have no effect, as in bundles from before they could be stated
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
@@ -79,7 +85,8 @@ class Recipe:
         seed: of all random numbers.
         folds: the number of folds of the cross-validation.
         side: the chips' side in pixels.
-        bands: the bands that the networks take: three of 8 bits, or four of a 16-bit sensor.
+        bands: the bands that the networks take: three of 8 bits, four of a 16-bit sensor, or 5 to 16 of surface
+            reflectance, red, green and blue among them.
         levels: what the levels of 16-bit chips are, like the option `--levels`.
         file_bands: the bands of the TIFs in their order, like the option `--bands`; none: as the files state.
         ground: the side of a chip on the ground in metres, by which `map` cuts scenes; 0: not stated.
@@ -211,9 +218,12 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
     check_choice("view_mean", recipe.view_mean, ("mean", "geometric"))
     for name in recipe.ship:
         check_choice("a name of ship", name, names)
-    if recipe.bands not in BANDS:
+    if len(recipe.bands) > SENSOR_BANDS:
+        recipe = replace(recipe, bands=parse_many_bands(recipe.bands))
+    elif recipe.bands not in BANDS:
         raise ValueError(
-            f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}."
+            f"bands are {list(recipe.bands)}, but must be {' or '.join(str(list(bands)) for bands in BANDS)}, or the "
+            "names of 5 to 16 bands."
         )
     recipe.layout()  # raises for levels or bands that cannot be
     refuse_percentiles(recipe.levels)

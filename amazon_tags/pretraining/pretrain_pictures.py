@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from features.arrays import Rgb
 from features.images import chips
 from features.images.visible import visible
-from features.networks.backbones import DEVIATION, MEAN
+from features.networks.image_scales import DEVIATION, MEAN
 from features.pretraining.batches import PretrainSource
 from features.pretraining.masked import draw_mask
 from features.pretraining.settings import PATCH, PretrainSettings

@@ -27,7 +27,7 @@ from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
-from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
+from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneOptions, refuse_pool, refuse_side
 from features.networks.foreign import ForeignBackbone
 from features.networks.foreign_settings import is_foreign
 
@@ -278,6 +278,6 @@ def _export_network(extractor: FeatureExtractor, own: ForeignBackbone | None, sp
 
     keras.utils.clear_session()  # or layers would be named by what was built before
     keras.utils.set_random_seed(0)  # for random weights
-    options = backbones.BackboneOptions(pool=extractor.pool)
+    options = BackboneOptions(pool=extractor.pool)
     model = backbones.build(extractor.backbone, spec, layer=extractor.layer, weights=extractor.weights, options=options)
     openvino_export.export(model, folder)

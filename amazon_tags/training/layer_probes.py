@@ -85,7 +85,7 @@ class ProbedLayer:
 
 def probe_layers(search: LayerSearch, ends: Sequence[str]) -> list[ProbedLayer]:
     """Fit linear probes at layers of the backbone, in their order, and measure its parts."""
-    architecture = backbones.architecture(search.member.backbone)
+    architecture = backbones.architecture(search.member.backbone, search.examples.spec)
     widths = [truncation.vector_width(architecture, end) for end in ends]
     files = _export(search, ends)
     vectors = _embed(search, files)

@@ -37,7 +37,7 @@ from ensemble.networks.settings import FrozenMember, TunedMember
 from ensemble.networks.train import TrainingState, constant_answer_loss, epoch_count, fit_network
 from ensemble.second_level.pareto import MemberCost
 from features.networks import backbones, devices
-from features.networks.backbones import BackboneOptions
+from features.networks.backbone_shapes import BackboneOptions
 from features.networks.foreign_settings import is_foreign
 
 ALL_CHIPS = -1  # the number of the unit that is fitted on all chips

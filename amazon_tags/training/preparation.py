@@ -23,7 +23,7 @@ from ensemble.networks.settings import HEADS, FrozenMember, TunedMember
 from features.images.spec import ChipSpec
 from features.initialisation.start import Start
 from features.networks import weight_files
-from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS, refuse_pool, refuse_side
+from features.networks.backbone_shapes import BACKBONE_SHAPES, NEEDED_BANDS, refuse_components, refuse_pool, refuse_side
 from features.networks.foreign_settings import is_foreign
 
 CHOSEN_SECOND = (INNER_FOLDS, 2)  # folds of each fold's rest: of the choice, and of the ridge regressions within
@@ -203,6 +203,8 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
         )
     refuse_pool(settings.backbone, settings.pool)
     refuse_side(settings.backbone, recipe.side, divisor)
+    if isinstance(settings, TunedMember):
+        refuse_components(settings.backbone, settings.components, settings.sees, recipe.bands)
 
 
 def _check_last_layer(settings: TunedMember, last: str) -> None:

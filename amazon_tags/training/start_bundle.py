@@ -11,7 +11,13 @@ from amazon_tags.training.pretrained_members import WEIGHT_NAMES
 from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
 
-SHARED_KEYS = ("backbone", "layer", "sees", "pool")  # that a member shares with the one that it starts from
+SHARED_KEYS = (
+    "backbone",
+    "layer",
+    "sees",
+    "pool",
+    "components",
+)  # that a member shares with the one that it starts from
 WEIGHTS = "network.weights.h5"
 
 

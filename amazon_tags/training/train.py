@@ -20,6 +20,7 @@ from amazon_tags.model.manifest import DataSummary, Manifest
 from amazon_tags.model.recipe import MemberSettings, Recipe, recipe_to_json, without_later_defaults
 from amazon_tags.model.training_record import TrainingRecord
 from amazon_tags.tables import labels, score_tables
+from amazon_tags.training.band_statistics import normalised_spec
 from amazon_tags.training.budget import choose_members
 from amazon_tags.training.card import card_text, measure_bundle
 from amazon_tags.training.combination import FittedSecondLevel, fit_recipe_decision, fit_second_level
@@ -158,7 +159,7 @@ def make_examples(data: TrainingData, recipe: Recipe, options: TrainOptions) -> 
     return Examples(
         data.paths,
         data.truth,
-        chip_spec(recipe),
+        normalised_spec(chip_spec(recipe), data.paths, jobs=options.jobs),
         folds.stratify(data.truth, folds=recipe.folds, seed=recipe.seed, groups=data.groups),
         views=options.views,
         seed=recipe.seed,

@@ -15,7 +15,8 @@ from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
 from features.initialisation.start import Start
 from features.networks import backbones
-from features.networks.backbones import BackboneOptions, settled_backbones
+from features.networks.backbone_shapes import BackboneOptions
+from features.networks.backbones import settled_backbones
 
 
 def build_network(
@@ -31,7 +32,7 @@ def build_network(
         shrink: how many times smaller than in the member's settings the chips enter the backbone.
         seed: of the weights that `init` redraws.
     """
-    options = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool)
+    options = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool, settings.components)
     start = Start(settings.init, seed)
     trunk = backbones.build(
         settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=options, start=start

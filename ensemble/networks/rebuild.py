@@ -13,7 +13,7 @@ from ensemble.networks.build import build_network
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images.spec import ChipSpec
 from features.networks import backbones
-from features.networks.backbones import BackboneOptions
+from features.networks.backbone_shapes import BackboneOptions
 from features.networks.keras_runtime import KerasNetwork
 
 

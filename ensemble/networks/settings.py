@@ -8,7 +8,7 @@ The tuples name every choice. The tables that implement them have the same keys,
 from dataclasses import dataclass
 
 HEADS = ("logistic", "ridge", "svm", "neighbours", "forest", "boosted")
-SEES = ("bands", "dehazed", "streams")
+SEES = ("bands", "dehazed", "streams", "grey")
 POOLS = ("average", "max", "both", "class", "patches")
 OUTPUTS = ("sigmoid", "grouped", "softmax")
 LOSSES = ("cross_entropy", "squared_error", "soft_fbeta", "asymmetric")
@@ -36,6 +36,8 @@ class FrozenMember:
 @dataclass(frozen=True)
 class TunedMember:
     """A backbone with a head of its own, trained on labelled chips; `sees`, `shrink` and `pool` as of `FrozenMember`.
+
+    Backbone. `components` are those of the layers of a hypercomplex one; 0 for as many as its image has bands.
 
     Start. `init` says what is redrawn of the weights (`features.initialisation.start.Start`). Batch norms of redrawn
     layers are trained with the statistics of batches; all other batch norms keep the statistics that they came with.
@@ -66,6 +68,7 @@ class TunedMember:
     sees: str = "bands"  # of SEES
     shrink: int = 1
     pool: str = "average"  # of POOLS
+    components: int = 0
     dropout: float = 0.2
     output: str = "sigmoid"  # of OUTPUTS
     logits: str = "plain"  # of LOGITS

@@ -56,10 +56,12 @@ def name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[R
     count = image.pixels.shape[2]
     names = ASSUMED_BANDS.get((count, str(image.pixels.dtype)), spec.bands if count == len(spec.bands) else ())
     if not set(spec.bands) <= set(names):
+        advice = "pass 3-band 8-bit chips, or 4-band 16-bit ones in the order blue, green, red, near infrared"
+        if spec.has_many_bands():
+            advice = "pass chips of these bands, in this order where the file states no names"
         raise ValueError(
             f"has {count} bands of {image.pixels.dtype}, but the model expects {spec.dtype} {', '.join(spec.bands)}; "
-            "pass 3-band 8-bit chips, or 4-band 16-bit ones in the order blue, green, red, near infrared, or name the "
-            "file's bands by --bands."
+            f"{advice}, or name the file's bands by --bands."
         )
     return replace(image, bands=names), (Remark(f"{len(names)} bands taken as {', '.join(names)}"),)
 

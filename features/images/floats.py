@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from features.arrays import Chip
 from features.images.layout import REFLECTANCE, Ranges, parse_levels
+from features.images.reflectance import HIGH_PERCENTILE, MAX_REFLECTANCE, float_scales
 from features.images.spec import ChipSpec
 from features.images.stored import StoredImage, ValidPixels
 
 Pairs = tuple[tuple[float, float], ...]  # (scale, offset) of each band
-MAX_REFLECTANCE = 2.0  # clouds and snow may exceed 1; a file with higher values holds something else
-HIGH_PERCENTILE = 99.5  # single pixels may be defects or glints
 
 
 def without_floats(image: StoredImage, spec: ChipSpec | None = None) -> StoredImage:
@@ -25,6 +24,10 @@ def without_floats(image: StoredImage, spec: ChipSpec | None = None) -> StoredIm
     values: NDArray[Any] = image.pixels
     if values.dtype != np.float32:
         return image
+    if spec and spec.has_many_bands():
+        stated = float_scales(spec, values.shape[2])
+        pixels, valid, scales = as_levels(values, image.valid, stated or image.scales)
+        return replace(image, pixels=pixels, valid=valid, scales=scales)
     ranges = float_ranges(spec) if spec else ()
     if ranges:
         pixels, scales = _within(image, ranges)
@@ -82,7 +85,8 @@ def as_levels(
     if highest > MAX_REFLECTANCE:
         raise ValueError(
             f"holds floats up to {highest:,.5g}, but floats are read as surface reflectance from 0 to 1; convert it to "
-            "uint16, or say by --levels which values become black and white, such as 0:3000."
+            "uint16, or say by --levels which values become black and white, such as 0:3000, or for more than four "
+            "bands the scale, such as 0.0001."
         )
     levels = np.rint(np.where(filled[..., None], values, 0) / REFLECTANCE).clip(0, np.iinfo(np.uint16).max)
     is_whole = valid is None and filled.all()

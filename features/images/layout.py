@@ -10,6 +10,7 @@ from features.images.band_names import standard_name
 from features.images.stored import MAX_BANDS, RGB
 
 Ranges = tuple[tuple[float, float], ...]  # (low, high) of each band of the model, or one pair for all
+NARROW_NIR = "b8a"
 REFLECTANCE = 1e-4  # per level, of Planet's, Sentinel-2's and MODIS' surface reflectance
 
 
@@ -120,6 +121,8 @@ def parse_bands(text: str) -> tuple[str, ...]:
     """
     words = text.casefold().replace(",", " ").split()
     names = tuple(standard_name(word) or word for word in words)
+    if NARROW_NIR in words and names.count("nir") > 1:  # Sentinel-2 has two bands of near infrared
+        names = tuple(NARROW_NIR if word == NARROW_NIR else name for word, name in zip(words, names, strict=True))
     if not 0 < len(names) <= MAX_BANDS:
         raise ValueError(f"{text!r} names {len(names)} bands; name 1 to {MAX_BANDS}, such as blue,green,red,nir.")
     repeated = [name for name in (*RGB, "nir") if names.count(name) > 1]

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrays import Chip
-from features.images import sensor_colours
-from features.images.floats import HIGH_PERCENTILE, MAX_REFLECTANCE, float_ranges
+from features.images import reflectance, sensor_colours
+from features.images.floats import float_ranges
 from features.images.layout import Levels, Ranges, parse_levels, refuse_percentiles
+from features.images.reflectance import FLOATS, HIGH_PERCENTILE, MAX_REFLECTANCE
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.images.stored import RGB, StoredImage
@@ -24,7 +25,6 @@ MIN_GREY, CEILING_GREY = 16, 200
 SAMPLED_ROWS = 64
 # Vegetation is dark in red. Over bright red, real DN of near infrared are lower than those of red, or little higher.
 BRIGHT_RED_DN, MAX_BRIGHT_RATIO = 6000, 1.5
-FLOATS = (Remark("floats taken as surface reflectance from 0 to 1"),)
 ADVICE = (
     "say what the levels are: --levels dn, reflectance, a scale such as 0.0000275,-0.2, bits such as 12bit, or the "
     "values that become black and white, such as 300:2800."
@@ -41,6 +41,8 @@ def convert(image: StoredImage, spec: ChipSpec) -> tuple[Chip, tuple[Remark, ...
     Raises:
         ValueError: The type is another one, or the levels are unknown or not what they are stated or assumed to be.
     """
+    if spec.has_many_bands():
+        return reflectance.convert_many(image, spec)
     stored = str(image.pixels.dtype)
     if stored == "uint8" and parse_levels(spec.layout.levels).ranges:
         raise ValueError(

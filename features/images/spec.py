@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from features.images.layout import AS_STATED, Layout
-from features.images.stored import RGB
+from features.images.layout import AS_STATED, Layout, parse_bands
+from features.images.stored import MAX_BANDS, RGB
+
+SENSOR_BANDS = 4  # more are many: their levels are surface reflectance, and they are normalised by statistics
+Statistics = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,8 @@ class ChipSpec:
         side: In pixels.
         layout: What the user states about the files; it counts before what the files state.
         training_layout: What was stated about the files of the training chips; it counts after what the files state.
+        statistics: Mean and standard deviation of each band over the training chips, of more than four bands, which
+            the network normalises by; empty for others.
     """
 
     bands: tuple[str, ...] = RGB
@@ -23,3 +28,26 @@ class ChipSpec:
     side: int = 256
     layout: Layout = AS_STATED
     training_layout: Layout = AS_STATED
+    statistics: Statistics = ()
+
+    def has_many_bands(self) -> bool:
+        """Return whether there are more bands than a sensor of visible light and near infrared has."""
+        return len(self.bands) > SENSOR_BANDS
+
+
+def parse_many_bands(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of 5 to 16 bands as files state them; raise ValueError if they cannot be those of a network.
+
+    Example:
+        >>> parse_many_bands(("B1", "B02", "Green", "red", "B8", "B8A"))
+        ('b1', 'blue', 'green', 'red', 'nir', 'b8a')
+    """
+    names = parse_bands(" ".join("_".join(band.split()) for band in bands))
+    if not SENSOR_BANDS < len(names) <= MAX_BANDS:
+        raise ValueError(f"bands are {len(names)}, but must be 3, 4, or {SENSOR_BANDS + 1} to {MAX_BANDS}.")
+    repeated = [name for place, name in enumerate(names) if name in names[:place]]
+    missing = [name for name in RGB if name not in names]
+    if repeated or missing:
+        problem = f"name {repeated[0]} twice" if repeated else f"have no {missing[0]}"
+        raise ValueError(f"bands {', '.join(names)} {problem}; name each band once, red, green and blue among them.")
+    return names

@@ -188,7 +188,7 @@ def _through_standardised(layer: Any, signals: Sequence[Moments]) -> Moments:
 
 
 RULES: dict[str, Rule] = {  # by the type of a layer or of a function of `ops`
-    **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"), _after_kernel),
+    **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "PHConv2D"), _after_kernel),
     **dict.fromkeys(("Activation", "ReLU"), activate),
     **dict.fromkeys(("Identity", "Reshape", "Flatten", "Cropping2D"), keep),
     **dict.fromkeys(("BatchNormalization", "LayerNormalization", "GroupNorm"), _normalise),

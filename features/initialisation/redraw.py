@@ -102,6 +102,8 @@ def _draw_fresh(rng: np.random.Generator, layer: keras.Layer, role: str, value: 
         return _normal(rng, 0.0, np.sqrt(2 / fan_in(layer, role, value.shape)), value.shape)
     if role == "bias":
         return np.zeros_like(value)
+    if role == "algebra":  # of a hypercomplex layer, which starts with products that are known
+        return value
     return value if np.ptp(value) == 0 else _normal(rng, 0.0, TOKEN_DEVIATION, value.shape)
 
 

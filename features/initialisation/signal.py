@@ -87,6 +87,13 @@ def _through_kernel(layer: Any, signals: Sequence[Moments]) -> Moments:
     return activate(layer, [Moments(float(means.mean()), float(means.var()) + variance)])
 
 
+def _through_components(layer: Any, signals: Sequence[Moments]) -> Moments:
+    """Return the moments behind a hypercomplex layer: those behind the real one of the same function."""
+    plain = layer.plain_layer()
+    plain(layer.input)  # it states the shape
+    return _through_kernel(plain, signals)
+
+
 def _apply_powers(layer: Any, power: int) -> Floats:
     """Return the output of a layer with powers of its kernels for an image of ones, without bias and activation."""
     options = {"activation": None, "use_bias": False}
@@ -124,6 +131,7 @@ def _scale_and_shift(layer: Any, means: Floats, variances: Floats) -> Moments:
 
 PREDICTIONS: dict[str, Rule] = {  # in place of those of `RULES`
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense"), _through_kernel),
+    "PHConv2D": _through_components,
     **dict.fromkeys(("BatchNormalization", "LayerNormalization", "GroupNorm"), _through_norm),
     "FixedNorm": _through_fixed_norm,
 }

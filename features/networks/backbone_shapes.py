@@ -3,13 +3,16 @@
 Importing this loads no network library, so that a wrong name is refused at once. `backbones` and `inputs` build.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NEEDED_BANDS: dict[str, tuple[str, ...]] = {  # that a chip must have for an input of `inputs.INPUTS`
     "bands": (),
     "dehazed": ("red", "green", "blue"),
     "streams": ("blue", "green", "red", "nir"),
+    "grey": ("red", "green", "blue"),
 }
+IMAGE_CHANNELS = {"dehazed": 3, "streams": 3, "grey": 4}  # of each image of an input; `bands` has the chip's
 
 CLASS_TOKEN_POOLS = ("class", "patches")  # keys of `backbones.POOLS` for backbones with a class token
 
@@ -25,6 +28,8 @@ class BackboneShape:
         download: Whether Keras can download its ImageNet weights.
         patch: The side of its patches in pixels; what of an image is no whole patch is cut off.
         class_token: Whether its output are tokens, a class token and the patches, in place of feature maps.
+        hypercomplex: Whether its layers divide maps into components, as many as the image has bands unless stated. The
+            widths are for three; others round 64 and its multiples to their own multiples.
     """
 
     side: int
@@ -33,6 +38,24 @@ class BackboneShape:
     download: bool = True
     patch: int = 1
     class_token: bool = False
+    hypercomplex: bool = False
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """The input of a backbone and the pooling of its output.
+
+    Attributes:
+        sees: The images that it takes from a chip: a key of `inputs.INPUTS`.
+        shrink: The chip's side is divided by this number first.
+        pool: How feature maps or tokens become a vector: a key of `backbones.POOLS`.
+        components: Of a hypercomplex backbone's layers; 0 for as many as the image has bands.
+    """
+
+    sees: str = "bands"
+    shrink: int = 1
+    pool: str = "average"
+    components: int = 0
 
 
 def _transformer(columns: int, blocks: int, patch: int) -> BackboneShape:
@@ -113,6 +136,12 @@ BACKBONE_SHAPES = {
     "resnet101_v2": BackboneShape(224, 2048, {"conv4_block1_preact_relu": 512, "conv5_block1_preact_relu": 1024}),
     "resnet26_bit": BackboneShape(224, 2048, {"stage3_block1_relu1": 512, "stage4_block1_relu1": 1024}, download=False),
     "resnet50_bit": BackboneShape(224, 2048, {"stage3_block1_relu1": 512, "stage4_block1_relu1": 1024}, download=False),
+    "phresnet18": BackboneShape(
+        224, 513, {"stage3_block2_out": 255, "stage2_block2_out": 129}, download=False, hypercomplex=True
+    ),
+    "phresnet50": BackboneShape(
+        224, 2052, {"stage3_block6_out": 1020, "stage2_block4_out": 516}, download=False, hypercomplex=True
+    ),
     "vgg16": BackboneShape(224, 512, {"block3_pool": 256, "block4_pool": 512}),
     "inception_v3": BackboneShape(299, 2048, {"mixed2": 288, "mixed7": 768}),
     "xception": BackboneShape(299, 2048, {"block13_sepconv2_bn": 1024}),
@@ -139,3 +168,30 @@ def refuse_side(name: str, side: int, shrink: int = 1) -> None:
     least = BACKBONE_SHAPES[name].patch * shrink
     if side < least:
         raise ValueError(f"the side {side} is less than {least}, a patch of {name}; use a side of {least} or more.")
+
+
+def image_channels(sees: str, bands: Sequence[str]) -> int:
+    """Return the channels of each image that an input, a key of `NEEDED_BANDS`, makes of chips of these bands."""
+    return IMAGE_CHANNELS.get(sees, len(bands))
+
+
+def refuse_components(name: str, components: int, sees: str, bands: Sequence[str]) -> None:
+    """Raise ValueError if components are stated that the backbone `name` has not, or that do not divide its bands.
+
+    Args:
+        name: A key of `BACKBONE_SHAPES`.
+        components: 0 for as many as the image has bands.
+        sees: A key of `NEEDED_BANDS`.
+        bands: Of the chips.
+    """
+    if not components:
+        return
+    if not BACKBONE_SHAPES[name].hypercomplex:
+        names = ", ".join(known for known, shape in BACKBONE_SHAPES.items() if shape.hypercomplex)
+        raise ValueError(f"components {components} has no effect on {name}; remove it, or choose one of {names}.")
+    channels = image_channels(sees, bands)
+    if channels % components:
+        raise ValueError(
+            f"components {components} does not divide the {channels} bands that {name} sees; choose one of "
+            f"{', '.join(str(count) for count in range(1, channels + 1) if channels % count == 0)}, or 0."
+        )

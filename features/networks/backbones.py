@@ -27,11 +27,20 @@ from features.networks import (
     dinov2,
     efficientnet_lite,
     inputs,
+    phresnet,
     resnet_bit,
     truncation,
     vit,
 )
-from features.networks.backbone_shapes import BACKBONE_SHAPES, refuse_pool, refuse_side
+from features.networks.backbone_shapes import (
+    BACKBONE_SHAPES,
+    BackboneOptions,
+    image_channels,
+    refuse_components,
+    refuse_pool,
+    refuse_side,
+)
+from features.networks.image_scales import DEVIATION, MEAN, caffe, efficient, lite, standard, symmetric
 from features.networks.settled import Settled
 from features.networks.weight_files import refuse_download
 from features.networks.weights import (
@@ -44,43 +53,6 @@ from features.networks.weights import (
     load_file,
     load_trained,
 )
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B on 0..1
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # of ImageNet's B, G, R on 0..255
-
-
-def _symmetric(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Scale to -1..1."""
-    return layers.Rescaling(1 / 127.5, offset=-1.0)(pixels)
-
-
-def _efficient(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Scale as EfficientNetV2-S does: to -1 and just below 1."""
-    return layers.Rescaling(1 / 128.0, offset=-1.0)(pixels)
-
-
-def _lite(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Scale as EfficientNet-Lite does: (x - 127) / 128."""
-    return layers.Rescaling(1 / 128.0, offset=-127 / 128)(pixels)
-
-
-def _standard(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Scale to mean 0 and standard deviation 1 over ImageNet."""
-    scale = [1 / (255 * deviation) for deviation in DEVIATION]
-    offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
-    return layers.Rescaling(_extend(scale, pixels), offset=_extend(offset, pixels))(pixels)
-
-
-def _caffe(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """Put blue first, and subtract ImageNet's means without scaling."""
-    order = [2, 1, 0, *range(3, pixels.shape[-1])]
-    blue_first = ops.take(layers.Rescaling(1.0)(pixels), order, axis=-1)
-    return layers.Rescaling(1.0, offset=_extend([-mean for mean in CAFFE_MEAN], pixels))(blue_first)
-
-
-def _extend(values: list[float], pixels: keras.KerasTensor) -> list[float]:
-    """Return one value a channel; channels after the three colours get the colours' mean."""
-    return values + [sum(values) / 3] * (pixels.shape[-1] - 3)
 
 
 def _toy(*, input_shape: tuple[int, int, int], include_top: bool, weights: str | None) -> keras.Model:  # noqa: ARG001
@@ -113,46 +85,51 @@ class Backbone:
 
 _no_scaling = {"include_preprocessing": False}  # `build` puts the scaling in front
 _NETWORKS: dict[str, tuple[Callable[..., keras.Model], Callable[[keras.KerasTensor], keras.KerasTensor]]] = {
-    "mobilenet_v2": (partial(applications.MobileNetV2, alpha=1.0), _symmetric),
-    "mobilenet_v2_035": (partial(applications.MobileNetV2, alpha=0.35), _symmetric),
-    "mobilenet_v3_small": (partial(applications.MobileNetV3Small, **_no_scaling), _symmetric),
-    "mobilenet_v3_large": (partial(applications.MobileNetV3Large, **_no_scaling), _symmetric),
-    "efficientnet_v2_b0": (partial(applications.EfficientNetV2B0, **_no_scaling), _standard),
-    "efficientnet_v2_b1": (partial(applications.EfficientNetV2B1, **_no_scaling), _standard),
-    "efficientnet_v2_b2": (partial(applications.EfficientNetV2B2, **_no_scaling), _standard),
-    "efficientnet_v2_b3": (partial(applications.EfficientNetV2B3, **_no_scaling), _standard),
-    "efficientnet_v2_s": (partial(applications.EfficientNetV2S, **_no_scaling), _efficient),
-    "efficientnet_lite0": (partial(efficientnet_lite.make, width=1.0, depth=1.0, name="efficientnet_lite0"), _lite),
-    "efficientnet_lite1": (partial(efficientnet_lite.make, width=1.0, depth=1.1, name="efficientnet_lite1"), _lite),
-    "efficientnet_lite2": (partial(efficientnet_lite.make, width=1.1, depth=1.2, name="efficientnet_lite2"), _lite),
-    "convnext_tiny": (partial(applications.ConvNeXtTiny, **_no_scaling), _standard),
-    "convnext_small": (partial(applications.ConvNeXtSmall, **_no_scaling), _standard),
-    "convnext_base": (partial(applications.ConvNeXtBase, **_no_scaling), _standard),
-    "convnext_v2_atto": (partial(convnext_v2.make, size="atto"), _standard),
-    "convnext_v2_femto": (partial(convnext_v2.make, size="femto"), _standard),
-    "convnext_v2_pico": (partial(convnext_v2.make, size="pico"), _standard),
-    "convnext_v2_nano": (partial(convnext_v2.make, size="nano"), _standard),
-    "convnext_v2_tiny": (partial(convnext_v2.make, size="tiny"), _standard),
-    "densenet121": (applications.DenseNet121, _standard),
-    "densenet169": (applications.DenseNet169, _standard),
-    "resnet50": (applications.ResNet50, _caffe),
-    "resnet101": (applications.ResNet101, _caffe),
-    "resnet50_v2": (applications.ResNet50V2, _symmetric),
-    "resnet101_v2": (applications.ResNet101V2, _symmetric),
-    "resnet26_bit": (partial(resnet_bit.make, depths=(2, 2, 2, 2), name="resnet26_bit"), _symmetric),
-    "resnet50_bit": (partial(resnet_bit.make, depths=(3, 4, 6, 3), name="resnet50_bit"), _symmetric),
-    "vgg16": (applications.VGG16, _caffe),
-    "inception_v3": (applications.InceptionV3, _symmetric),
-    "xception": (applications.Xception, _symmetric),
-    "dinov2_vits14": (dinov2.make, _standard),
-    "vit_tiny": (partial(vit.make, width=192, convolutions=False, name="vit_tiny"), _standard),
-    "vit_small": (partial(vit.make, width=384, convolutions=False, name="vit_small"), _standard),
-    "vit_tiny_conv": (partial(vit.make, width=192, convolutions=True, name="vit_tiny_conv"), _standard),
-    "vit_small_conv": (partial(vit.make, width=384, convolutions=True, name="vit_small_conv"), _standard),
-    "cbr_large_t": (partial(cbr.make, channels=(32, 64, 128, 256, 512), kernel=7, name="cbr_large_t"), _symmetric),
-    "cbr_small": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=7, name="cbr_small"), _symmetric),
-    "cbr_tiny": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=5, name="cbr_tiny"), _symmetric),
-    "toy": (_toy, _symmetric),
+    "mobilenet_v2": (partial(applications.MobileNetV2, alpha=1.0), symmetric),
+    "mobilenet_v2_035": (partial(applications.MobileNetV2, alpha=0.35), symmetric),
+    "mobilenet_v3_small": (partial(applications.MobileNetV3Small, **_no_scaling), symmetric),
+    "mobilenet_v3_large": (partial(applications.MobileNetV3Large, **_no_scaling), symmetric),
+    "efficientnet_v2_b0": (partial(applications.EfficientNetV2B0, **_no_scaling), standard),
+    "efficientnet_v2_b1": (partial(applications.EfficientNetV2B1, **_no_scaling), standard),
+    "efficientnet_v2_b2": (partial(applications.EfficientNetV2B2, **_no_scaling), standard),
+    "efficientnet_v2_b3": (partial(applications.EfficientNetV2B3, **_no_scaling), standard),
+    "efficientnet_v2_s": (partial(applications.EfficientNetV2S, **_no_scaling), efficient),
+    "efficientnet_lite0": (partial(efficientnet_lite.make, width=1.0, depth=1.0, name="efficientnet_lite0"), lite),
+    "efficientnet_lite1": (partial(efficientnet_lite.make, width=1.0, depth=1.1, name="efficientnet_lite1"), lite),
+    "efficientnet_lite2": (partial(efficientnet_lite.make, width=1.1, depth=1.2, name="efficientnet_lite2"), lite),
+    "convnext_tiny": (partial(applications.ConvNeXtTiny, **_no_scaling), standard),
+    "convnext_small": (partial(applications.ConvNeXtSmall, **_no_scaling), standard),
+    "convnext_base": (partial(applications.ConvNeXtBase, **_no_scaling), standard),
+    "convnext_v2_atto": (partial(convnext_v2.make, size="atto"), standard),
+    "convnext_v2_femto": (partial(convnext_v2.make, size="femto"), standard),
+    "convnext_v2_pico": (partial(convnext_v2.make, size="pico"), standard),
+    "convnext_v2_nano": (partial(convnext_v2.make, size="nano"), standard),
+    "convnext_v2_tiny": (partial(convnext_v2.make, size="tiny"), standard),
+    "densenet121": (applications.DenseNet121, standard),
+    "densenet169": (applications.DenseNet169, standard),
+    "resnet50": (applications.ResNet50, caffe),
+    "resnet101": (applications.ResNet101, caffe),
+    "resnet50_v2": (applications.ResNet50V2, symmetric),
+    "resnet101_v2": (applications.ResNet101V2, symmetric),
+    "resnet26_bit": (partial(resnet_bit.make, depths=(2, 2, 2, 2), name="resnet26_bit"), symmetric),
+    "resnet50_bit": (partial(resnet_bit.make, depths=(3, 4, 6, 3), name="resnet50_bit"), symmetric),
+    "phresnet18": (
+        partial(phresnet.make, depths=(2, 2, 2, 2), kernels=(3, 3), name="phresnet18"),
+        symmetric,
+    ),
+    "phresnet50": (partial(phresnet.make, depths=(3, 4, 6, 3), kernels=(1, 3, 1), name="phresnet50"), symmetric),
+    "vgg16": (applications.VGG16, caffe),
+    "inception_v3": (applications.InceptionV3, symmetric),
+    "xception": (applications.Xception, symmetric),
+    "dinov2_vits14": (dinov2.make, standard),
+    "vit_tiny": (partial(vit.make, width=192, convolutions=False, name="vit_tiny"), standard),
+    "vit_small": (partial(vit.make, width=384, convolutions=False, name="vit_small"), standard),
+    "vit_tiny_conv": (partial(vit.make, width=192, convolutions=True, name="vit_tiny_conv"), standard),
+    "vit_small_conv": (partial(vit.make, width=384, convolutions=True, name="vit_small_conv"), standard),
+    "cbr_large_t": (partial(cbr.make, channels=(32, 64, 128, 256, 512), kernel=7, name="cbr_large_t"), symmetric),
+    "cbr_small": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=7, name="cbr_small"), symmetric),
+    "cbr_tiny": (partial(cbr.make, channels=(32, 64, 128, 256), kernel=5, name="cbr_tiny"), symmetric),
+    "toy": (_toy, symmetric),
 }
 _ARRAYS = {"dinov2_vits14": ArrayNames(dinov2.array_name, dinov2.SPARE_ARRAYS)}
 BACKBONES = {
@@ -168,21 +145,6 @@ BACKBONES = {
 }
 
 
-@dataclass(frozen=True)
-class BackboneOptions:
-    """The input of a backbone and the pooling of its output.
-
-    Attributes:
-        sees: The images that it takes from a chip: a key of `inputs.INPUTS`.
-        shrink: The chip's side is divided by this number first.
-        pool: How feature maps or tokens become a vector: a key of `POOLS`.
-    """
-
-    sees: str = "bands"
-    shrink: int = 1
-    pool: str = "average"
-
-
 # What is concatenated; `class`, the class token, is left out where the network has none. Keys as in `settings.POOLS`.
 POOLS: dict[str, tuple[str, ...]] = {
     "average": ("class", "mean"),
@@ -192,6 +154,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "patches": ("mean",),
 }
 DEFAULT_OPTIONS = BackboneOptions()
+RGB_CHIPS = ChipSpec()
 LOADED = Start()  # the weights as they were loaded
 LIVE_MOMENTUM = 0.9  # of redrawn batch norms; 0.999, as in the table's networks, is for thousands of steps
 
@@ -216,7 +179,8 @@ def build(
         layer: `top`, or one of `ends_of`; or several, whose vectors are then concatenated in this order.
         weights: `none` (random), `imagenet` (from Keras' cache or downloaded), or a `.weights.h5`, `.h5` or `.npz` file
             for the whole backbone or for its part up to the layer. They are for three bands: a further band's weights
-            in the first layer are the mean of these three. Or the `network.weights.h5` of a bundle's member with the
+            in the first layer are the mean of these three. Those of a hypercomplex backbone are for chips of the same
+            bands. Or the `network.weights.h5` of a bundle's member with the
             same backbone, layer and `sees`, whose backbones are loaded; it is for chips of the same bands.
         options: Input, shrinking and pooling. If the input is several images, each has a backbone of its own, and
             their vectors are concatenated.
@@ -234,16 +198,18 @@ def build(
     ends = (layer,) if isinstance(layer, str) else tuple(layer)
     refuse_pool(name, options.pool)
     refuse_side(name, spec.side, options.shrink)
+    refuse_components(name, options.components, options.sees, spec.bands)
     pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
     images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
 
     trained = is_trained_network(weights)
+    plan = _Plan(name, ends, options.components)
     vectors = []
     for number, image in enumerate(images):
         side, channels = image.shape[2:]
         over = side % BACKBONE_SHAPES[name].patch
         shape = (side - over, side - over, channels)
-        network = _settle(name, shape, ends, "none" if trained else weights, replace(start, stream=number))
+        network = _settle(plan, shape, "none" if trained else weights, replace(start, stream=number))
         maps = tree.flatten(network(backbone.scale(_crop(image, over) if over else image)))
         parts = [(end, part) for end in maps for part in POOLS[options.pool] if part != "class" or len(end.shape) == 3]
         vectors += [_pool(end, part, f"pooled_{number}_{place}") for place, (end, part) in enumerate(parts)]
@@ -270,22 +236,35 @@ def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
     return pool(name=name)(layers.Cropping1D(place)(maps))
 
 
-def _settle(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights: str, start: Start) -> Settled:
+@dataclass(frozen=True)
+class _Plan:
+    """A backbone, its ends, and the components of a hypercomplex one."""
+
+    name: str
+    ends: Sequence[str]
+    components: int = 0
+
+    def pretrained_channels(self, channels: int) -> int:
+        """Return the bands of images that its weights are for, of an image of these bands."""
+        return channels if BACKBONE_SHAPES[self.name].hypercomplex else 3
+
+
+def _settle(plan: _Plan, shape: tuple[int, int, int], weights: str, start: Start) -> Settled:
     """Build a backbone up to its ends, from scaled images to its maps or tokens, with batch norms folded."""
     side, _, channels = shape
-    if channels > 3 and start.name == "imagenet" and _holds_all_bands(name, shape, weights):
-        whole = _build_part(name, shape, ends, weights)
-        return Settled(batch_norm.fold_into_convolutions(whole), start.stream)
-    narrow = _build_part(name, (side, side, 3), ends, weights if start.takes_weights() else "none")
-    redrawn = redraw.redraw(narrow, start, lambda: _build_part(name, (side, side, 3), ends, "none"))
+    first = (side, side, plan.pretrained_channels(channels))
+    if first != shape and start.name == "imagenet" and _holds_all_bands(plan.name, shape, weights):
+        first = shape
+    narrow = _build_part(plan, first, weights if start.takes_weights() else "none")
+    redrawn = redraw.redraw(narrow, start, lambda: _build_part(plan, first, "none"))
     if start.name == "auto":
-        autoinit.scale_kernels(narrow, _image_moments(name))
+        autoinit.scale_kernels(narrow, _image_moments(plan.name))
     live = redraw.live_norms(narrow, redrawn)
     network = batch_norm.fold_into_convolutions(narrow, live)
-    if channels > 3:
+    if first != shape:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
-            wide = _build_part(name, shape, ends, "none")
+            wide = _build_part(plan, shape, "none")
         wide = batch_norm.fold_into_convolutions(wide, redraw.live_norms(wide, redrawn))
         copy_to_more_channels(network, wide)
         network = wide
@@ -339,20 +318,26 @@ def ends_of(name: str) -> list[str]:
     return truncation.end_layers(architecture(name))
 
 
-def architecture(name: str) -> keras.Model:
-    """Build a whole backbone with random weights, from scaled images of three bands and its own side to its maps."""
-    side = BACKBONES[name].side
-    return BACKBONES[name].make(input_shape=(side, side, 3), include_top=False, weights=None)
+def architecture(name: str, spec: ChipSpec = RGB_CHIPS, options: BackboneOptions = DEFAULT_OPTIONS) -> keras.Model:
+    """Build a whole backbone with random weights, from scaled images of its own side to its maps.
+
+    It is for images of three bands; a hypercomplex one, whose widths depend on them, is for those of the chips.
+    """
+    side, shape = BACKBONES[name].side, BACKBONE_SHAPES[name]
+    channels = image_channels(options.sees, spec.bands) if shape.hypercomplex else 3
+    stated = {"components": options.components} if shape.hypercomplex else {}
+    return BACKBONES[name].make(input_shape=(side, side, channels), include_top=False, weights=None, **stated)
 
 
-def _build_part(name: str, shape: tuple[int, int, int], ends: Sequence[str], weights: str) -> keras.Model:
+def _build_part(plan: _Plan, shape: tuple[int, int, int], weights: str) -> keras.Model:
     """Build a backbone up to its ends, as its table entry makes it, and load its weights."""
-    backbone = BACKBONES[name]
+    name, backbone = plan.name, BACKBONES[plan.name]
     refuse_download(name, weights)
     imagenet = "imagenet" if weights == "imagenet" else None
+    stated = {"components": plan.components} if BACKBONE_SHAPES[name].hypercomplex else {}
     with explain_download_error(name) if imagenet else nullcontext():
-        whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet)
-    part = truncation.truncate(whole, ends, name)
+        whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet, **stated)
+    part = truncation.truncate(whole, plan.ends, name)
     if weights not in ("imagenet", "none"):
         truncations = tuple(backbone.truncations)
         load_file(part, whole, Path(weights), name=name, truncations=truncations, arrays=backbone.arrays)

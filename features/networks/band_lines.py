@@ -1,4 +1,4 @@
-"""The straight lines by which the four bands of a 16-bit sensor become grey levels, 0..255, inside a network."""
+"""The straight lines by which the bands of a 16-bit sensor become grey levels, 0..255, inside a network."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,28 @@ from features.images.spec import ChipSpec
 
 # Grey levels per 1000 sensor levels, and at 0: in 50 real TIFs a hundredth of the values lies below 2 or above 160.
 NIR_GAIN, NIR_OFFSET = 15.0, -20.0
+DEVIATIONS = 3.0  # of normally distributed levels, 3 in 1,000 lie further away
+LEAST_DEVIATION = 1.0  # level, of a band that is the same everywhere
 
 
 def has_lines(spec: ChipSpec) -> bool:
-    """Return whether chips have the four bands of the 16-bit sensor."""
-    return spec.dtype == "uint16" and set(spec.bands) == set(sensor_colours.BANDS)
+    """Return whether chips have the four bands of the 16-bit sensor, or statistics of their own."""
+    return spec.dtype == "uint16" and (bool(spec.statistics) or set(spec.bands) == set(sensor_colours.BANDS))
+
+
+def lines_of(spec: ChipSpec) -> tuple[list[float], list[float]]:
+    """Return the gain and the offset of each band of chips that `has_lines`.
+
+    With statistics, the mean becomes the middle of 0..255, and the ends are `DEVIATIONS` away from it.
+    """
+    if not spec.statistics:
+        return band_lines(spec.bands)
+    gains = [255 / (2 * DEVIATIONS * max(deviation, LEAST_DEVIATION)) for _, deviation in spec.statistics]
+    return gains, [127.5 - gain * mean for gain, (mean, _) in zip(gains, spec.statistics, strict=True)]
 
 
 def band_lines(bands: Sequence[str]) -> tuple[list[float], list[float]]:
-    """Return the gain and the offset of each band: the straight parts of the curves in `sensor_colours`."""
+    """Return the gain and the offset of each of the four bands, straight parts of the curves in `sensor_colours`."""
     lines = dict(
         zip(sensor_colours.COLOURS, zip(sensor_colours.GAINS, sensor_colours.OFFSETS, strict=True), strict=True)
     )

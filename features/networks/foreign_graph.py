@@ -11,7 +11,7 @@ import numpy as np
 
 from features.images.spec import ChipSpec
 from features.networks import openvino_runtime  # before openvino, because it disables openvino's telemetry
-from features.networks.band_lines import band_lines, has_lines
+from features.networks.band_lines import has_lines, lines_of
 from features.networks.foreign import CHANNEL_AXES, ForeignBackbone, name_of, no_shape, read_graph, refusing
 from features.networks.foreign_settings import ForeignSettings
 from features.networks.openvino_runtime import OpenvinoNetwork
@@ -137,7 +137,7 @@ def _scaled(chips: Any, spec: ChipSpec, settings: ForeignSettings, shrink: int) 
     """Return images of the settings' bands and layout, scaled, of integer chips."""
     pixels = operations.convert(chips, "f32")
     if has_lines(spec):
-        gains, offsets = (np.array(values, np.float32) for values in band_lines(spec.bands))
+        gains, offsets = (np.array(values, np.float32) for values in lines_of(spec))
         pixels = operations.clamp(operations.add(operations.multiply(pixels, gains), offsets), 0.0, 255.0)
     if settings.bands != spec.bands:
         # One gather a band: OpenVINO 2026.4 moves a gather or split of all into the convolution behind it, in the

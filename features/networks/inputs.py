@@ -9,17 +9,19 @@ from features.images import haze
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
 from features.networks.backbone_shapes import NEEDED_BANDS
-from features.networks.band_lines import band_lines, has_lines
+from features.networks.band_lines import has_lines, lines_of
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
 def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
     """Return the bands as floats, 0..255, in 32 bits even where the network computes in fewer.
 
-    The four bands of a 16-bit sensor are scaled by the straight part of the curve in `sensor_colours`; other 16-bit
-    values use their whole range.
+    The four bands of a 16-bit sensor are scaled by the straight part of the curve in `sensor_colours`, more bands by
+    their statistics over the training chips; other 16-bit values use their whole range.
     """
     if has_lines(spec):
-        gains, offsets = band_lines(spec.bands)
+        gains, offsets = lines_of(spec)
         scaled = layers.Rescaling(gains, offset=offsets, dtype="float32")(pixels)
         return ops.clip(scaled, 0.0, 255.0)
     return layers.Rescaling(1 / 257 if spec.dtype == "uint16" else 1.0, dtype="float32")(pixels)  # 65535 / 257 = 255
@@ -45,10 +47,18 @@ def _streams(image: Any, spec: ChipSpec) -> list[Any]:
     return [_select(image, spec, RGB), 255 * ops.clip((indices + 1) / 2, 0, 1)]
 
 
+def _grey(image: Any, spec: ChipSpec) -> list[Any]:
+    """Return red, green, blue and their luma (ITU-R BT.601), a fourth band for quaternions."""
+    colours = _select(image, spec, RGB)
+    luma = ops.sum(colours * ops.convert_to_tensor(LUMA, dtype="float32"), axis=-1, keepdims=True)
+    return [ops.concatenate([colours, luma], axis=-1)]
+
+
 INPUTS: dict[str, Callable[[Any, ChipSpec], list[Any]]] = {
     "bands": _bands,
     "dehazed": _dehazed,
     "streams": _streams,
+    "grey": _grey,
 }
 
 

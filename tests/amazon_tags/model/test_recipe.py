@@ -47,6 +47,17 @@ def test_a_recipe_states_bands_and_levels_of_files(tmp_path):
     assert not {"levels", "file_bands"} & set(recipe_to_json(read_recipe(path)))
 
 
+def test_a_recipe_names_5_to_16_bands_and_components(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('bands = ["B2", "B3", "B4", "B8", "B8A"]' + GOOD.replace("rate = 1", "components = 5"))
+    recipe = read_recipe(path)
+    assert recipe.bands == ("blue", "green", "red", "nir", "b8a")
+    assert recipe_from_json(recipe_to_json(recipe)) == recipe
+    assert recipe.members[0].components == 5
+    path.write_text(GOOD)
+    assert "components" not in recipe_to_json(read_recipe(path))["members"][0]
+
+
 def test_a_recipe_states_the_ground_of_chips_and_an_older_one_none(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text("ground = 2560" + GOOD)
@@ -92,6 +103,7 @@ def test_a_recipe_states_the_ground_of_chips_and_an_older_one_none(tmp_path):
         ("rate = 1", "freeze = 1.5", "freeze of a member is 1.5, but must lie in 0 to 1"),
         ("seed = 3", 'second = "man"', "second is man .did you mean mean"),
         ("seed = 3", 'ship = ["nut"]', "a name of ship is nut .did you mean net"),
+        ("seed = 3", 'bands = ["vv", "vh", "red", "green", "swir"]', "have no blue"),
         ("seed = 3", 'bands = ["red"]', "bands are .'red'., but must be .'red', 'green', 'blue'"),
         ("[[members]]", "[[member]]", r"no \[\[members\]\]"),
         ("seed = 3", "seed = ", "Invalid value"),

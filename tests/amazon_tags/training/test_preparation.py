@@ -122,6 +122,16 @@ def test_if_no_chip_can_be_used_the_first_error_is_reported(few, recipe_file, tm
             26,
             "the side 26 is less than 28, a patch of dinov2_vits14; use a side of 28 or more",
         ),
+        (
+            TunedMember("m", "phresnet18", components=2),
+            64,
+            "components 2 does not divide the 3 bands that phresnet18 sees; choose one of 1, 3, or 0",
+        ),
+        (
+            TunedMember("m", "vgg16", components=3),
+            64,
+            "components 3 has no effect on vgg16; remove it, or choose one of phresnet18, phresnet50",
+        ),
     ],
 )
 def test_members_that_do_not_fit_their_backbone_are_refused(member, side, message):

@@ -14,6 +14,7 @@ from rasterio.io import MemoryFile
 
 from features.images import chips, listing, sensor_colours
 from features.images.chips import ChipError
+from features.images.layout import Layout
 from features.images.spec import ChipSpec
 from features.images.stored import Header, StoredImage
 
@@ -154,7 +155,8 @@ def test_pipes_and_devices_are_refused(tmp_path):
 def test_bands_without_names_are_accepted_if_the_spec_has_as_many():
     for count, dtype in ((1, np.uint8), (4, np.uint8), (13, np.uint16)):
         chip = noise(4, 4, count, dtype=dtype)
-        spec = ChipSpec(tuple(f"b{band}" for band in range(count)), np.dtype(dtype).name)
+        bands = tuple(f"b{band}" for band in range(count))
+        spec = ChipSpec(bands, np.dtype(dtype).name, layout=Layout(levels="dn"))
         assert fit(chip, spec) is chip
 
 

@@ -25,3 +25,13 @@ def test_chips_without_colours_are_grey():
     picture = visible(CHIP[..., :1], ChipSpec(("nir",), "uint16", 2))
     assert picture[..., 0].tolist() == [[0, 85], [170, 255]]
     assert (picture[..., 1:] == picture[..., :1]).all()
+
+
+def test_many_bands_are_shown_by_the_statistics_of_the_training_chips():
+    bands = ("coastal", "blue", "green", "red", "swir")
+    pixels = np.full((1, 2, 5), 1000, np.uint16)
+    pixels[0, 1] = 1200
+    spec = ChipSpec(bands, "uint16", 2, statistics=((1000.0, 100.0),) * 5)
+    assert visible(pixels, spec).tolist() == [[[128] * 3, [255] * 3]]
+    alone = visible(pixels, ChipSpec(bands, "uint16", 2))
+    assert alone.tolist() == [[[64] * 3, [191] * 3]]

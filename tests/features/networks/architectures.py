@@ -8,7 +8,8 @@ import numpy as np
 
 ARCHITECTURES = (
     "toy", "mobilenet_v2_035", "mobilenet_v3_small", "efficientnet_v2_b0", "efficientnet_lite0", "convnext_tiny",
-    "convnext_v2_atto", "densenet121", "resnet50", "resnet50_v2", "resnet26_bit", "vgg16", "inception_v3", "xception",
+    "convnext_v2_atto", "densenet121", "resnet50", "resnet50_v2", "resnet26_bit", "phresnet18",
+    "vgg16", "inception_v3", "xception",
     "dinov2_vits14", "vit_tiny_conv", "cbr_tiny",
 )  # fmt: skip
 

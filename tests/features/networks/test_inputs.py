@@ -25,6 +25,25 @@ def test_four_bands_are_scaled_like_the_visible_colours_below_the_knee():
     np.testing.assert_allclose(colours[below_knee], expected[below_knee], atol=0.6)
 
 
+def test_many_bands_are_normalised_by_their_statistics():
+    bands = ("coastal", "blue", "green", "red", "swir")
+    statistics = tuple((500.0 * (place + 1), 100.0 * place) for place in range(5))
+    spec = ChipSpec(bands, "uint16", 4, statistics=statistics)
+    means, deviations = np.array(statistics).T
+    pixels = np.rint([means, means + deviations, means - 3 * deviations, means + 9 * deviations]).astype(np.uint16)
+    image = images_of("bands", np.tile(pixels[:, None, None], (1, 4, 4, 1)), spec)[0][:, 0, 0]
+    np.testing.assert_allclose(image[0], 127.5, atol=1e-3)
+    np.testing.assert_allclose(image[1:, :3], [[170] * 3, [0] * 3, [255] * 3], atol=1e-3)  # red, green, blue
+    assert image[1, 3] == pytest.approx(127.5, abs=1e-3)  # coastal, which has one value
+
+
+def test_the_fourth_band_of_three_is_their_luma():
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype(np.uint8)
+    image = images_of("grey", pixels, ChipSpec(side=4))[0]
+    np.testing.assert_array_equal(image[..., :3], pixels)
+    np.testing.assert_allclose(image[..., 3], pixels @ [0.299, 0.587, 0.114], atol=1e-3)
+
+
 def test_bands_are_ordered_red_green_blue_near_infrared():
     pixels = np.zeros((4, 4, 4, 4), np.uint16)
     for place in range(4):

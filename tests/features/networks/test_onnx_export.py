@@ -169,6 +169,7 @@ def test_the_file_takes_any_number_of_integer_chips_and_holds_the_metadata(toy):
         ("efficientnet_v2_b0", ChipSpec(side=64), BackboneOptions()),
         ("convnext_tiny", ChipSpec(side=64), BackboneOptions()),
         ("densenet121", ChipSpec(side=64), BackboneOptions()),
+        ("phresnet18", ChipSpec(side=64), BackboneOptions()),
         ("toy", ChipSpec(side=64), BackboneOptions(sees="dehazed")),
         ("toy", ChipSpec(FOUR_BANDS, "uint16", 64), BackboneOptions(sees="streams")),
         ("toy", ChipSpec(FOUR_BANDS, "uint16", 128), BackboneOptions(shrink=2, pool="both")),

@@ -63,6 +63,7 @@ def test_the_ends_of_blocks_are_their_last_layers(mobilenet):
         ("convnext_tiny", 18 + 1, "convnext_tiny_stage_0_block_0_identity"),
         ("convnext_v2_atto", 12 + 1, "stage1_block1_add"),
         ("resnet26_bit", 8 + 1, "stage1_block1_add"),
+        ("phresnet18", 8, "stage1_block1_out"),
         ("vit_tiny_conv", 11 + 1, "block1"),
         ("vgg16", 5, "block1_pool"),
         ("inception_v3", 11, "mixed0"),
