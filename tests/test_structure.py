@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = {  # each package, and each part of one, may import those before it
     "features": ("arrays", "images", "initialisation", "networks", "scenes"),
-    "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "representation", "second_level"),
+    "ensemble": (
+        *("arrays", "metrics", "heads", "networks", "compression"),
+        *("choice", "decisions", "representation", "second_level"),
+    ),
     "amazon_tags": (
         "records",
         "signals",
@@ -28,6 +31,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "maps",
         "training",
         "inspection",
+        "compression",
         "retraining",
         "review",
         "tagger",
