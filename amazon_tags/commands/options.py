@@ -9,8 +9,8 @@ Option                   Commands
 --backbone               embed, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
+                         search-layer, compress, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -32,35 +32,35 @@ Option                   Commands
 --each-tag               certify
 --edges                  map, change
 --engine                 predict, map, embed, train
---epochs                 search-layer
+--epochs                 search-layer, compress
 --errors                 predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
 --export                 review
 --ground                 map, change, train
---groups                 train, tune, review, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect reuse
+--groups                 train, tune, review, rank, curve, search-layer, compress, inspect separation, inspect
+                         alignment, inspect diversity, inspect reuse
 --half                   embed
---html                   predict, map, change, train, tune, certify-answers, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
-                         locality, inspect reuse
+--html                   predict, map, change, train, tune, certify-answers, compress, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         inspect locality, inspect reuse
 --init                   inspect signal
 --insecure               predict, map, embed, train
 --jobs                   predict, map, change, embed, train, gallery, review, certify, leaks, pairs, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources,
-                         report
---join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect reuse
---json                   evaluate, tune, certify-answers, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sources, bundle compare, models list, drift
+                         search-layer, compress, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sample,
+                         sources, report
+--join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect reuse
+--json                   evaluate, tune, certify-answers, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, map, change, embed, train, gallery, review, certify, leaks, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
+                         search-layer, compress, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
 --limit                  review
 --max-chips              sources
@@ -76,9 +76,9 @@ Option                   Commands
 -n                       sample
 --note                   train
 -o, --output             predict, merge, map, change, embed, train, tune, decide, gallery, review, import-review,
-                         certify, leaks, pairs, rank, curve, search-layer, inspect separation, inspect alignment,
-                         inspect diversity, inspect cka, inspect members, inspect explain, inspect signal, inspect
-                         locality, inspect reuse, sources, bundle export, report
+                         certify, leaks, pairs, rank, curve, search-layer, compress, inspect separation, inspect
+                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
+                         inspect locality, inspect reuse, sources, bundle export, report
 --on-error               predict, merge, map, change, embed, train, leaks, rank, inspect separation, inspect alignment,
                          inspect diversity
 --order                  review
@@ -86,9 +86,11 @@ Option                   Commands
 --overlays               gallery, inspect explain
 --patch                  inspect explain
 --pixels                 map, change
+--point                  compress
 --pool                   embed
 --precision              predict, map, change
 --probe-only             search-layer
+--ratios                 compress
 --recall                 tune
 --recipe                 train, curve
 --remote                 map
@@ -99,8 +101,9 @@ Option                   Commands
 --scores                 predict, merge
 --screen                 search-layer
 --seed                   certify, inspect cka, inspect members, inspect signal, inspect locality, sample, sources
---seeds                  curve
+--seeds                  curve, compress
 --shard                  predict, map, embed
+--ship                   compress
 --shots                  curve
 --side                   embed, rank, search-layer, inspect separation, inspect alignment, inspect diversity, inspect
                          cka, inspect signal, inspect locality
@@ -111,20 +114,21 @@ Option                   Commands
 --stability              drift
 --stac                   map
 --start-from             train
+--strategy               compress
 --style                  map
---svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect signal, inspect locality, inspect reuse
+--svg                    curve, search-layer, compress, inspect separation, inspect alignment, inspect diversity,
+                         inspect cka, inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule
 --table                  review
 --tags                   inspect explain
 --target                 curve
 --train-chips            inspect explain
 --tuned                  search-layer
---unlabelled             train
+--unlabelled             train, compress
 --vectors                predict
 --views                  predict, map, change, embed, train
---weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
+--weights                embed, train, rank, curve, search-layer, compress, inspect separation, inspect alignment,
+                         inspect diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback
 --width                  certify-answers
 """

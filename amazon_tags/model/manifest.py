@@ -109,7 +109,42 @@ class StartBundle:
     note: str = ""
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "ground"))
+@dataclass(frozen=True)
+class Compression:
+    """How a bundle was made smaller from another.
+
+    Attributes:
+        sha256: the digest of the other bundle's manifest; the first 12 digits name it.
+        strategy: what was pruned by.
+        ratio: all parameters of its networks by those that are left.
+        epochs: of fine-tuning afterwards.
+        start: what the measured networks were before pruning, `recipe` (trained anew without the held-out fold) or
+            `bundle` (its own, which has seen none of the chips).
+    """
+
+    sha256: str
+    strategy: str
+    ratio: float
+    epochs: int
+    start: str
+
+
+@dataclass(frozen=True)
+class TeacherBundle:
+    """Another bundle that members learnt from.
+
+    Attributes:
+        sha256: the digest of its manifest; the first 12 digits name it.
+        shared: how many of the labelled chips it was trained on; None if it does not say.
+        note: its note on the origin of its chips and their terms.
+    """
+
+    sha256: str
+    shared: int | None
+    note: str = ""
+
+
+@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "ground", "compression", "teachers"))
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -125,6 +160,8 @@ class Manifest:
         started_from: the SHA-256 of the weight file that a backbone started from, by backbone; that of the file of a
             user's own backbone, by its name.
         start: the bundle whose backbones members started from; None if there is none.
+        compression: how it was made smaller from another bundle; None if it was not.
+        teachers: other bundles that members learnt from, by their names in the recipe.
         licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
@@ -149,6 +186,8 @@ class Manifest:
     recipe: Json = field(default_factory=dict)
     started_from: Mapping[str, str] = field(default_factory=dict)
     start: StartBundle | None = None
+    compression: Compression | None = None
+    teachers: Mapping[str, TeacherBundle] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1

@@ -94,7 +94,7 @@ def train_on(
     Returns:
         The manifest of the bundle.
     """
-    tables = check_outputs(output)
+    check_outputs(output)
     refuse_few_chips(data, recipe)
     examples = make_examples(data, recipe, options)
     started_from = {name: sha256(path) for name, path in options.weights.items()}
@@ -115,16 +115,6 @@ def train_on(
         shipped, front = choose_members(recipe, data.truth, members)
         if fit_ahead:
             fit_ahead(shipped, [ALL_CHIPS])
-        second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
-        for path in tables:
-            score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
-
-        decision, tags = fit_recipe_decision(recipe, data, second.scores, examples.fold)
-        precision = measure_precisions(
-            shipped, examples, lambda matrices: decide_tags(decision, second.model.scores(matrices))
-        )
-        scores = measure_bundle(data.truth, second.scores, second.averaged, examples.fold, data.space, tags)
-
         manifest = Manifest(
             space=data.space,
             spec=examples.spec,
@@ -133,18 +123,52 @@ def train_on(
             started_from=started_from | stored_hashes(own),
             start=start.record() if start else None,
             licences=stored_licences(own),
-            data=_summarise(data),
-            views=options.views,
-            view_mean=recipe.view_mean,
-            decoder=decision.decoder,
-            second=second.report,
-            shipped=tuple(member.settings.name for member in shipped),
             front=front,
-            precision=precision,
-            scores=scores,
         )
-        manifest = _write_bundle(output, data, examples, _Model(shipped, second, decision, tags), manifest)
+        manifest = finish_bundle(data, output, recipe, examples, shipped, manifest)
     shutil.rmtree(work)
+    return manifest
+
+
+def finish_bundle(
+    data: TrainingData,
+    output: Path,
+    recipe: Recipe,
+    examples: Examples,
+    shipped: Sequence[FittedMember],
+    manifest: Manifest,
+) -> Manifest:
+    """Combine fitted members, fit the decision, measure every precision, and write the bundle and its score tables.
+
+    Args:
+        data: the labelled chips.
+        output: the bundle's folder.
+        recipe: says how scores are combined and how they become tags.
+        examples: the chips that the members were fitted on.
+        shipped: the members of the bundle.
+        manifest: what the bundle says of its members and their origin; the rest is filled in here.
+    """
+    second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
+    for path in check_outputs(output):
+        score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
+
+    decision, tags = fit_recipe_decision(recipe, data, second.scores, examples.fold)
+    precision = measure_precisions(
+        shipped, examples, lambda matrices: decide_tags(decision, second.model.scores(matrices))
+    )
+    scores = measure_bundle(data.truth, second.scores, second.averaged, examples.fold, data.space, tags)
+    manifest = replace(
+        manifest,
+        data=_summarise(data),
+        views=examples.views,
+        view_mean=recipe.view_mean,
+        decoder=decision.decoder,
+        second=second.report,
+        shipped=tuple(member.settings.name for member in shipped),
+        precision=precision,
+        scores=scores,
+    )
+    manifest = _write_bundle(output, data, examples, _Model(shipped, second, decision, tags), manifest)
     progress.say(f"{output}: F2 {scores.f2:.4f} out of fold")
     return manifest
 
