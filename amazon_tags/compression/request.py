@@ -181,6 +181,11 @@ def _refuse_other_starts(model: CompressedBundle, weights: Mapping[str, Path]) -
             f"{model.folder} started from the bundle {model.manifest.start.sha256[:12]}, which is not at hand to train "
             f"networks of folds from; compress a bundle that started from files or ImageNet weights, {advice}."
         )
+    if model.manifest.teachers:
+        raise ValueError(
+            f"members of {model.folder} learnt from another bundle ({', '.join(model.manifest.teachers)}), which is "
+            f"not at hand to train networks of folds; compress a bundle without such teachers, {advice}."
+        )
     used = [settings.backbone for settings in model.recipe.members]
     for name, digest in model.manifest.started_from.items():
         if name in used and (name not in weights or sha256(weights[name]) != digest):

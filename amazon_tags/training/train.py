@@ -31,7 +31,16 @@ from amazon_tags.training.foreign_members import (
     stored_recipe,
 )
 from amazon_tags.training.golden import golden_chips
-from amazon_tags.training.members import ALL_CHIPS, FittedMember, Member, PlannedMember, fit_member, train_on_all
+from amazon_tags.training.member_files import ViewOutputs, cached_array
+from amazon_tags.training.members import (
+    ALL_CHIPS,
+    BUNDLE_LESSONS,
+    FittedMember,
+    Member,
+    PlannedMember,
+    fit_member,
+    train_on_all,
+)
 from amazon_tags.training.precision import add_int8, measure_precisions
 from amazon_tags.training.preparation import (
     TrainOptions,
@@ -40,6 +49,13 @@ from amazon_tags.training.preparation import (
     chip_spec,
     prepare,
     refuse_few_chips,
+)
+from amazon_tags.training.teacher_bundles import (
+    Teacher,
+    read_teachers,
+    report_teachers,
+    stored_teachers,
+    teach,
 )
 from amazon_tags.training.training_data import TrainingData, TrainingSource
 from ensemble.arrays import Tags
@@ -100,6 +116,8 @@ def train_on(
     started_from = {name: sha256(path) for name, path in options.weights.items()}
     own = read_foreign_backbones(recipe)
     origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
+    teachers = read_teachers(recipe, data)
+    report_teachers(teachers, len(data.paths))
     start = bundle_start(recipe, options)
     origins |= start.origins() if start else {}
     work = output.with_name(f"{output.name}.work")
@@ -119,9 +137,10 @@ def train_on(
             space=data.space,
             spec=examples.spec,
             ground=recipe.ground or None,
-            recipe=recipe_to_json(stored_recipe(recipe, own)),
+            recipe=recipe_to_json(stored_teachers(stored_recipe(recipe, own), teachers)),
             started_from=started_from | stored_hashes(own),
             start=start.record() if start else None,
+            teachers={teacher.stored_name: teacher.record for teacher in teachers.values()},
             licences=stored_licences(own),
             front=front,
         )
@@ -219,20 +238,34 @@ def _plan_members(
     divided = b"".join([examples.fold.tobytes(), *(rows.tobytes() for rows in examples.subsets)])
     fold_hash = hashlib.sha256(divided).hexdigest()
     plans: list[PlannedMember] = []
-    for settings in recipe.members:
+    bundles = read_teachers(recipe, data)
+    named = stored_teachers(recipe, bundles).members  # the same work, wherever the folders of teachers lie
+    for settings, stored in zip(recipe.members, named, strict=True):
         teachers = _teachers(settings, plans)
         file = settings.weights if settings.weights in origins else None  # of this member alone, from a bundle
         folder = work / work_key(
             recipe,
             data,
-            settings,
+            stored,
             origins[file] if file else origins.get(settings.backbone, settings.weights),
             [examples.views, fold_hash, *(teacher.folder.parent.name for teacher in teachers)],
         )
         (folder / settings.name).mkdir(parents=True, exist_ok=True)
+        taught_by = [bundles[name] for name in getattr(settings, "teachers", ()) if name in bundles]
+        _write_lessons(taught_by, data, examples, folder / settings.name)
         start = file or str(weights.get(settings.backbone, settings.weights))
         plans.append(PlannedMember(replace(settings, weights=start), folder / settings.name, teachers))
     return plans
+
+
+def _write_lessons(teachers: Sequence[Teacher], data: TrainingData, examples: Examples, folder: Path) -> None:
+    """Write what bundles say of all chips into the folder of a member that learns from them."""
+
+    def make() -> ViewOutputs:
+        return np.stack([teach(teacher, data, examples.spec.layout, jobs=examples.jobs) for teacher in teachers])
+
+    if teachers:
+        cached_array(folder / BUNDLE_LESSONS, make)
 
 
 def _write_bundle(output: Path, data: TrainingData, examples: Examples, model: _Model, manifest: Manifest) -> Manifest:
