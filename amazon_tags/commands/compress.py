@@ -133,7 +133,7 @@ def compress_command(
     request = CompressRequest(
         ratios, strategies, seeds, epochs, TrainOptions(starts, jobs=jobs), Layout(bands, levels), ship, wanted
     )
-    preflight.refuse_outputs([output], [table])
+    preflight.refuse_outputs([path for path in (output, files["svg"], files["page"]) if path], [table])
     if ship:
         check_outputs(ship)
     source = TrainingSource(chips, table, unlabelled=unlabelled, groups=groups, join_rows=join_rows)

@@ -122,6 +122,7 @@ Option                   Commands
 --table                  review
 --tags                   inspect explain
 --target                 curve
+--teacher                train
 --train-chips            inspect explain
 --tuned                  search-layer
 --unlabelled             train, compress

@@ -156,9 +156,9 @@ def _picture(title: str, measured: Sequence[MeasuredPoint]) -> str:
     """Return F2 over time and over gzipped bytes, with the Pareto front of each."""
     strategies = list(dict.fromkeys(point.point.strategy for point in measured))
     charts = []
-    for x_title, x in (
-        ("measured milliseconds a chip on one core", [point.cost.milliseconds for point in measured]),
-        ("measured MiB, gzipped", [point.cost.gzipped / MIBIBYTE for point in measured]),
+    for subject, x_title, x in (
+        ("time", "measured milliseconds a chip on one core", [point.cost.milliseconds for point in measured]),
+        ("size", "measured MiB, gzipped", [point.cost.gzipped / MIBIBYTE for point in measured]),
     ):
         f2 = [point.after.f2 for point in measured]
         front = sorted(place for place in range(len(x)) if not _is_beaten(place, x, f2))
@@ -171,7 +171,9 @@ def _picture(title: str, measured: Sequence[MeasuredPoint]) -> str:
                 if point.point.strategy == strategy
             ]
             series.append(ChartSeries(strategy, points, "dots"))
-        charts.append(line_chart(ChartTitles(title, x_title, "F2 after fine-tuning"), series))
+        charts.append(
+            line_chart(ChartTitles(f"F2 by {subject}, with 95 % intervals", x_title, "F2 after fine-tuning"), series)
+        )
     return stacked_charts(title, charts)
 
 

@@ -42,7 +42,7 @@ def ship_point(chosen: MeasuredPoint, run: CompressionRun) -> Manifest:
         results = [run.result(unit) for unit in (*of_folds, last)]
         member = FittedMember(
             of_folds[0].settings,
-            run.work / "ship" / name,
+            run.work / f"ship-{of_folds[0].file}" / name,
             out_of_fold(results[:-1], examples, fine_tuned=True)[np.newaxis],
         )
         for unit, result in zip((*of_folds, last), results, strict=True):

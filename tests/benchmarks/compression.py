@@ -1,7 +1,8 @@
 """Measure what pruning costs and saves, by the functions of `amazon_tags compress`.
 
     python -m tests.benchmarks.compression CHIPS LABELS --work DIR [--recipe NAME ...] [--weights BACKBONE=FILE ...]
-        [--ratios 2,4,8,16] [--channels 1.5,2,4] [--seeds N] [--epochs N]
+        [--ratios 2,4,8,16] [--channels 1.5,2,4] [--strategy NAMES] [--seeds N]
+        [--epochs N]
 
 Each recipe is trained once, as a bundle in the work folder. Each of its fine-tuned members is then pruned alone: by
 weights at the ratios of --ratios, and by whole channels, which become a smaller dense network, at those of --channels.
@@ -24,7 +25,7 @@ from amazon_tags.model.recipe import choose_recipe
 from amazon_tags.training.preparation import TrainOptions
 from amazon_tags.training.train import train
 from amazon_tags.training.training_data import TrainingSource
-from ensemble.compression.strategies import CHANNEL_STRATEGIES, WEIGHT_STRATEGIES
+from ensemble.compression.strategies import CHANNEL_STRATEGIES, WEIGHT_STRATEGIES, with_controls
 from ensemble.networks.settings import TunedMember
 from tests.benchmarks import tables
 
@@ -57,7 +58,7 @@ def measure(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any
     found = output.with_suffix(".json")
     if not found.exists():
         strategies, chosen = {
-            "weights": (WEIGHT_STRATEGIES, options.ratios),
+            "weights": (with_controls(options.strategy), options.ratios),
             "channels": (CHANNEL_STRATEGIES, options.channels),
         }[kind]
         train_options = TrainOptions(options.files, jobs=JOBS)
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--weights", action="append", default=[], metavar="BACKBONE=FILE")
     parser.add_argument("--ratios", type=ratios, default=(2.0, 4.0, 8.0, 16.0))
     parser.add_argument("--channels", type=ratios, default=(1.5, 2.0, 4.0))
+    parser.add_argument("--strategy", type=lambda text: tuple(text.split(",")), default=WEIGHT_STRATEGIES)
     parser.add_argument("--seeds", type=int, default=CompressRequest.seeds)
     parser.add_argument("--epochs", type=int, default=CompressRequest.epochs)
     tables.add_options(parser)
