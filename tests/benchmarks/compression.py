@@ -44,7 +44,7 @@ def ratios(text: str) -> tuple[float, ...]:
 
 def trained(name: str, options: argparse.Namespace) -> Path:
     """Return the bundle of a recipe, trained if the work folder has none."""
-    folder = options.work / Path(name).stem
+    folder: Path = options.work / Path(name).stem
     if not folder.exists():
         recipe = choose_recipe(name)
         source = TrainingSource(options.chips, options.table, options.labels)
