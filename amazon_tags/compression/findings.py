@@ -21,7 +21,7 @@ COLUMNS = (
 )
 ENDS = (0.025, 0.975)
 ALIKE = 1.05  # times of two networks by their quotient, within which they are not told apart
-MIBIBYTE = 2**20
+MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,17 @@ def _advice(measured: Sequence[MeasuredPoint]) -> str:
         )
     lost, low, high = lost_f2(best, whole)
     cost = best.cost
+    is_faster = ALIKE * cost.milliseconds <= whole.cost.milliseconds
+    end = (
+        "Pass --ship BUNDLE to write it."
+        if is_faster
+        else "It is not faster than the unpruned networks: write it by --ship BUNDLE only where its bytes matter."
+    )
     return (
         f"{best.point.title} is the fastest point that loses at most {MAX_LOSS} of F2, and of equally fast ones the "
         f"smallest: it loses {lost:.4f} ({low:.4f} to {high:.4f}), takes {cost.milliseconds:.2f} ms a chip in place "
-        f"of {whole.cost.milliseconds:.2f}, and {cost.gzipped / MIBIBYTE:.2f} MiB gzipped in place of "
-        f"{whole.cost.gzipped / MIBIBYTE:.2f}. Pass --ship BUNDLE to write it."
+        f"of {whole.cost.milliseconds:.2f}, and {cost.gzipped / MEBIBYTE:.2f} MiB gzipped in place of "
+        f"{whole.cost.gzipped / MEBIBYTE:.2f}. {end}"
     )
 
 
@@ -158,7 +164,7 @@ def _picture(title: str, measured: Sequence[MeasuredPoint]) -> str:
     charts = []
     for subject, x_title, x in (
         ("time", "measured milliseconds a chip on one core", [point.cost.milliseconds for point in measured]),
-        ("size", "measured MiB, gzipped", [point.cost.gzipped / MIBIBYTE for point in measured]),
+        ("size", "measured MiB, gzipped", [point.cost.gzipped / MEBIBYTE for point in measured]),
     ):
         f2 = [point.after.f2 for point in measured]
         front = sorted(place for place in range(len(x)) if not _is_beaten(place, x, f2))

@@ -79,6 +79,17 @@ def test_the_table_has_every_point_with_what_it_loses_to_the_networks_as_they_we
     assert "trained on 40 of these chips" in findings_text(findings)
 
 
+def test_the_advice_says_if_a_point_saves_time_or_bytes_alone():
+    faster = replace(POINTS[7], after=scores(0.8985))
+    advice = [
+        compression_findings(points, DATA, MODEL, CompressRequest()).advice for points in (POINTS, [WHOLE, faster])
+    ]
+    assert advice[0].startswith("global-magnitude:8 is the fastest")
+    assert "only where its bytes matter" in advice[0]
+    assert advice[1].startswith("channels:2 is the fastest")
+    assert advice[1].endswith("Pass --ship BUNDLE to write it.")
+
+
 def test_the_picture_has_both_measured_axes_and_names_what_no_point_beats():
     picture = compression_findings(POINTS, DATA, MODEL, CompressRequest()).picture
     assert picture.count("<svg") == 3
