@@ -7,6 +7,7 @@ from amazon_tags.commands.certify import certify_command
 from amazon_tags.commands.certify_answers import certify_answers_command
 from amazon_tags.commands.change import change_command
 from amazon_tags.commands.check import check_command
+from amazon_tags.commands.compress import compress_command
 from amazon_tags.commands.curve import curve_command
 from amazon_tags.commands.decide import decide_command
 from amazon_tags.commands.drift import drift_command
@@ -68,6 +69,7 @@ for command in (
     rank_command,
     curve_command,
     search_layer_command,
+    compress_command,
     inspect_command,
     sample_command,
     sources_command,

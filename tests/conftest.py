@@ -35,6 +35,7 @@ head = "ridge"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KERAS_COMMANDS = (
+    "compress",
     "curve",
     "embed",
     "inspect",

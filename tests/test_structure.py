@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ORDER = {  # each package, and each part of one, may import those before it
     "features": ("arrays", "images", "initialisation", "networks", "scenes", "pretraining"),
-    "ensemble": ("arrays", "metrics", "heads", "networks", "choice", "decisions", "representation", "second_level"),
+    "ensemble": (
+        *("arrays", "metrics", "heads", "networks", "compression"),
+        *("choice", "decisions", "representation", "second_level"),
+    ),
     "amazon_tags": (
         "records",
         "signals",
@@ -29,6 +32,7 @@ ORDER = {  # each package, and each part of one, may import those before it
         "training",
         "pretraining",
         "inspection",
+        "compression",
         "retraining",
         "review",
         "tagger",

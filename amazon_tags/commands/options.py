@@ -11,8 +11,9 @@ Option                   Commands
 --backbone               embed, pretrain, leaks, search-layer, sources
 --backbones              rank, inspect separation, inspect alignment, inspect diversity
 --bands                  predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sample, sources
+                         search-layer, compress, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sample,
+                         sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  pretrain, inspect cka, inspect members, inspect signal, inspect locality
 --beta                   tune
@@ -34,36 +35,36 @@ Option                   Commands
 --each-tag               certify
 --edges                  map, change
 --engine                 predict, map, embed, train
---epochs                 pretrain, search-layer
+--epochs                 pretrain, search-layer, compress
 --errors                 predict, merge, map, change, embed, pretrain, train, leaks, rank, inspect separation, inspect
                          alignment, inspect diversity
 --export                 review
 --ground                 map, change, train
---groups                 pretrain, train, tune, review, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect reuse
+--groups                 pretrain, train, tune, review, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect reuse
 --half                   embed
---html                   predict, map, change, embed, train, tune, certify-answers, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse
+--html                   predict, map, change, embed, train, tune, certify-answers, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse
 --infrared               pretrain
 --init                   inspect signal
 --insecure               predict, map, embed, train
 --jobs                   predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, pairs, rank,
-                         curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sample,
-                         sources, report
---join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect reuse
---json                   evaluate, tune, certify-answers, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sources, bundle compare, models list, drift
+                         curve, search-layer, compress, inspect separation, inspect alignment, inspect diversity,
+                         inspect cka, inspect members, inspect explain, inspect signal, inspect locality, inspect
+                         reuse, sample, sources, report
+--join-rows              train, evaluate, tune, check, review, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect reuse
+--json                   evaluate, tune, certify-answers, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sources, bundle compare, models list, drift
 --k8s                    schedule
 --labels                 train, evaluate, tune, check, review, import-review, rank, curve, search-layer, inspect
                          separation, inspect alignment, inspect diversity
 --layer, --cut           embed
 --levels                 predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, rank, curve,
-                         search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka, inspect
-                         members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
+                         search-layer, compress, inspect separation, inspect alignment, inspect diversity, inspect cka,
+                         inspect members, inspect explain, inspect signal, inspect locality, inspect reuse, sources
 --like                   predict, merge, check, sample
 --limit                  review
 --max-chips              sources
@@ -79,9 +80,9 @@ Option                   Commands
 -n                       sample
 --note                   pretrain, train
 -o, --output             predict, merge, map, change, embed, pretrain, train, tune, decide, gallery, review,
-                         import-review, certify, leaks, pairs, rank, curve, search-layer, inspect separation, inspect
-                         alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect signal,
-                         inspect locality, inspect reuse, sources, bundle export, report
+                         import-review, certify, leaks, pairs, rank, curve, search-layer, compress, inspect separation,
+                         inspect alignment, inspect diversity, inspect cka, inspect members, inspect explain, inspect
+                         signal, inspect locality, inspect reuse, sources, bundle export, report
 --on-error               predict, merge, map, change, embed, pretrain, train, leaks, rank, inspect separation, inspect
                          alignment, inspect diversity
 --order                  review
@@ -89,10 +90,12 @@ Option                   Commands
 --overlays               gallery, inspect explain
 --patch                  inspect explain
 --pixels                 map, change, pretrain
+--point                  compress
 --pool                   embed
 --precision              predict, map, change
 --probe-only             search-layer
 --rate                   pretrain
+--ratios                 compress
 --recall                 tune
 --recipe                 train, curve
 --remote                 map
@@ -104,8 +107,9 @@ Option                   Commands
 --screen                 search-layer
 --seed                   pretrain, certify, inspect cka, inspect members, inspect signal, inspect locality, sample,
                          sources
---seeds                  curve
+--seeds                  curve, compress
 --shard                  predict, map, embed
+--ship                   compress
 --shots                  curve
 --side                   embed, pretrain, rank, search-layer, inspect separation, inspect alignment, inspect diversity,
                          inspect cka, inspect signal, inspect locality
@@ -117,20 +121,22 @@ Option                   Commands
 --stac                   map
 --start                  pretrain
 --start-from             train
+--strategy               compress
 --style                  map
---svg                    curve, search-layer, inspect separation, inspect alignment, inspect diversity, inspect cka,
-                         inspect members, inspect signal, inspect locality, inspect reuse
+--svg                    curve, search-layer, compress, inspect separation, inspect alignment, inspect diversity,
+                         inspect cka, inspect members, inspect signal, inspect locality, inspect reuse
 --systemd                schedule
 --table                  review
 --tags                   inspect explain
 --target                 curve
+--teacher                train
 --train-chips            inspect explain
 --tuned                  search-layer
---unlabelled             train
+--unlabelled             train, compress
 --vectors                predict
 --views                  predict, map, change, embed, train
---weights                embed, train, rank, curve, search-layer, inspect separation, inspect alignment, inspect
-                         diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
+--weights                embed, train, rank, curve, search-layer, compress, inspect separation, inspect alignment,
+                         inspect diversity, inspect cka, inspect signal, inspect locality, inspect reuse, sources
 --why                    models promote, models rollback
 --width                  certify-answers
 """

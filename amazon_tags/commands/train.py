@@ -32,13 +32,21 @@ if TYPE_CHECKING:
     metavar="BUNDLE",
     help="Start tuned members from the trained backbones of another bundle instead of ImageNet weights.",
 )
+@click.option(
+    "--teacher",
+    "teachers",
+    multiple=True,
+    type=options.FOLDER,
+    metavar="BUNDLE",
+    help="Let the tuned members of the recipe also learn from the scores of this bundle, on CHIPS and --unlabelled.",
+)
 @backbone_options.DOWNLOAD
 @click.option("--skip-missing", is_flag=True, help="Leave out chips that LABELS names and CHIPS does not contain.")
 @click.option(
     "--unlabelled",
     multiple=True,
     type=options.FOLDER,
-    help="A folder of chips without labels, for members of the recipe that have teachers.",
+    help="A folder of chips without labels, for members that have teachers in the recipe or by --teacher.",
 )
 @options.GROUPS
 @options.JOIN_ROWS
@@ -67,6 +75,7 @@ def train_command(
     recipe: str | None,
     weights: tuple[str, ...],
     start_from: Path | None,
+    teachers: tuple[Path, ...],
     download: bool,
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
@@ -115,6 +124,7 @@ def train_command(
         given: dict[str, object] = {
             "--weights": files,
             "--start-from": start_from,
+            "--teacher": teachers,
             "--unlabelled": unlabelled,
             "--ground": ground,
             "--bands": bands,
@@ -135,7 +145,10 @@ def train_command(
     train_options = TrainOptions(
         files, views, jobs, start_from=start_from, unusable=errors if on_error == "skip" else None
     )
+    from amazon_tags.training.teacher_bundles import add_teachers
+
     settings = choose_recipe(recipe or "default").reading(bands, levels, ground=ground)
+    settings = add_teachers(settings, teachers)
     for member in settings.members if download else ():
         download_preset(member.backbone)
     data = prepare(source, output, recipe=settings, options=train_options)

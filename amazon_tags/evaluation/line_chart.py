@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 WIDTH, HEIGHT = 720, 440  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the titles and the axes
-COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98")  # of the series, in their order
+# Of the series, in their order.
+COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98", "#8a6d00", "#b0236f", "#00707a", "#555555")
 LEGEND_STEP, LEGEND_LINE = 200, 20  # pixels between the names of series, side by side or below one another
 CHARACTER_PIXELS = 7  # of a name, at most
 TICKS = 6  # on an axis, about
@@ -86,6 +87,19 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
     for point in points:
         if point.labelled:  # after all series, or their points would lie over the name
             _draw_name(root, point, across(point.x), up(point.y))
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def stacked_charts(title: str, charts: Sequence[str]) -> str:
+    """Return one SVG document with several below one another."""
+    parts = [ElementTree.fromstring(chart) for chart in charts]  # noqa: S314  our own
+    heights = [int(part.get("viewBox", "").split()[3]) for part in parts]
+    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {sum(heights)}", role="img")
+    SubElement(root, "title").text = title
+    for number, (part, height) in enumerate(zip(parts, heights, strict=True)):
+        part.attrib.update(y=str(sum(heights[:number])), width=str(WIDTH), height=str(height))
+        root.append(part)
+    ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 

@@ -119,7 +119,46 @@ class PretrainedStart:
     note: str = ""
 
 
-@json_keys(space="labels", spec="chips", optional=("licences", "vectors", "start", "pretrained", "ground"))
+@dataclass(frozen=True)
+class Compression:
+    """How a bundle was made smaller from another.
+
+    Attributes:
+        sha256: the digest of the other bundle's manifest; the first 12 digits name it.
+        strategy: what was pruned by.
+        ratio: all parameters of its networks by those that are left.
+        epochs: of fine-tuning afterwards.
+        start: what the measured networks were before pruning, `recipe` (trained anew without the held-out fold) or
+            `bundle` (its own, which has seen none of the chips).
+    """
+
+    sha256: str
+    strategy: str
+    ratio: float
+    epochs: int
+    start: str
+
+
+@dataclass(frozen=True)
+class TeacherBundle:
+    """Another bundle that members learnt from.
+
+    Attributes:
+        sha256: the digest of its manifest; the first 12 digits name it.
+        shared: how many of the labelled chips it was trained on; None if it does not say.
+        note: its note on the origin of its chips and their terms.
+    """
+
+    sha256: str
+    shared: int | None
+    note: str = ""
+
+
+@json_keys(
+    space="labels",
+    spec="chips",
+    optional=("pretrained", "licences", "vectors", "start", "ground", "compression", "teachers"),
+)
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a bundle says of itself.
@@ -136,6 +175,8 @@ class Manifest:
             user's own backbone, by its name.
         start: the bundle whose backbones members started from; None if there is none.
         pretrained: the pretrained backbones that members started from, by the member's name.
+        compression: how it was made smaller from another bundle; None if it was not.
+        teachers: other bundles that members learnt from, by their names in the recipe.
         licences: the licence note of a user's own backbone, by its file's name.
         data: the training data.
         views: how many dihedral views the reported scores were averaged over, beside a single one.
@@ -161,6 +202,8 @@ class Manifest:
     started_from: Mapping[str, str] = field(default_factory=dict)
     start: StartBundle | None = None
     pretrained: Mapping[str, PretrainedStart] = field(default_factory=dict)
+    compression: Compression | None = None
+    teachers: Mapping[str, TeacherBundle] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     data: DataSummary | None = None
     views: int = 1

@@ -67,11 +67,8 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
-LATER_KEYS = (
-    "init",
-    "logits",
-    "components",
-)  # left out where they have no effect, as in bundles from before they could be stated
+LATER_KEYS = ("init", "logits", "components")  # left out where they have no effect, as bundles did before they could be
+MEMBER_NAME = "[a-z0-9_]{1,40}"
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
@@ -164,7 +161,10 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _beside(path: Path, settings: MemberSettings, bands: tuple[str, ...]) -> MemberSettings:
-    """Return a member whose backbone, where it is a file or a folder, is found from the recipe's folder."""
+    """Return a member whose backbone and teachers, where they are files or folders, are found from the recipe."""
+    if isinstance(settings, TunedMember):
+        teachers = (str((path.parent / name).absolute()) if is_bundle(name) else name for name in settings.teachers)
+        settings = replace(settings, teachers=tuple(teachers))
     if not is_foreign(settings.backbone):
         folder = path.parent / settings.backbone
         is_folder = settings.backbone not in BACKBONE_SHAPES and is_backbone_folder(str(folder))
@@ -267,7 +267,7 @@ def _member(entry: Mapping[str, Any]) -> MemberSettings:
     missing = [name for name in ("name", "backbone") if name not in values]
     if missing:
         raise ValueError(f"a {kind} member has no {missing[0]}; add one.")
-    if not re.fullmatch(r"[a-z0-9_]{1,40}", values["name"]):  # it becomes a folder's name
+    if not re.fullmatch(MEMBER_NAME, values["name"]):  # it becomes a folder's name
         raise ValueError(f"{values['name']!r} is no name of a member; use 1 to 40 characters of a-z, 0-9 and _.")
     frozen: Json = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     settings = record(**frozen)
@@ -337,13 +337,19 @@ def _check_start(settings: TunedMember) -> None:
         )
 
 
+def is_bundle(teacher: str) -> bool:
+    """Return whether a teacher is a bundle, by its folder or its stored name, rather than a member of the recipe."""
+    return not re.fullmatch(MEMBER_NAME, teacher)
+
+
 def _check_teachers(members: tuple[MemberSettings, ...]) -> None:
     earlier: list[str] = []
     for entry in members:
         for teacher in entry.teachers if isinstance(entry, TunedMember) else ():
-            if teacher not in earlier:
+            if teacher not in earlier and not is_bundle(teacher):
                 raise ValueError(
                     f"{entry.name} has the teacher {teacher}, which is not an earlier member "
-                    f"({', '.join(earlier) or 'none'}); name one, or move {teacher} before it."
+                    f"({', '.join(earlier) or 'none'}); name one, move {teacher} before it, or write "
+                    f"./{teacher} for the folder of a bundle."
                 )
         earlier.append(entry.name)

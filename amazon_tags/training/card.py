@@ -8,6 +8,7 @@ from amazon_tags.model.measured_scores import F2Interval, Interval, MeasuredScor
 from amazon_tags.model.recipe import MemberSettings
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.card_head import card_head
+from amazon_tags.training.teacher_bundles import shared_text
 from ensemble.arrays import Floats, Fold, Scores, Tags
 from ensemble.decisions.thresholds import FLAT_THRESHOLD, apply_thresholds, frequent_tags, nested_thresholds
 from ensemble.metrics import score
@@ -97,7 +98,7 @@ gets. Made for F2 averaged over chips, which weighs recall four times as much as
 {_members(manifest, recipe.members)}
 
 {_combination(manifest)}
-
+{_teachers(manifest, data)}{_compression(manifest)}
 Trained on {_data(data)}, seed {recipe.seed}.
 
 ## Measured
@@ -119,6 +120,34 @@ measured. A score is not a probability unless the decision was calibrated.
 
 {data.note or "No note was given on the chips' origin and terms of use; ask the people who trained this model."}
 {_start_note(manifest)}"""
+
+
+def _teachers(manifest: Manifest, data: DataSummary) -> str:
+    """What bundles that members learnt from know of the chips that they are measured on."""
+    lines = []
+    for name, teacher in manifest.teachers.items():
+        note = teacher.note or "no note was given."
+        lines.append(
+            f"\nThe teacher `{name}` {shared_text(teacher.shared, data.chips)}. On the chips of that bundle: {note}\n"
+        )
+    return "".join(lines)
+
+
+def _compression(manifest: Manifest) -> str:
+    """How the networks were made smaller, as a paragraph."""
+    compression = manifest.compression
+    if not compression:
+        return ""
+    begin = {
+        "bundle": "that bundle has seen none of the chips below, and its networks were pruned and fine-tuned without "
+        "each fold",
+        "recipe": "the figures below are of networks that were trained by the recipe, pruned and fine-tuned without "
+        "each fold; those in this bundle are its own, pruned and fine-tuned on all chips",
+    }[compression.start]
+    return (
+        f"\nMade from the bundle {compression.sha256[:12]} by `{compression.strategy}`, which leaves one of "
+        f"{compression.ratio:.2f} parameters, and {compression.epochs} epochs of fine-tuning: {begin}.\n"
+    )
 
 
 def _start_note(manifest: Manifest) -> str:

@@ -29,6 +29,7 @@ from amazon_tags.training.member_files import (
     write_network,
 )
 from amazon_tags.training.network_files import member_network, milliseconds_a_chip
+from amazon_tags.training.teacher_bundles import LESSON_VIEWS
 from ensemble.arrays import Scores, Vectors
 from ensemble.heads.head_files import load_head, save_head
 from ensemble.heads.table import HEADS
@@ -42,7 +43,7 @@ from features.networks.foreign_settings import is_foreign
 
 ALL_CHIPS = -1  # the number of the unit that is fitted on all chips
 NETWORK, VECTORS, LESSON = "network", "vectors.npy", "lesson.npy"  # of a frozen member, for all its units
-LESSON_VIEWS = 4  # dihedral views of a chip that teachers score: the quarter turns
+BUNDLE_LESSONS = "bundle_lessons.npy"  # (teachers, chips, labels) of a member whose teachers are bundles
 
 
 class Member(Protocol):
@@ -168,8 +169,20 @@ def fit_unit(
         _fit_head(settings, examples, rows, unit)
     else:
         lessons = [teacher_targets(teacher, examples, number) for teacher in teachers]
+        lessons += _bundle_lessons(folder, examples)
         _fit_network(settings, examples, _batch_source(settings, examples, rows, lessons), unit)
     return unit
+
+
+def _bundle_lessons(folder: Path, examples: Examples) -> list[tuple[Scores, Scores]]:
+    """Return what bundles say of the labelled and the unlabelled chips; it was written before any unit was fitted."""
+    path = folder / BUNDLE_LESSONS
+    if not path.exists():
+        return []
+    with refusing_damaged_work(path):
+        lessons = np.load(path, allow_pickle=False)
+    count = len(examples.paths)
+    return [(scores[:count], scores[count:]) for scores in lessons]
 
 
 def _fit_head(settings: FrozenMember, examples: Examples, rows: Sequence[int], unit: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from amazon_tags import progress
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
-from amazon_tags.model.recipe import MemberSettings, Recipe
+from amazon_tags.model.recipe import MemberSettings, Recipe, is_bundle
 from amazon_tags.tables.suggest import did_you_mean
 from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.start_bundle import BundleStart, read_start
@@ -81,6 +81,10 @@ def prepare_data(source: TrainingSource, *, recipe: Recipe, options: TrainOption
     find_usable = partial(usable_rows, spec=chip_spec(recipe), listed=options.unusable, jobs=options.jobs)
     data = read_training_data(source, options.jobs, find_usable=find_usable)
     refuse_few_chips(data, recipe)
+    if any(is_bundle(name) for settings in recipe.members for name in getattr(settings, "teachers", ())):
+        from amazon_tags.training.teacher_bundles import read_teachers  # noqa: PLC0415  it imports OpenVINO
+
+        read_teachers(recipe, data)
     if remark := score.remark_on_few(len(data.paths)):
         progress.say(remark)
     return data
@@ -147,7 +151,7 @@ def check_recipe(recipe: Recipe, weights: dict[str, Path], *, unlabelled: bool =
     if unlabelled and not any(settings.teachers for settings in recipe.members if isinstance(settings, TunedMember)):
         raise ValueError(
             "chips without labels were given, but no member of the recipe has teachers to label them; "
-            "give a member of the recipe teachers."
+            "give a member of the recipe teachers, or pass --teacher BUNDLE."
         )
     if any(is_foreign(settings.backbone) for settings in recipe.members):
         from amazon_tags.training.foreign_members import check_foreign_members  # noqa: PLC0415  it imports OpenVINO

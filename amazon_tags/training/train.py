@@ -32,7 +32,16 @@ from amazon_tags.training.foreign_members import (
     stored_recipe,
 )
 from amazon_tags.training.golden import golden_chips
-from amazon_tags.training.members import ALL_CHIPS, FittedMember, Member, PlannedMember, fit_member, train_on_all
+from amazon_tags.training.member_files import ViewOutputs, cached_array
+from amazon_tags.training.members import (
+    ALL_CHIPS,
+    BUNDLE_LESSONS,
+    FittedMember,
+    Member,
+    PlannedMember,
+    fit_member,
+    train_on_all,
+)
 from amazon_tags.training.precision import add_int8, measure_precisions
 from amazon_tags.training.preparation import (
     TrainOptions,
@@ -43,6 +52,13 @@ from amazon_tags.training.preparation import (
     refuse_few_chips,
 )
 from amazon_tags.training.pretrained_members import pretrained_starts, weight_hashes, without_paths
+from amazon_tags.training.teacher_bundles import (
+    Teacher,
+    read_teachers,
+    report_teachers,
+    stored_teachers,
+    teach,
+)
 from amazon_tags.training.training_data import TrainingData, TrainingSource
 from ensemble.arrays import Tags
 from ensemble.decisions.decision import Decision, decide_tags
@@ -96,12 +112,14 @@ def train_on(
     Returns:
         The manifest of the bundle.
     """
-    tables = check_outputs(output)
+    check_outputs(output)
     refuse_few_chips(data, recipe)
     examples = make_examples(data, recipe, options)
     started_from = {name: sha256(path) for name, path in options.weights.items()}
     own = read_foreign_backbones(recipe)
     origins = started_from | {name: backbone.fingerprint for name, backbone in own.items()}
+    teachers = read_teachers(recipe, data)
+    report_teachers(teachers, len(data.paths))
     start = bundle_start(recipe, options)
     origins |= start.origins() if start else {}
     pretrained = pretrained_starts(recipe)
@@ -119,37 +137,62 @@ def train_on(
         shipped, front = choose_members(recipe, data.truth, members)
         if fit_ahead:
             fit_ahead(shipped, [ALL_CHIPS])
-        second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
-        for path in tables:
-            score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
-
-        decision, tags = fit_recipe_decision(recipe, data, second.scores, examples.fold)
-        precision = measure_precisions(
-            shipped, examples, lambda matrices: decide_tags(decision, second.model.scores(matrices))
-        )
-        scores = measure_bundle(data.truth, second.scores, second.averaged, examples.fold, data.space, tags)
-
         manifest = Manifest(
             space=data.space,
             spec=examples.spec,
             ground=recipe.ground or None,
-            recipe=recipe_to_json(without_paths(stored_recipe(recipe, own))),
+            recipe=recipe_to_json(stored_teachers(without_paths(stored_recipe(recipe, own)), teachers)),
             started_from=started_from | stored_hashes(own),
             start=start.record() if start else None,
+            teachers={teacher.stored_name: teacher.record for teacher in teachers.values()},
             pretrained=pretrained,
             licences=stored_licences(own),
-            data=_summarise(data),
-            views=options.views,
-            view_mean=recipe.view_mean,
-            decoder=decision.decoder,
-            second=second.report,
-            shipped=tuple(member.settings.name for member in shipped),
             front=front,
-            precision=precision,
-            scores=scores,
         )
-        manifest = _write_bundle(output, data, examples, _Model(shipped, second, decision, tags), manifest)
+        manifest = finish_bundle(data, output, recipe, examples, shipped, manifest)
     shutil.rmtree(work)
+    return manifest
+
+
+def finish_bundle(
+    data: TrainingData,
+    output: Path,
+    recipe: Recipe,
+    examples: Examples,
+    shipped: Sequence[FittedMember],
+    manifest: Manifest,
+) -> Manifest:
+    """Combine fitted members, fit the decision, measure every precision, and write the bundle and its score tables.
+
+    Args:
+        data: the labelled chips.
+        output: the bundle's folder.
+        recipe: says how scores are combined and how they become tags.
+        examples: the chips that the members were fitted on.
+        shipped: the members of the bundle.
+        manifest: what the bundle says of its members and their origin; the rest is filled in here.
+    """
+    second = fit_second_level(recipe, data.truth, [member.scores for member in shipped], examples.fold)
+    for path in check_outputs(output):
+        score_tables.write_scores(path, [listing.name(chip) for chip in data.paths], second.scores, data.space)
+
+    decision, tags = fit_recipe_decision(recipe, data, second.scores, examples.fold)
+    precision = measure_precisions(
+        shipped, examples, lambda matrices: decide_tags(decision, second.model.scores(matrices))
+    )
+    scores = measure_bundle(data.truth, second.scores, second.averaged, examples.fold, data.space, tags)
+    manifest = replace(
+        manifest,
+        data=_summarise(data),
+        views=examples.views,
+        view_mean=recipe.view_mean,
+        decoder=decision.decoder,
+        second=second.report,
+        shipped=tuple(member.settings.name for member in shipped),
+        precision=precision,
+        scores=scores,
+    )
+    manifest = _write_bundle(output, data, examples, _Model(shipped, second, decision, tags), manifest)
     progress.say(f"{output}: F2 {scores.f2:.4f} out of fold")
     return manifest
 
@@ -200,20 +243,34 @@ def _plan_members(
     divided = b"".join([examples.fold.tobytes(), *(rows.tobytes() for rows in examples.subsets)])
     fold_hash = hashlib.sha256(divided).hexdigest()
     plans: list[PlannedMember] = []
-    for settings in recipe.members:
+    bundles = read_teachers(recipe, data)
+    named = stored_teachers(recipe, bundles).members  # the same work, wherever the folders of teachers lie
+    for settings, stored in zip(recipe.members, named, strict=True):
         teachers = _teachers(settings, plans)
         file = settings.weights if settings.weights in origins else None  # of this member alone
         folder = work / work_key(
             recipe,
             data,
-            settings,
+            stored,
             origins[file] if file else origins.get(settings.backbone, settings.weights),
             [examples.views, fold_hash, *(teacher.folder.parent.name for teacher in teachers)],
         )
         (folder / settings.name).mkdir(parents=True, exist_ok=True)
+        taught_by = [bundles[name] for name in getattr(settings, "teachers", ()) if name in bundles]
+        _write_lessons(taught_by, data, examples, folder / settings.name)
         start = file or str(weights.get(settings.backbone, settings.weights))
         plans.append(PlannedMember(replace(settings, weights=start), folder / settings.name, teachers))
     return plans
+
+
+def _write_lessons(teachers: Sequence[Teacher], data: TrainingData, examples: Examples, folder: Path) -> None:
+    """Write what bundles say of all chips into the folder of a member that learns from them."""
+
+    def make() -> ViewOutputs:
+        return np.stack([teach(teacher, data, examples.spec.layout, jobs=examples.jobs) for teacher in teachers])
+
+    if teachers:
+        cached_array(folder / BUNDLE_LESSONS, make)
 
 
 def _write_bundle(output: Path, data: TrainingData, examples: Examples, model: _Model, manifest: Manifest) -> Manifest:

@@ -166,16 +166,21 @@ def report_missing(named: Sequence[str], there: Sequence[str], table: Path, chip
 
 
 def read_training_data(
-    source: TrainingSource, jobs: int, *, find_usable: Callable[[Sequence[ChipPath]], Rows] | None = None
+    source: TrainingSource,
+    jobs: int,
+    *,
+    find_usable: Callable[[Sequence[ChipPath]], Rows] | None = None,
+    space: LabelSpace | None = None,
 ) -> TrainingData:
     """Read the labelled and unlabelled chips of a source, with `jobs` threads.
 
     `find_usable` returns the rows of those chips that can be used; the others are left out. Without it all are kept.
+    `space` takes the place of the source's.
 
     Raises:
         ValueError: chips are missing or too few, or none has a tag.
     """
-    space = labels.choose(source.space, source.table)
+    space = space or labels.choose(source.space, source.table)
     chips = match_chips(
         source.chips,
         source.table,

@@ -26,6 +26,7 @@ from features.networks import devices
 
 TrainingState = dict[str, NDArray[Any]]  # the number of finished epochs, and every variable of model and optimizer
 EpochCallback = Callable[[int, float, TrainingState], None]  # number of finished epochs, mean loss of the last, state
+Prepare = Callable[[keras.Model], None]  # changes a network before its first step
 
 
 def fit_network(
@@ -78,6 +79,33 @@ def fit_network(
             model = compile_network(settings, source, rates, groups, 1, seed=seed)
             _restore(model, state or {})
         model.optimizer.settle(model.trainable_variables)
+    return finish_network(model, settings, source.spec, rates, groups)
+
+
+def fine_tune_network(
+    settings: TunedMember, source: BatchSource, groups: Groups = (), *, seed: int, prepare: Prepare
+) -> keras.Model:
+    """Return a network that was trained further, as `fit_network` trains one from its start.
+
+    Args:
+        settings: the member, without a softmax over all labels; all its epochs are trained at the whole side.
+        source: the chips and their targets.
+        groups: columns of which exactly one label holds.
+        seed: seed of order, views, mixup and of the backend.
+        prepare: gives the network the weights to go on from, and constraints on them.
+    """
+    keras.utils.set_random_seed(seed)
+    rates = _label_rates(source.targets)
+    devices.distribute_batches(settings.batch)
+    with devices.training_precision():
+        model = compile_network(settings, source, rates, groups, seed=seed)
+        prepare(model)
+        for epoch in range(epoch_count(settings, source)):
+            _run_epoch(model, settings, source, epoch=epoch, seed=seed)
+        model.optimizer.settle(model.trainable_variables)
+        for variable in model.trainable_variables:
+            if variable.constraint is not None:  # averages are of the weights before the constraint of each step
+                variable.assign(variable.constraint(variable))
     return finish_network(model, settings, source.spec, rates, groups)
 
 

@@ -1,0 +1,207 @@
+"""`amazon_tags compress`, on a bundle of one tiny network."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from amazon_tags import progress
+from amazon_tags.compression import units
+from amazon_tags.compression.compress import compress
+from amazon_tags.compression.request import CompressRequest, read_compress_data, read_compressed
+from amazon_tags.compression.units import Point, Unit, run_unit
+from amazon_tags.inspection.findings import findings_page
+from amazon_tags.model import bundle, training_record
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.training.preparation import TrainOptions, prepare
+from amazon_tags.training.train import make_examples, train_on
+from amazon_tags.training.training_data import TrainingSource
+from ensemble.compression.strategies import with_controls
+from ensemble.networks.settings import TunedMember
+from features.networks import extract
+
+NET = TunedMember("net", "toy", weights="none", epochs=2, rate=3e-3)
+RECIPE = Recipe((NET,), folds=2, side=64, decision="flat")
+ROWS = 24  # chips of the world that the bundle is trained on; the others are new to it
+
+
+@pytest.fixture(scope="module")
+def tables(world, tmp_path_factory):
+    """Two label tables: of the chips that the bundle is trained on, and of others."""
+    folder = tmp_path_factory.mktemp("tables")
+    head, *rows = world.labels.read_text().splitlines()
+    for name, part in (("known", rows[:ROWS]), ("new", rows[ROWS:])):
+        (folder / f"{name}.csv").write_text("\n".join([head, *part]) + "\n")
+    return folder / "known.csv", folder / "new.csv"
+
+
+@pytest.fixture(scope="module")
+def trained(world, tables, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "bundle"
+    data = prepare(TrainingSource(world.train_jpg, tables[0]), folder, recipe=RECIPE, options=TrainOptions())
+    train_on(data, folder, recipe=RECIPE, options=TrainOptions())
+    return folder
+
+
+def request(**values):
+    strategies = with_controls(values.pop("strategies", ("global-magnitude",)))
+    return CompressRequest((2.0,), strategies, seeds=1, epochs=1, **values)
+
+
+def read(world, table, folder, asked):
+    return read_compress_data(TrainingSource(world.train_jpg, table), read_compressed(str(folder), asked), asked)
+
+
+def test_new_chips_are_measured_by_the_bundles_own_networks_and_a_run_resumes(
+    world, tables, trained, tmp_path, monkeypatch
+):
+    asked = request(strategies=("channels",), ship=tmp_path / "small", point=("channels", 2.0))
+    data, model = read(world, tables[1], trained, asked)
+    assert (model.begin, model.shared) == ("bundle", 0)
+
+    fitted = units.fine_tune_network
+    calls = []
+
+    def killed(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fitted(*arguments, **options)
+
+    monkeypatch.setattr(units, "fine_tune_network", killed)
+    with pytest.raises(KeyboardInterrupt):
+        compress(data, model, tmp_path / "points.csv", asked)
+    with progress.collected() as messages:
+        findings = compress(data, model, tmp_path / "points.csv", asked)
+    assert "2 of 6 units were finished by an earlier run" in messages
+    assert len(calls) == 3 + 4 + 1  # the one on all chips is for the bundle
+    assert not (tmp_path / "points.csv.work").exists()
+
+    rows = {row[0]: dict(zip(findings.columns, row, strict=True)) for row in findings.rows}
+    assert list(rows) == ["unpruned", "channels:2", "random-channels:2"]
+    assert rows["unpruned"]["compression"] == rows["unpruned"]["speedup"] == 1
+    for name in ("channels:2", "random-channels:2"):
+        assert rows[name]["compression"] >= 2
+        assert rows[name]["speedup"] > 1.3
+        assert rows[name]["bytes"] < 0.9 * rows["unpruned"]["bytes"]
+        assert rows[name]["gzipped"] < rows[name]["bytes"]
+    assert all(1e6 < row["memory"] < 4e9 for row in rows.values())
+    assert "trained on none of these chips" in findings.notes[0]
+    assert findings_page(findings).count("<svg") == 3
+
+    shipped = bundle.verify(tmp_path / "small").bundle
+    manifest = shipped.manifest
+    assert manifest.compression.sha256 == bundle.read_manifest(trained).sha256
+    assert (manifest.compression.strategy, manifest.compression.start) == ("channels:2", "bundle")
+    assert set(manifest.precision.costs) >= {"f32", "int8"}
+    assert f"Made from the bundle {bundle.read_manifest(trained).name} by `channels:2`" in bundle.read_card(
+        tmp_path / "small"
+    )
+    assert len(training_record.read(tmp_path / "small").hashes) == len(data.paths)
+
+    network = units.untrained_network(NET, make_examples(data, RECIPE, TrainOptions()))
+    network.load_weights(tmp_path / "small" / "members" / "00-net" / "network.weights.h5")
+    chips = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    np.testing.assert_allclose(shipped.networks[0](chips), network.predict(chips, verbose=0), atol=1e-4)
+
+
+def test_chips_that_the_bundle_knows_are_measured_by_networks_trained_again(world, tables, trained, tmp_path):
+    asked = request()
+    data, model = read(world, tables[0], trained, asked)
+    assert (model.begin, model.shared) == ("recipe", ROWS)
+    findings = compress(data, model, tmp_path / "points.csv", asked)
+    rows = {row[0]: dict(zip(findings.columns, row, strict=True)) for row in findings.rows}
+    assert list(rows) == ["unpruned", "global-magnitude:2", "random:2"]
+    assert rows["global-magnitude:2"]["compression"] == pytest.approx(2, rel=1e-3)
+    assert rows["global-magnitude:2"]["bytes"] == rows["unpruned"]["bytes"]
+    assert rows["global-magnitude:2"]["gzipped"] < 0.8 * rows["unpruned"]["gzipped"]
+    # the fold networks are those of the training, and unpruned ones answer as they did
+    assert rows["unpruned"]["f2_before"] == pytest.approx(bundle.read_manifest(trained).scores.f2)
+    assert f"trained on {ROWS} of these chips" in findings.notes[0]
+
+
+def test_unpruned_scores_are_those_of_the_bundle_to_the_bit_and_pruned_weights_stay_zero(
+    world, tables, trained, tmp_path
+):
+    asked = request()
+    data, model = read(world, tables[1], trained, asked)
+    examples = make_examples(data, model.recipe, TrainOptions())
+    loaded = bundle.load(trained)
+    held_out = np.flatnonzero(examples.fold == 0)
+    paths = [examples.paths[row] for row in held_out]
+
+    whole = Unit(NET, model.files["net"], Point("unpruned", 1), 0, 0, 0)
+    result = run_unit(whole, examples, tmp_path)
+    expected = np.concatenate(
+        [part.values[0][0] for part in extract.stream_outputs(paths, loaded.networks, loaded.spec)]
+    )
+    np.testing.assert_array_equal(result.before, expected)
+    np.testing.assert_array_equal(result.after, expected)
+
+    pruned = replace(whole, point=Point("global-magnitude", 2.0), epochs=1)
+    first, again = run_unit(pruned, examples, tmp_path), run_unit(pruned, examples, tmp_path)
+    np.testing.assert_array_equal(first.after, again.after)
+    kernels = [weight for weight in first.weights[:-2] if weight.ndim > 1]
+    zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
+    assert first.total - zeros == first.left
+    assert first.total / first.left == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{folder}@nets", r"has no member nets \(did you mean net\?\); it has net"),
+        ("missing", "missing is not the folder of a bundle"),
+    ],
+)
+def test_a_bundle_or_member_that_is_not_there_is_refused(trained, text, expected):
+    with pytest.raises(ValueError, match=expected):
+        read_compressed(text.format(folder=trained), request())
+
+
+def test_a_ratio_that_cannot_be_reached_is_refused_before_any_training(world, tables, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.Model, "fit", None)
+    asked = replace(request(), ratios=(2.0, 500.0))
+    data, model = read(world, tables[1], trained, asked)
+    with pytest.raises(
+        ValueError, match=r"a compression ratio of 500 cannot be reached: .* parameters are never pruned"
+    ):
+        compress(data, model, tmp_path / "points.csv", asked)
+    assert not Path(tmp_path / "points.csv.work").exists()
+
+
+def test_labels_that_the_bundle_does_not_know_are_refused(world, trained, tmp_path):
+    table = tmp_path / "wrong.csv"
+    table.write_text("image_name,tags\ntrain_30,swamp\ntrain_31,primary\n")
+    with pytest.raises(ValueError, match="swamp"):
+        read(world, table, trained, request())
+
+
+def test_a_bundle_that_started_from_another_file_needs_it(world, tables, trained):
+    asked = request()
+    model = read_compressed(str(trained), asked)
+    changed = replace(model, manifest=replace(model.manifest, started_from={"toy": "ab" * 32}))
+    with pytest.raises(ValueError, match=r"started from a weight file of SHA-256 abababababab.*--weights toy=FILE"):
+        read_compress_data(TrainingSource(world.train_jpg, tables[0]), changed, asked)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--ratios", "0.5,2"), "must be numbers from 1"),
+        (("--ratios", "two"), "must be numbers from 1"),
+        (("--ratios", "1"), "one above 1"),
+        (("--strategy", "global-magnitud"), "did you mean global-magnitude?"),
+        (("--point", "channels:2"), "add --ship BUNDLE"),
+        (("--ship", "OUT", "--point", "channels:2"), "--point channels:2 is not measured"),
+        (("--ship", "OUT", "--point", "channels"), "must be STRATEGY:RATIO"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(run, world, tmp_path, options, expected):
+    words = [tmp_path / "shipped" if word == "OUT" else word for word in options]
+    done = run("compress", bundle.DEFAULT, world.train_jpg, world.labels, "-o", tmp_path / "points.csv", *words)
+    assert done.returncode in (1, 2)
+    assert expected in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
