@@ -53,7 +53,7 @@ class Bootstrap(keras.Model):  # type: ignore[misc]  # Keras has no types
             for place, variable in enumerate(self.online.trainable_variables)
         ]
         for target, variable in zip(self.targets, self.online.trainable_variables, strict=True):
-            target.assign(variable)
+            target.assign(np.array(variable))  # a copy: jax would let both share one buffer, which it cannot update
 
     def call(self, batch: Any, training: bool | None = None) -> Any:
         """Return losses and spread; in training, move the target before."""

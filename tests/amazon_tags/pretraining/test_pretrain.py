@@ -236,7 +236,7 @@ from amazon_tags.cli import main
 main()
 """
     saved = tmp_path / "backbone.work"
-    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     while process.poll() is None and not list(saved.glob("*/state.npz")):
         time.sleep(0.01)
     process.kill()
