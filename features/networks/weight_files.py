@@ -28,7 +28,7 @@ def refuse_other_files(path: Path) -> None:
     import h5py  # noqa: PLC0415  of the train extra, without which heads on vectors can be trained
 
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is not a file; --weights takes a .weights.h5, .h5 or .npz file.")
+        raise FileNotFoundError(f"{path} is not a file; weights are in a .weights.h5, .h5 or .npz file.")
     if not h5py.is_hdf5(path) and not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is not a readable HDF5 file or .npz archive; pass a .weights.h5 file, or an .npz of named arrays."
