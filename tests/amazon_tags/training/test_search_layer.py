@@ -17,7 +17,7 @@ from amazon_tags.training import members
 from amazon_tags.training.layer_request import LayerRequest, layer_recipe, read_layer_data
 from amazon_tags.training.search_layer import search_layer
 from amazon_tags.training.training_data import TrainingSource
-from features.networks import backbones
+from features.networks import backbones, image_scales
 from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneShape
 from features.networks.backbones import Backbone
 
@@ -57,7 +57,7 @@ def plant(network):
 def stripes(tmp_path, monkeypatch):
     """Chips with stripes, or an edge, in random colours and directions, and the planted backbone with its weights."""
     monkeypatch.setitem(BACKBONE_SHAPES, "planted", BackboneShape(SIDE, 4, {}, download=False))
-    monkeypatch.setitem(backbones.BACKBONES, "planted", Backbone(planted, SIDE, backbones._symmetric, 4))
+    monkeypatch.setitem(backbones.BACKBONES, "planted", Backbone(planted, SIDE, image_scales.symmetric, 4))
     network = backbones.architecture("planted")
     plant(network)
     network.save_weights(tmp_path / "planted.weights.h5")
