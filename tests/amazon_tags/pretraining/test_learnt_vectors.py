@@ -52,13 +52,13 @@ def mean_precision(encoder, source, truth):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "epochs", "gain"), [("simclr", 40, 0.1), ("byol", 15, 0.0)])
+@pytest.mark.parametrize(("method", "epochs", "rate", "gain"), [("simclr", 40, 0.012, 0.1), ("byol", 15, 0.005, 0)])
 def test_vectors_that_were_learnt_without_labels_are_better_than_random_ones(
-    rendered, monkeypatch, method, epochs, gain
+    rendered, monkeypatch, method, epochs, rate, gain
 ):
     monkeypatch.setitem(convnext_v2.SIZES, "atto", SMALL)
     source, truth = rendered
-    settings = PretrainSettings(method, "convnext_v2_atto", epochs=epochs, batch=50, rate=5e-3, random=True)
+    settings = PretrainSettings(method, "convnext_v2_atto", epochs=epochs, batch=50, rate=rate, random=True)
     rounds = []
     learnt = pretrain(settings, source, after_round=lambda finished, model, state: rounds.append(finished))
     random = build_encoder(settings, source.spec, "none")
