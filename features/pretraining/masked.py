@@ -22,11 +22,10 @@ LEAST_VARIANCE = 1e-6  # of the pixels of a patch, as in the official code
 
 
 def draw_mask(rng: np.random.Generator, rows: int) -> NDArray[np.float32]:
-    """Return a mask (rows, rows) of patches: 1 for visible ones, 0 for `MASKED_SHARE` of them, at least one of each."""
+    """Return a mask (rows, rows) of patches: 1 for visible ones, 0 for `MASKED_SHARE` of them."""
     count = rows * rows
-    masked = min(max(1, round(MASKED_SHARE * count)), max(1, count - 1))
     mask = np.ones(count, np.float32)
-    mask[rng.permutation(count)[:masked]] = 0
+    mask[rng.permutation(count)[: round(MASKED_SHARE * count)]] = 0
     return mask.reshape(rows, rows)
 
 

@@ -79,9 +79,10 @@ def refuse_settings(settings: PretrainSettings, side: int, chips: int | None = N
                 f"fcmae masks the layers of ConvNeXt V2, but the backbone is {name}; use one of "
                 f"{', '.join(maskable)}, or the method simclr or byol."
             )
-        if side % PATCH:
+        if side % PATCH or side < 2 * PATCH:
             raise ValueError(
-                f"fcmae masks patches of {PATCH} x {PATCH} pixels, but the side is {side}; use a multiple of {PATCH}."
+                f"fcmae masks patches of {PATCH} x {PATCH} pixels, but the side is {side}; use a multiple of {PATCH} "
+                f"from {2 * PATCH} on."
             )
     if METHODS[settings.method].contrasts and settings.accumulate > 1:
         raise ValueError(

@@ -14,7 +14,7 @@ from features.pretraining.settings import PretrainSettings, refuse_settings
 from features.pretraining.trainer import pretrain
 from tests.features.initialisation.backends import NEEDS_JAX, printed_on_both
 
-CHIPS, SIDE = 12, 32
+CHIPS, SIDE = 12, 64
 
 
 class StoppedError(Exception):
@@ -122,6 +122,7 @@ def test_a_batch_follows_from_its_number_alone(source):
         (settings(batch=64), 32, 63, "63 chips"),
         (PretrainSettings("fcmae", "mobilenet_v2"), 64, None, "convnext_v2_atto"),
         (settings("fcmae"), 100, None, "multiple of 32"),
+        (settings("fcmae"), 32, None, "from 64 on"),
         (PretrainSettings("byol", "vit_tiny"), 8, None, "patch"),
     ],
 )
@@ -156,7 +157,7 @@ for method, backbone, accumulate in (
     model = trainer.pretrain(settings, source, after_round=lambda finished, model, state: rounds.append(finished))
     moved = float(np.abs(np.array(model.targets[0]) - np.array(model.online.trainable_variables[0])).max() > 0) \\
         if method == "byol" else 0
-    print(method, accumulate, np.isfinite(rounds[-1].loss), rounds[-1].spread > 0, len(rounds), moved)
+    print(method, accumulate, np.isfinite(rounds[-1].loss), rounds[-1].spread > 0, moved)
 """
     on_jax, on_tensorflow = printed_on_both(script)
     assert on_jax == on_tensorflow
