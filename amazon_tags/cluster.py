@@ -25,6 +25,7 @@ MAX_DEATHS = 10  # of workers at one task; Dask's 3 are soon reached where machi
 MAX_TRIES = 3  # of a task that ends in an error, such as of a network folder
 # For a cluster on this machine, and as long as it runs: a worker that takes the place of a dead one reads them too.
 LOCAL_SETTINGS = {"distributed.scheduler.allowed-failures": MAX_DEATHS, "distributed.worker.daemon": False}
+LOCAL_PAGES = "127.0.0.1:0"  # any port; without an address, Dask serves pages on its state to all machines
 AGAIN = "run the same command again: finished parts are kept."
 
 
@@ -100,7 +101,8 @@ def _start_cluster(workers: int) -> distributed.LocalCluster:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": LOCAL_PAGES},
+            worker_dashboard_address=LOCAL_PAGES,
             silence_logs=logging.CRITICAL,
         )
     except RuntimeError as error:

@@ -157,7 +157,7 @@ def _list(members: Iterable[MemberSettings]) -> str:
     """Return members with what must be equal, for a message."""
     named = [
         f"{settings.name} ({'tuned' if isinstance(settings, TunedMember) else 'frozen'}: "
-        f"{', '.join(str(getattr(settings, key)) for key in SHARED_KEYS)})"
+        f"{', '.join(str(getattr(settings, key)) for key in SHARED_KEYS if getattr(settings, key, 0))})"
         for settings in members
     ]
     return ", ".join(named) or "none"

@@ -15,7 +15,13 @@ from amazon_tags.training.card import card_text
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    monkeypatch.setattr(socket.socket, "connect", None)
+    true = socket.socket.connect
+
+    def connect(self, address):
+        assert self.family == socket.AF_UNIX, address  # by which commands are forked
+        true(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
 
 
 @pytest.fixture
