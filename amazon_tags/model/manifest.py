@@ -128,8 +128,8 @@ class Compression:
         strategy: what was pruned by.
         ratio: all parameters of its networks by those that are left.
         epochs: of fine-tuning afterwards.
-        start: what the measured networks were before pruning, `recipe` (trained anew without the held-out fold) or
-            `bundle` (its own, which has seen none of the chips).
+        start: which networks were pruned and measured: `bundle` for those of the other bundle, which have seen none of
+            the chips, or `recipe` for those that its recipe trained again for each fold, without the chips of the fold.
     """
 
     sha256: str

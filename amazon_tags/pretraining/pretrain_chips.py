@@ -124,7 +124,7 @@ def _longest_side(path: Path) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
+            with rasterio.open(path, driver=tif.DRIVER) as dataset:
                 return int(max(dataset.width, dataset.height))
     except rasterio.errors.RasterioError:
         return 0
