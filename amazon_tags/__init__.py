@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from amazon_tags.evaluation.tune import TuneRequest, tune
     from amazon_tags.maps.compare_scenes import ChangeSettings
     from amazon_tags.maps.plan import MapSettings
-    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.model.recipe_file import choose_recipe
     from amazon_tags.review.chip_tags import ChipTags
     from amazon_tags.tagger import ChangedWindow, MapWindow, Tagger
     from amazon_tags.training.preparation import TrainOptions
@@ -45,7 +45,7 @@ _MODULES = {
     "TrainOptions": "amazon_tags.training.preparation",
     "TrainingSource": "amazon_tags.training.training_data",
     "TuneRequest": "amazon_tags.evaluation.tune",
-    "choose_recipe": "amazon_tags.model.recipe",
+    "choose_recipe": "amazon_tags.model.recipe_file",
     "train": "amazon_tags.training.train",
     "train_vectors": "amazon_tags.training.train_vectors",
     "tune": "amazon_tags.evaluation.tune",

@@ -10,7 +10,8 @@ import click
 from amazon_tags import progress
 from amazon_tags.errors import need_train, run_command_line
 from amazon_tags.files import atomic
-from amazon_tags.model.recipe import Recipe, choose_recipe
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.model.recipe_file import choose_recipe
 from amazon_tags.signals import catch_signals
 from features.networks import weight_files
 from features.networks.foreign_settings import is_foreign

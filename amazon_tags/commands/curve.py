@@ -94,7 +94,7 @@ def curve_command(
     need_train()
     from amazon_tags.evaluation.curve_report import curve_svg, curve_text
     from amazon_tags.files import atomic, preflight
-    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.model.recipe_file import choose_recipe
     from amazon_tags.training.curve_request import CurveRequest, curve_recipe
     from amazon_tags.training.preparation import TrainOptions, prepare_data
     from amazon_tags.training.training_data import TrainingSource

@@ -114,7 +114,7 @@ def train_command(
         raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
     files = dict(backbone_options.parse_weights(text) for text in weights)
     from amazon_tags.files import preflight
-    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.model.recipe_file import choose_recipe
     from amazon_tags.training.training_data import TrainingSource
 
     if page:
@@ -168,7 +168,7 @@ def train_command(
 def _train_on_vectors(source: "TrainingSource", output: Path, recipe: str | None, given: Mapping[str, object]) -> None:
     """Train heads, unless there are options `given` that need chips."""
     options.refuse_chip_options(given, source.chips)
-    from amazon_tags.model.recipe import choose_recipe
+    from amazon_tags.model.recipe_file import choose_recipe
     from amazon_tags.training.train_vectors import train_vectors
 
     catch_signals()

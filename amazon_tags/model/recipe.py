@@ -1,4 +1,4 @@
-"""A training recipe, read from a TOML file; an unknown key is an error that names the nearest known one.
+"""A training recipe, of the values of a TOML file or a manifest; an unknown key is refused with the nearest known one.
 
 For example:
 
@@ -15,13 +15,10 @@ epochs = 12
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from amazon_tags.model.backbone_folder import is_backbone_folder, read_backbone_folder
 from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
 from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
@@ -29,8 +26,7 @@ from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout, refuse_percentiles
 from features.images.spec import SENSOR_BANDS, parse_many_bands
 from features.initialisation.start import STARTS, TRANSFER, Start, refuse_unknown_start
-from features.networks.backbone_shapes import BACKBONE_SHAPES
-from features.networks.foreign_settings import PRESET_PREFIX, is_foreign
+from features.networks.foreign_settings import is_foreign
 
 MemberSettings = FrozenMember | TunedMember
 MEMBER_KINDS: dict[str, type[MemberSettings]] = {"frozen": FrozenMember, "tuned": TunedMember}
@@ -70,7 +66,6 @@ STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2
 LATER_KEYS = ("init", "logits", "components")  # left out where they have no effect, as bundles did before they could be
 MEMBER_NAME = "[a-z0-9_]{1,40}"
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
-RECIPE_FOLDER = Path(__file__).parents[1] / "recipes"
 
 
 @dataclass(frozen=True)
@@ -124,73 +119,6 @@ class Recipe:
             levels=self.levels if levels == "auto" else levels,
             ground=ground or self.ground,
         )
-
-
-def shipped_recipes() -> dict[str, Path]:
-    """Return the recipes that ship with the package, by name."""
-    return {path.stem: path for path in sorted(RECIPE_FOLDER.glob("*.toml"))}
-
-
-def choose_recipe(name_or_path: str) -> Recipe:
-    """Read a recipe that ships with the package, by its name, or a TOML file.
-
-    Raises:
-        FileNotFoundError: there is neither.
-        ValueError: see `read_recipe`.
-    """
-    path = shipped_recipes().get(name_or_path, Path(name_or_path))
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{name_or_path} is neither a file nor one of the recipes {', '.join(shipped_recipes())}."
-        )
-    return read_recipe(path)
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe from a TOML file; backbones that are files or folders are found from its folder.
-
-    Raises:
-        BackboneError: the folder of a pretrained backbone is damaged.
-        ValueError: a key is unknown, missing, of another type or out of range; the message names it and the file.
-    """
-    try:
-        recipe = recipe_from_json(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except (RecursionError, TypeError, ValueError) as error:  # both TOML and UTF-8 errors are ValueErrors
-        raise ValueError(f"{path}: {error}") from error
-    return replace(recipe, members=tuple(_beside(path, settings, recipe.bands) for settings in recipe.members))
-
-
-def _beside(path: Path, settings: MemberSettings, bands: tuple[str, ...]) -> MemberSettings:
-    """Return a member whose backbone and teachers, where they are files or folders, are found from the recipe."""
-    if isinstance(settings, TunedMember):
-        teachers = (str((path.parent / name).absolute()) if is_bundle(name) else name for name in settings.teachers)
-        settings = replace(settings, teachers=tuple(teachers))
-    if not is_foreign(settings.backbone):
-        folder = path.parent / settings.backbone
-        is_folder = settings.backbone not in BACKBONE_SHAPES and is_backbone_folder(str(folder))
-        return _pretrained(folder, settings, bands) if is_folder else settings
-    prefix = PRESET_PREFIX if settings.backbone.startswith(PRESET_PREFIX) else ""
-    found = path.parent / settings.backbone.removeprefix(prefix)
-    if prefix and not found.is_dir():  # the name of a preset
-        return settings
-    return replace(settings, backbone=f"{prefix}{found}")
-
-
-def _pretrained(folder: Path, settings: MemberSettings, bands: tuple[str, ...]) -> MemberSettings:
-    """Return a member with the name of the backbone in a folder that `pretrain` wrote, and with its weight file."""
-    found = read_backbone_folder(folder.absolute())
-    if settings.weights != "imagenet" or (
-        isinstance(settings, TunedMember) and not Start(settings.init).takes_weights()
-    ):
-        raise ValueError(
-            f"{settings.name} has the backbone {folder}, whose weights it would not use; remove weights and init."
-        )
-    if found.manifest.spec.bands != bands:
-        raise ValueError(
-            f"{settings.name} has the backbone {folder}, which takes {', '.join(found.manifest.spec.bands)}, but the "
-            f"bands of the recipe are {', '.join(bands)}; write bands = {list(found.manifest.spec.bands)}."
-        )
-    return replace(settings, backbone=found.manifest.backbone, weights=str(found.weights))
 
 
 def recipe_from_json(values: Mapping[str, Any]) -> Recipe:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from amazon_tags.model.config import check_range, check_types
-from amazon_tags.model.recipe import Recipe, choose_recipe, shipped_recipes
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.model.recipe_file import choose_recipe, shipped_recipes
 from amazon_tags.records import Json
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace

@@ -21,7 +21,7 @@ from amazon_tags.compression.compress import compress
 from amazon_tags.compression.findings import COLUMNS
 from amazon_tags.compression.request import CompressRequest, read_compress_data, read_compressed
 from amazon_tags.model import bundle
-from amazon_tags.model.recipe import choose_recipe
+from amazon_tags.model.recipe_file import choose_recipe
 from amazon_tags.training.preparation import TrainOptions
 from amazon_tags.training.train import train
 from amazon_tags.training.training_data import TrainingSource

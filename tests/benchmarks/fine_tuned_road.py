@@ -22,7 +22,8 @@ import numpy as np
 from amazon_tags.commands.backbone_options import parse_weights
 from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.model import decision_file
-from amazon_tags.model.recipe import MemberSettings, Recipe, choose_recipe
+from amazon_tags.model.recipe import MemberSettings, Recipe
+from amazon_tags.model.recipe_file import choose_recipe
 from amazon_tags.tables import labels, truth_tables
 from amazon_tags.tables.image_names import select
 from amazon_tags.training.examples import Examples

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from amazon_tags.model import decision_file
-from amazon_tags.model.recipe import Recipe, choose_recipe
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.model.recipe_file import choose_recipe
 from amazon_tags.training.combination import fit_recipe_decision, fit_second_level
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.members import FittedMember, fit_member

@@ -13,7 +13,7 @@ from functools import partial
 import keras
 import pytest
 
-from amazon_tags.model.recipe import choose_recipe
+from amazon_tags.model.recipe_file import choose_recipe
 from features.networks import backbones
 from tests import competition as competitions
 from tests import world as worlds

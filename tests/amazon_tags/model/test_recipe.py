@@ -1,6 +1,7 @@
 import pytest
 
-from amazon_tags.model.recipe import RECIPE_FOLDER, choose_recipe, read_recipe, recipe_from_json, recipe_to_json
+from amazon_tags.model.recipe import recipe_from_json, recipe_to_json
+from amazon_tags.model.recipe_file import RECIPE_FOLDER, choose_recipe, read_recipe
 from ensemble.networks.settings import FrozenMember, TunedMember
 from features.images.layout import Layout
 

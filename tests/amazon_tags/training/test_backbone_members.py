@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amazon_tags.model import bundle, decision_file
-from amazon_tags.model.recipe import read_recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.tables import score_tables
 from amazon_tags.training.network_files import member_network
 from amazon_tags.training.train import train

@@ -9,7 +9,7 @@ import pytest
 
 from amazon_tags.evaluation.curve_report import FULL
 from amazon_tags.model import bundle
-from amazon_tags.model.recipe import read_recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.tables import score_tables
 from amazon_tags.training import curve as curves
 from amazon_tags.training.curve import measure_curve

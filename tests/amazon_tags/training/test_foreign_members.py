@@ -11,7 +11,7 @@ from PIL import Image
 
 from amazon_tags.datasets import sample
 from amazon_tags.model import bundle, engine
-from amazon_tags.model.recipe import read_recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.training import preparation
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import read_bank

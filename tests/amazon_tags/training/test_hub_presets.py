@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from amazon_tags.model import bundle
-from amazon_tags.model.recipe import read_recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.training import hub_presets, preparation
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.feature_bank import read_bank

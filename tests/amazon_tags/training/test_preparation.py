@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from amazon_tags.model.recipe import Recipe, read_recipe
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.training.embed import FeatureExtractor, embed
 from amazon_tags.training.preparation import TrainOptions, check_recipe, prepare, refuse_few_chips
 from amazon_tags.training.training_data import TrainingSource

@@ -11,7 +11,8 @@ from amazon_tags.evaluation.compare import compare_bundles
 from amazon_tags.model import bundle, training_record
 from amazon_tags.model.bundle import BundleError
 from amazon_tags.model.manifest import Manifest
-from amazon_tags.model.recipe import Recipe, read_recipe, recipe_to_json
+from amazon_tags.model.recipe import Recipe, recipe_to_json
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.training.preparation import chip_spec
 from amazon_tags.training.start_bundle import read_start
 from ensemble.metrics import score

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from amazon_tags.model import bundle
-from amazon_tags.model.recipe import read_recipe, recipe_from_json
+from amazon_tags.model.recipe import recipe_from_json
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.prediction.predict import score_chips
 from amazon_tags.training import members
 from amazon_tags.training.preparation import TrainOptions, prepare_data

@@ -12,7 +12,8 @@ import pytest
 from amazon_tags.files import locks
 from amazon_tags.files.hashes import sha256
 from amazon_tags.model import bundle, decision_file
-from amazon_tags.model.recipe import Recipe, read_recipe
+from amazon_tags.model.recipe import Recipe
+from amazon_tags.model.recipe_file import read_recipe
 from amazon_tags.tables import score_tables, truth_tables
 from amazon_tags.tables.labels import PLANET
 from amazon_tags.training.combination import fit_recipe_decision
