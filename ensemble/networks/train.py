@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from ensemble.arrays import Floats, Groups, Targets
 from ensemble.networks import losses, schedules
@@ -23,8 +22,9 @@ from ensemble.networks.scaled_start import first_step, scale_start
 from ensemble.networks.schedules import HyperRule, PacedAdamW, PacedSGD, Stairs
 from ensemble.networks.settings import TunedMember
 from features.networks import devices
+from features.networks.network_state import NetworkState, read_state, restore_state
 
-TrainingState = dict[str, NDArray[Any]]  # the number of finished epochs, and every variable of model and optimizer
+TrainingState = NetworkState  # with the number of finished epochs
 EpochCallback = Callable[[int, float, TrainingState], None]  # number of finished epochs, mean loss of the last, state
 Prepare = Callable[[keras.Model], None]  # changes a network before its first step
 
@@ -68,16 +68,16 @@ def fit_network(
                 model = compile_network(settings, source, rates, groups, epoch_shrink, seed=seed)
                 shrink = epoch_shrink
                 if state is not None:
-                    _restore(model, state)
+                    restore_state(model, state)
                 elif settings.init == "grad":
                     _scale(model, settings, source, groups, seed=seed)
             loss = _run_epoch(model, settings, source, epoch=epoch, seed=seed)
-            state = _state(model, epoch + 1)
+            state = {"epochs": np.array(epoch + 1), **read_state(model)}
             after_epoch(epoch + 1, loss, state)
 
         if model is None or shrink > 1:  # all epochs were finished before, or all ran at half the side
             model = compile_network(settings, source, rates, groups, 1, seed=seed)
-            _restore(model, state or {})
+            restore_state(model, state or {})
         model.optimizer.settle(model.trainable_variables)
     return finish_network(model, settings, source.spec, rates, groups)
 
@@ -231,23 +231,3 @@ def _label_rates(targets: Targets) -> Floats:
     known_chips = (~np.isnan(targets)).sum(axis=0)
     rates: Floats = (np.nansum(targets, axis=0, dtype=np.float64) + 0.5) / (known_chips + 1)
     return rates
-
-
-def _variables(model: keras.Model) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
-
-
-def _state(model: keras.Model, epochs: int) -> TrainingState:
-    values = {f"{position}": np.array(variable) for position, variable in enumerate(_variables(model))}
-    return {"epochs": np.array(epochs), **values}
-
-
-def _restore(model: keras.Model, state: TrainingState) -> None:
-    variables = _variables(model)
-    if len(state) != len(variables) + 1:
-        raise ValueError(
-            f"the state has {len(state) - 1} variables, but the model has {len(variables)}; "
-            "remove the state and start the training again."
-        )
-    for position, variable in enumerate(variables):
-        variable.assign(state[f"{position}"])

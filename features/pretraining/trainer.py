@@ -10,10 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
-from numpy.typing import NDArray
 
 from features.networks import devices
+from features.networks.network_state import NetworkState, read_state, restore_state
 from features.pretraining.batches import PretrainBatches, PretrainSource
 from features.pretraining.bootstrap import Bootstrap
 from features.pretraining.collapse import COLLAPSED, PATIENCE, CollapseError
@@ -22,7 +21,7 @@ from features.pretraining.encoder import build_encoder
 from features.pretraining.masked import MaskedAutoencoder
 from features.pretraining.settings import METHODS, PretrainSettings, refuse_settings
 
-PretrainState = dict[str, NDArray[Any]]  # finished batches, rounds in a row that seem collapsed, and every variable
+PretrainState = NetworkState  # with the numbers of finished batches, and of rounds in a row that seem collapsed
 ROUND_BATCHES = 50  # few enough that a run that is killed loses little
 WARMUP_SHARE = 0.1  # of all batches
 NOT_DECAYED = ["bias", "gamma", "beta", "token"]
@@ -83,7 +82,7 @@ def pretrain(
         done, collapsed = 0, 0
         if state is not None:
             done, collapsed = int(state["batches"]), int(state["collapsed"])
-            _restore(model, state)
+            restore_state(model, state)
         while done < total:
             last = min(done - done % ROUND_BATCHES + ROUND_BATCHES, total)
             loss, spread = _run_round(model, PretrainBatches(source, settings, done, last), after_batch, settings)
@@ -177,21 +176,5 @@ def _count_collapsed(settings: PretrainSettings, collapsed: int, spread: float, 
     return collapsed + 1
 
 
-def _variables(model: keras.Model) -> list[Any]:
-    return [*model.variables, *model.optimizer.variables]
-
-
 def _state(model: keras.Model, batches: int, collapsed: int) -> PretrainState:
-    values = {f"{place}": ops.convert_to_numpy(variable) for place, variable in enumerate(_variables(model))}
-    return {"batches": np.array(batches), "collapsed": np.array(collapsed), **values}
-
-
-def _restore(model: keras.Model, state: PretrainState) -> None:
-    variables = _variables(model)
-    if len(state) != len(variables) + 2:
-        raise ValueError(
-            f"the state has {len(state) - 2} variables, but the model has {len(variables)}; remove the work folder and "
-            "start the training again."
-        )
-    for place, variable in enumerate(variables):
-        variable.assign(state[f"{place}"])
+    return {"batches": np.array(batches), "collapsed": np.array(collapsed), **read_state(model)}
