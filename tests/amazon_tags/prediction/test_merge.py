@@ -259,7 +259,7 @@ def test_the_monitor_sees_merged_chips_as_those_of_one_run(chips, model, filled,
         else:
             merge_shards(filled, paths, model=model, options=options)
         line = json.loads(paths.log.read_text())
-        lines.append({key: value for key, value in line.items() if key not in {"time", "seconds"}})
+        lines.append({key: value for key, value in line.items() if key not in {"when", "seconds"}})
     assert lines[0] == lines[1]
 
 
