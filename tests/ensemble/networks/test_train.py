@@ -31,7 +31,7 @@ GROUPS = ((0, 1),)
 )
 def test_every_kind_of_training_lowers_its_loss(source, changes):
     losses = []
-    longer = replace(SETTINGS, epochs=8, rate=1e-2, **changes)
+    longer = replace(SETTINGS, epochs=4, rate=1e-2, **changes)
     fit_network(longer, source, GROUPS, after_epoch=lambda epoch, loss, state: losses.append(loss))
     assert len(losses) == longer.epochs
     assert losses[-1] < losses[0]
