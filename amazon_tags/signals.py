@@ -1,5 +1,6 @@
 """Signals: after `catch_signals`, SIGINT, SIGTERM and SIGHUP unwind the run, so that files are cleaned up."""
 
+import atexit
 import signal
 import sys
 from types import FrameType
@@ -15,7 +16,7 @@ def catch_signals() -> None:
     Commands call this after their imports: until then there is nothing to clean up, and a signal ends the process.
 
     Python drops an exception that is raised inside a destructor or a garbage collector callback. So the exception is
-    raised again every few seconds until the run has ended.
+    raised again every few seconds until Python ends, where it would change the exit code.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup and shells set signals to be ignored
@@ -23,6 +24,8 @@ def catch_signals() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    if not received_signals:
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
     received_signals.append(number)
     signal.signal(signal.SIGALRM, lambda _number, frame: _stop(number, frame))
     signal.setitimer(signal.ITIMER_REAL, SECONDS_BETWEEN_SIGNALS)

@@ -9,6 +9,7 @@ the work folder, so a killed run resumes. Members with teachers learn from chips
 
 `--counts 100,200,400` measures a learning curve of the first member instead: it is trained on four fifths of that many
 chips and measured on all chips of the held-out fold. `--tif FOLDER` also compares the JPG and the TIF of one chip.
+`--together NAMES`, more than once, compares the means of named members only, each with the first.
 """
 
 import argparse
@@ -135,6 +136,21 @@ def measure_second_level(fitted: list[FittedMember], examples: Examples) -> None
         print(f"| {names} | {cost} | {choice.f2:.4f} | {average_precision:.3f} | {gain} |")
 
 
+def measure_together(fitted: list[FittedMember], examples: Examples, groups: list[list[str]]) -> None:
+    """Print a row for the mean of each group of members, and its gain over the first group."""
+    print("\n| members, one view, averaged | F2 | mAP | log loss | gain over the first row |\n|---|---|---|---|---|")
+    members = {member.settings.name: member.scores[0] for member in fitted}
+    first: Floats = np.zeros(0)
+    for names in groups:
+        mean = np.stack([members[name] for name in names]).mean(axis=0, dtype=np.float32)
+        f2 = f2_per_chip(examples.truth, mean)
+        first = first if first.size else f2
+        low, high = score.bootstrap_interval(f2 - first)
+        gain = "" if names == groups[0] else f"{(f2 - first).mean():+.4f} ({low:+.4f} to {high:+.4f})"
+        precision, loss = score.mean_average_precision(examples.truth, mean), score.log_loss(examples.truth, mean)
+        print(f"| {', '.join(names)} | {mean_with_interval(f2)} | {precision:.3f} | {loss:.4f} | {gain} |")
+
+
 def measure_learning_curve(recipe: Recipe, examples: Examples, options: argparse.Namespace) -> None:
     """Train the first member on fewer chips, measure it on all of them, and print a row for each number."""
     print("| labelled chips | F2, one view | F2, 8 views | log loss |\n|---|---|---|---|")
@@ -218,6 +234,7 @@ def main() -> None:
     parser.add_argument("--unlabelled", type=Path, action="append", default=[])
     parser.add_argument("--counts")
     parser.add_argument("--tif", type=Path)
+    parser.add_argument("--together", action="append", metavar="NAMES", help="members to average, with commas")
     tables.add_options(parser)
     options = parser.parse_args()
 
@@ -229,7 +246,9 @@ def main() -> None:
             measure_learning_curve(recipe, examples, options)
             return
         fitted = measure_members(recipe, examples, options)
-        if len(fitted) > 1:
+        if options.together:
+            measure_together(fitted, examples, [names.split(",") for names in options.together])
+        elif len(fitted) > 1:
             measure_second_level(fitted, examples)
         if options.tif:
             measure_tifs(fitted, examples, options.tif)
