@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from functools import cache
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 from pyarrow import parquet as pq
 
+from amazon_tags.commands.embed import embed_command
 from amazon_tags.model import backbone_folder
 from amazon_tags.model.backbone_folder import BackboneError, read_backbone_folder, seal
 from amazon_tags.pretraining.pretrain_chips import PretrainInput, open_chips
@@ -25,9 +27,27 @@ from features.images import chips
 from features.networks import convnext_v2, openvino_runtime
 from features.pretraining import masked
 from features.pretraining.settings import PretrainSettings
+from tests.browser import accessibility_faults, needs_chromium, open_page
 
 NAME, NOISE = "convnext_v2_atto", "<script>noise"
 DISTANCES = ["anomaly", "anomaly_percentile"]
+
+
+def once(build, key):
+    """A function that builds what `key` names once, and returns it again after that."""
+    built = {}
+
+    def build_once(*arguments):
+        name = key(*arguments)
+        if name not in built:
+            built[name] = build(*arguments)
+        return built[name]
+
+    return build_once
+
+
+def weights_of_extractor(extractor, _, spec):
+    return Path(extractor.weights).read_bytes(), spec
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,22 +56,8 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(convnext_v2.SIZES, "atto", ((1, 1, 1, 1), (8, 8, 16, 16)))
         patch.setattr(masked, "DECODER_WIDTH", 16)
-        build, build_errors = embedding.build_network, ErrorPlan.build
-        built = cache(lambda *key: build(FeatureExtractor(*key[:3]), None, key[3]))
-        patch.setattr(
-            embedding,
-            "build_network",
-            lambda extractor, _, spec: built(extractor.backbone, extractor.layer, extractor.weights, spec),
-        )
-        errors = {}
-
-        def build_once(plan):
-            key = plan.decoder.read_bytes()
-            if key not in errors:
-                errors[key] = build_errors(plan)
-            return errors[key]
-
-        patch.setattr(ErrorPlan, "build", build_once)
+        patch.setattr(embedding, "build_network", once(embedding.build_network, weights_of_extractor))
+        patch.setattr(ErrorPlan, "build", once(ErrorPlan.build, lambda plan: plan.decoder.read_bytes()))
         yield
 
 
@@ -218,11 +224,10 @@ def test_a_decoder_that_is_no_archive_though_its_hash_is_right_is_one_line(world
     assert "\n" not in str(caught.value)
 
 
-def test_errors_and_shards_do_not_go_together(run, world, backbone, tmp_path):
-    words = ("--reconstruction", "--shard", "1/2", "--checkpoint", tmp_path / "run")
-    done = run("embed", world.test_jpg, "--backbone", backbone, *words)
-    assert done.returncode == 2
-    assert "leave out --shard" in done.stderr
+def test_errors_and_shards_do_not_go_together(world, backbone, tmp_path):
+    words = ["--reconstruction", "--shard", "1/2", "--checkpoint", str(tmp_path / "run")]
+    with pytest.raises(click.UsageError, match="leave out --shard"):
+        embed_command.main([str(world.test_jpg), "--backbone", str(backbone), *words], standalone_mode=False)
 
 
 def test_the_page_shows_both_scores_and_the_chips_with_the_highest_error(folder, backbone, known, tmp_path):
@@ -234,3 +239,13 @@ def test_the_page_shows_both_scores_and_the_chips_with_the_highest_error(folder,
     assert errors[11:] == sorted(errors[:11], reverse=True)
     assert len(re.findall(r"<p>percentile of the error [\d.]+</p>", text)) == 2 * 11
     assert "Picture: reconstruction errors" in text
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_opens_without_errors_and_is_accessible(folder, backbone, known, tmp_path):
+    score(folder, backbone, tmp_path / "new.parquet", known=known, page=tmp_path / "far.html")
+    with open_page(tmp_path / "far.html") as page:
+        assert page.locator(".chips").count() == 2
+        assert page.locator(".chips").nth(1).locator("h3").first.inner_text() == NOISE
+        assert not accessibility_faults(page)

@@ -7,6 +7,7 @@ from keras import ops
 
 from features.images.spec import ChipSpec
 from features.networks import backbones, convnext_v2
+from features.networks.settled import Settled
 from features.pretraining import masked, reconstruction
 from features.pretraining.encoder import save_backbone
 from features.pretraining.masked import MaskedAutoencoder, cut_patches, normalise_patches
@@ -102,7 +103,8 @@ def test_the_network_of_saved_files_has_the_error_of_each_chip_alone(autoencoder
     together = ops.convert_to_numpy(network(pixels))
     np.testing.assert_allclose(together[:, 0], expected, rtol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(network(pixels[1:2])), together[1:2], rtol=1e-5)
-    again = keras.models.model_from_json(network.to_json())  # as it is exported from jax
+    known = {"Settled": Settled}
+    again = keras.models.model_from_json(network.to_json(), custom_objects=known)  # as it is exported from jax
     again.set_weights(network.get_weights())
     np.testing.assert_allclose(ops.convert_to_numpy(again(pixels)), together, rtol=1e-5)
 
