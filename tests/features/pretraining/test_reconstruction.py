@@ -18,16 +18,17 @@ SIDE, ROWS, NAME = 96, 3, "convnext_v2_atto"
 RNG = np.random.default_rng(0)
 
 
-@pytest.fixture
-def autoencoder(monkeypatch):
+@pytest.fixture(scope="module")
+def autoencoder():
     """One of few channels, with random weights everywhere."""
-    monkeypatch.setitem(convnext_v2.SIZES, "atto", ((1, 1, 1, 1), (4, 4, 8, 8)))
-    monkeypatch.setattr(masked, "DECODER_WIDTH", 8)
-    keras.utils.set_random_seed(0)
-    made = MaskedAutoencoder(backbones.build(NAME, ChipSpec(side=SIDE)))
-    for variable in made.variables:
-        variable.assign(ops.convert_to_numpy(variable) + RNG.normal(0, 0.1, variable.shape))
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(convnext_v2.SIZES, "atto", ((1, 1, 1, 1), (4, 4, 8, 8)))
+        patch.setattr(masked, "DECODER_WIDTH", 8)
+        keras.utils.set_random_seed(0)
+        made = MaskedAutoencoder(backbones.build(NAME, ChipSpec(side=SIDE)))
+        for variable in made.variables:
+            variable.assign(ops.convert_to_numpy(variable) + RNG.normal(0, 0.1, variable.shape))
+        yield made
     keras.utils.clear_session()
 
 
