@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -69,6 +70,12 @@ from ensemble.networks.settings import POOLS
     help="Write beside each vector how far it lies from those of KNOWN: a .parquet file of known chips, which embed "
     "wrote with the same options.",
 )
+@click.option(
+    "--reconstruction",
+    is_flag=True,
+    help="Write beside each vector how badly hidden parts of the chip follow from the visible ones, by a folder that "
+    "pretrain --method fcmae wrote; with --anomaly such a folder needs no --reconstruction.",
+)
 @click.option("--html", "page", type=options.OUTPUT, help="Show the chips that lie farthest from KNOWN on this page.")
 def embed_command(
     chips: tuple[Path, ...],
@@ -92,6 +99,7 @@ def embed_command(
     insecure: bool,
     jobs: int,
     anomaly: Path | None,
+    reconstruction: bool,
     page: Path | None,
 ) -> None:
     """Compute vectors of CHIPS with a frozen backbone and write them to a feature bank or a Parquet file.
@@ -102,6 +110,10 @@ def embed_command(
     With --anomaly, the columns anomaly and anomaly_percentile say how far each chip lies from known chips: the distance
     to the 10th nearest, and the share of the known chips that lie nearer to each other (0.99: farther than 99 %).
 
+    With a folder by pretrain --method fcmae, the column reconstruction_error is the mean squared error of the patches
+    of a chip that the network fills in, each normalised: about 0 is foreseeable, 1 is no better than flat patches. The
+    column reconstruction_percentile compares it with KNOWN, if this was written with --reconstruction.
+
     Example: amazon_tags embed chips/ --backbone mobilenet_v2 -o vectors.parquet
 
     Example: amazon_tags embed new/ --backbone mobilenet_v2 --anomaly vectors.parquet --html far.html -o new.parquet
@@ -110,7 +122,7 @@ def embed_command(
 
     cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs, shard=shard)
     _check_output(output, checkpoint, "--shard" if shard else "--engine dask" if cluster else None, on_error)
-    _check_anomaly(anomaly, page, divided=bool(shard or cluster))
+    _check_scores(anomaly, page, reconstruction=reconstruction, divided=bool(shard or cluster))
     if not is_foreign(backbone):
         need_train()
     from amazon_tags.training.embed import EmbedFiles, FeatureExtractor, embed
@@ -121,6 +133,7 @@ def embed_command(
     if download:
         download_preset(backbone)
     extractor = FeatureExtractor(backbone, layer, weights, side, Layout(bands, levels), pool, half).resolve()
+    extractor = replace(extractor, reconstruction=reconstruction)
     if shard and checkpoint:
         from amazon_tags.training.vector_shards import embed_shard
 
@@ -141,8 +154,10 @@ def embed_command(
     options.exit_after(summary.unusable, summary.chips, "skipped", errors)
 
 
-def _check_anomaly(anomaly: Path | None, page: Path | None, *, divided: bool) -> None:
-    """Raise a usage error for options that do not go with `--anomaly`, or need it."""
+def _check_scores(anomaly: Path | None, page: Path | None, *, reconstruction: bool, divided: bool) -> None:
+    """Raise a usage error for options that do not go with `--anomaly` or `--reconstruction`, or need it."""
+    if reconstruction and divided:
+        raise click.UsageError("--reconstruction is computed in one run; leave out --shard and --engine dask.")
     if anomaly and divided:
         raise click.UsageError("--anomaly compares chips in one run; leave out --shard and --engine dask.")
     if page and not anomaly:

@@ -98,6 +98,7 @@ Option                   Commands
 --ratios                 compress
 --recall                 tune
 --recipe                 train, curve
+--reconstruction         embed
 --remote                 map
 --repair                 check
 --runs                   report

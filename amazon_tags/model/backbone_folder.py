@@ -2,6 +2,7 @@
 
 manifest.json          `BackboneManifest`: the backbone, its chips, method and settings; size and sha256 of other files
 network.weights.h5     of the whole backbone, in Keras' format
+decoder.npz            the weights of the decoder, by fcmae; earlier versions did not keep it
 card.md                the same in words
 neighbours.png, reconstruction.png   what the network had learnt at the end
 
@@ -26,7 +27,7 @@ from features.networks.backbone_shapes import BACKBONE_SHAPES
 
 FORMAT = 1
 KIND = "backbone"
-MANIFEST, WEIGHTS, CARD = "manifest.json", "network.weights.h5", "card.md"
+MANIFEST, WEIGHTS, DECODER, CARD = "manifest.json", "network.weights.h5", "decoder.npz", "card.md"
 ADVICE = "pretrain it again or get another copy"
 
 
@@ -93,6 +94,19 @@ class PretrainedBackbone:
         """The SHA-256 of the weight file."""
         return self.manifest.files[WEIGHTS].sha256
 
+    @property
+    def has_decoder(self) -> bool:
+        """Whether the folder was written with a decoder."""
+        return DECODER in self.manifest.files
+
+    def checked_decoder(self) -> Path:
+        """Return the file of the decoder.
+
+        Raises:
+            BackboneError: it is missing or damaged.
+        """
+        return _checked_file(self.folder, DECODER, self.manifest.files[DECODER])
+
 
 def is_backbone_folder(backbone: str) -> bool:
     """Return whether the name of a backbone is the path of a folder that `pretrain` wrote, perhaps a damaged one."""
@@ -128,15 +142,21 @@ def read_backbone_folder(folder: Path) -> PretrainedBackbone:
         entry = manifest.files[WEIGHTS]
     if manifest.backbone not in BACKBONE_SHAPES:
         raise BackboneError(f"{folder} holds a {manifest.backbone}, which this version does not have; update it.")
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise BackboneError(f"{folder} has no {WEIGHTS}; {ADVICE}.")
-    size = weights.stat().st_size
-    if size != entry.size:
-        raise BackboneError(f"{weights} is damaged ({size:,} bytes instead of {entry.size:,}); {ADVICE}.")
-    if sha256(weights) != entry.sha256:
-        raise BackboneError(f"{weights} is damaged (its SHA-256 is another than in {MANIFEST}); {ADVICE}.")
+    _checked_file(folder, WEIGHTS, entry)
     return PretrainedBackbone(folder, manifest)
+
+
+def _checked_file(folder: Path, name: str, entry: FileEntry) -> Path:
+    """Return the path of a file that is as the manifest says; raise BackboneError for any other."""
+    path = folder / name
+    if not path.is_file():
+        raise BackboneError(f"{folder} has no {name}; {ADVICE}.")
+    size = path.stat().st_size
+    if size != entry.size:
+        raise BackboneError(f"{path} is damaged ({size:,} bytes instead of {entry.size:,}); {ADVICE}.")
+    if sha256(path) != entry.sha256:
+        raise BackboneError(f"{path} is damaged (its SHA-256 is another than in {MANIFEST}); {ADVICE}.")
+    return path
 
 
 def find_backbone(backbone: str, weights: str = "imagenet") -> PretrainedBackbone | None:

@@ -1,6 +1,6 @@
 """The card of a backbone folder: what it is, how it was pretrained and on what."""
 
-from amazon_tags.model.backbone_folder import WEIGHTS, BackboneManifest
+from amazon_tags.model.backbone_folder import DECODER, WEIGHTS, BackboneManifest
 from features.pretraining.settings import PretrainSettings
 
 METHODS = {
@@ -18,6 +18,7 @@ def card_text(manifest: BackboneManifest, seconds: float) -> str:
         manifest.start, f"a weight file of SHA-256 {manifest.start[:16]}"
     )
     accumulate = f" in {settings.accumulate} parts" if settings.accumulate > 1 else ""
+    files = f"`{WEIGHTS}` and `{DECODER}`" if manifest.method == "fcmae" else f"`{WEIGHTS}`"
     spec = manifest.spec
     lines = [
         f"# {manifest.backbone}, pretrained by {METHODS[manifest.method]}",
@@ -34,7 +35,7 @@ def card_text(manifest: BackboneManifest, seconds: float) -> str:
         f"| optimizer | AdamW, highest learning rate {settings.step_rate():.3g}, seed {settings.seed} |",
         f"| time | {seconds / SECONDS_AN_HOUR:.2f} h |",
         f"| end | loss {manifest.loss:.4f}, spread of vectors {manifest.spread:.2f} (0: all alike, 1: evenly spread) |",
-        f"| weights | `{WEIGHTS}`, whose SHA-256 is in `manifest.json` |",
+        f"| weights | {files}, whose SHA-256 is in `manifest.json` |",
         f"| written by | amazon_tags {manifest.version} |",
         "",
         "Whether it is better than another start is not measured here: compare both by `amazon_tags rank` on chips",

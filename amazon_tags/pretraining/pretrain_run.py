@@ -16,7 +16,7 @@ import numpy as np
 
 from amazon_tags import progress
 from amazon_tags.files import atomic, folders, locks, preflight
-from amazon_tags.model.backbone_folder import CARD, WEIGHTS, BackboneManifest, seal
+from amazon_tags.model.backbone_folder import CARD, DECODER, WEIGHTS, BackboneManifest, seal
 from amazon_tags.pretraining.pretrain_card import card_text
 from amazon_tags.pretraining.pretrain_chips import PretrainChips
 from amazon_tags.pretraining.pretrain_pictures import draw_progress, picture_name
@@ -25,6 +25,8 @@ from amazon_tags.training.member_files import refusing_damaged_work
 from features.networks import devices
 from features.pretraining.batches import PretrainSource
 from features.pretraining.encoder import save_backbone
+from features.pretraining.masked import MaskedAutoencoder
+from features.pretraining.reconstruction import decoder_bytes
 from features.pretraining.settings import PretrainSettings, refuse_settings
 from features.pretraining.trainer import PretrainState, Round, pretrain
 
@@ -207,8 +209,11 @@ def _write_folder(
         spread=run.last.spread,
     )
     with folders.atomic_folder(output) as part:
-        preflight.refuse_full(part, WEIGHT_BYTES * model.encoder.count_params())  # HDF5 crashes on a full disk
+        kept = model if isinstance(model, MaskedAutoencoder) else model.encoder
+        preflight.refuse_full(part, WEIGHT_BYTES * kept.count_params())  # HDF5 crashes on a full disk
         save_backbone(model.encoder, settings, part / WEIGHTS)
+        if isinstance(model, MaskedAutoencoder):
+            atomic.write_bytes(part / DECODER, decoder_bytes(model))
         atomic.write_bytes(part / picture_name(settings), draw_progress(model, settings, run.source))
         atomic.write_text(part / CARD, card_text(replace(manifest, version=version("amazon-tags")), run.elapsed()))
         return seal(part, manifest)

@@ -4,7 +4,7 @@ image_name  text
 sha256      of the chip file's bytes, as text; a file from elsewhere may lack it, and has further columns
 vector      a list of float32 or float16 whose length is fixed
 geometry    footprints by GeoParquet 1.1, only where chips have a position
-...         further columns of float32 that are computed from the vectors, on request
+...         further columns of float32 on chips, on request
 
 What the vectors were computed from is in the file's metadata, see `model.vector_origin`.
 """
@@ -45,6 +45,17 @@ class FurtherColumns:
 
     names: Sequence[str]
     compute: Callable[[Sequence[str], Vectors], Floats]
+
+
+def join_columns(parts: Sequence[FurtherColumns]) -> FurtherColumns | None:
+    """Return several groups of columns as one; None if there is none."""
+    if not parts:
+        return None
+
+    def compute(hashes: Sequence[str], vectors: Vectors) -> Floats:
+        return np.concatenate([part.compute(hashes, vectors) for part in parts], axis=1)
+
+    return FurtherColumns([name for part in parts for name in part.names], compute)
 
 
 def is_vector_path(path: Path) -> bool:
@@ -215,6 +226,23 @@ def read_table(path: Path) -> VectorTable:
     if hashes and not all(isinstance(digest, str) and HEX_DIGEST.fullmatch(digest) for digest in hashes):
         raise ValueError(f"{path}: sha256 has cells that are no SHA-256 in hexadecimal digits; correct or remove it.")
     return VectorTable(path, ids, hashes or None, width, _metadata(schema))
+
+
+def read_numbers(path: Path, name: str) -> Floats | None:
+    """Return a further column (rows,) of a file; None if it has none of this name.
+
+    Raises:
+        ValueError: the file is damaged, or the column has cells that are no finite numbers.
+    """
+    with _open(path) as table:
+        if name not in table.schema_arrow.names:
+            return None
+        column = table.read(columns=[name]).column(0)
+    is_number = pa.types.is_floating(column.type)
+    numbers: Floats = column.to_numpy().astype(np.float64) if is_number else np.full(1, np.nan)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{path}: {name} has cells that are no finite numbers; embed the chips again.")
+    return numbers
 
 
 def read_metadata(path: Path) -> dict[str, str]:

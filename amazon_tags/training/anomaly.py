@@ -110,9 +110,10 @@ def check_known(path: Path, origin: VectorOrigin) -> VectorTable:
         raise ValueError(
             f"{path} has vectors of {other}; embed known and new chips with the same backbone, layer and options."
         )
-    if len(_contents(table)) <= NEIGHBOURS:
+    count = len(different_chips(table))
+    if count <= NEIGHBOURS:
         raise ValueError(
-            f"{path} has {len(_contents(table))} different chips, but at least {NEIGHBOURS + 1} known ones are needed "
+            f"{path} has {count} different chips, but at least {NEIGHBOURS + 1} known ones are needed "
             f"for the distance to the neighbour number {NEIGHBOURS}; embed more."
         )
     return table
@@ -126,7 +127,7 @@ def read_known(table: VectorTable, width: int) -> KnownChips:
     """
     if table.width != width:
         raise ValueError(f"{table.path} has vectors of width {table.width}, but the backbone's are {width} wide.")
-    first = _contents(table)
+    first = different_chips(table)
     vectors = fit_known(np.concatenate(list(table.parts()))[first])
     hashes = [] if table.hashes is None else [table.hashes[place] for place in first]
     about = {"known": sha256(table.path), "chips": len(first), "neighbours": NEIGHBOURS}
@@ -134,7 +135,7 @@ def read_known(table: VectorTable, width: int) -> KnownChips:
     return KnownChips(table.path, table.width, {METADATA_KEY: json.dumps(about)}, rows, vectors)
 
 
-def _contents(table: VectorTable) -> list[int]:
+def different_chips(table: VectorTable) -> list[int]:
     """Return the places of chips of different content, each by its first one."""
     if table.hashes is None:
         return list(range(len(table.ids)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -11,6 +12,7 @@ from amazon_tags.evaluation.line_chart import ChartPoint, ChartSeries, ChartTitl
 from amazon_tags.files import atomic
 from amazon_tags.pages.page import render_page
 from amazon_tags.training.anomaly import UNUSUAL, AnomalyScores, expected
+from amazon_tags.training.reconstruction import ReconstructionErrors
 from ensemble.arrays import Floats
 from features.images import chips, listing
 from features.images.listing import Listing
@@ -18,56 +20,73 @@ from features.images.overlays import data_uri
 from features.images.spec import ChipSpec
 from features.images.visible import visible
 
-FARTHEST = 60  # chips on the page: some 10 kB each
+SHOWN = 60  # chips of each list on the page: some 10 kB each
 PICTURE_PIXELS = 160
 CURVE_POINTS = 201  # of a curve: every half percent
 
 
-def write_anomaly_page(page: Path, paths: Listing, spec: ChipSpec, scores: AnomalyScores) -> None:
-    """Write a page with the farthest chips and the distances of all.
+def write_anomaly_page(
+    page: Path, paths: Listing, spec: ChipSpec, scores: AnomalyScores, errors: ReconstructionErrors | None = None
+) -> None:
+    """Write a page with the farthest chips and the distances of all; the same of the errors, if there are any.
 
     Args:
         page: the file.
         paths: the chips, in the order of the scores.
         spec: how they are read.
         scores: of the chips.
+        errors: of the chips.
 
     Raises:
         chips.ChipError: a chip cannot be used.
         OSError: a file cannot be read or written.
     """
-    farthest = [
-        {
-            "name": listing.name(paths[place]),
-            "distance": scores.distance[place],
-            "percentile": scores.percentile[place],
-            "picture": _picture(paths, place, spec),
-        }
-        for place in scores.order()[:FARTHEST]
-    ]
+
+    def entries(order: Sequence[int]) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": listing.name(paths[place]),
+                "picture": _picture(paths, place, spec),
+                "numbers": _numbers(place, scores, errors),
+            }
+            for place in order[:SHOWN]
+        ]
+
     known = scores.known.vectors
     html = render_page(
         "anomaly.html",
         title=f"{len(paths):,} chips by their distance from {len(known.units):,} known chips",
         styles=["report.css"],
-        chips=farthest,
+        chips=entries(scores.order()),
         count=len(paths),
         unusual=scores.unusual(),
         expected=expected(len(paths)),
         limit=f"{100 * UNUSUAL:.0f}\N{NO-BREAK SPACE}%",
         neighbours=known.neighbours,
         known=scores.known.path.name,
-        curves=Markup(_curves(known.own, np.array(scores.distance))),  # noqa: S704  drawn here
+        curves=Markup(_curves("distance from the known chips", known.own, scores.distance)),  # noqa: S704  drawn here
+        hidden=entries(errors.order()) if errors else [],
+        error_curves=Markup(_curves("reconstruction error", errors.known, errors.error)) if errors else "",  # noqa: S704
+        has_known_errors=errors is not None and errors.known is not None,
     )
     atomic.write_text(page, html)
 
 
-def _curves(known: Floats, distances: Floats) -> str:
-    """Return a picture of the share of known and of new chips within each distance."""
-    titles = ChartTitles(
-        "Chips by their distance from the known ones", "distance from the known chips", "share of chips within it"
-    )
-    return line_chart(titles, [_curve("known chips", known), _curve("these chips", distances)])
+def _numbers(place: int, scores: AnomalyScores, errors: ReconstructionErrors | None) -> dict[str, float]:
+    """Return what the page says of a chip."""
+    numbers = {"distance": scores.distance[place], "percentile": scores.percentile[place]}
+    if errors:
+        numbers["error"] = errors.error[place]
+    if errors and errors.known is not None:
+        numbers["percentile of the error"] = errors.percentile[place]
+    return numbers
+
+
+def _curves(quantity: str, known: Floats | None, values: Sequence[float]) -> str:
+    """Return a picture of the share of known and of new chips within each value of a quantity."""
+    titles = ChartTitles(f"Chips by their {quantity}", quantity, "share of chips within it")
+    of_known = [] if known is None else [_curve("known chips", known)]
+    return line_chart(titles, [*of_known, _curve("these chips", values)])
 
 
 def _curve(name: str, distances: Sequence[float] | Floats) -> ChartSeries:

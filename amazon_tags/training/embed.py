@@ -10,11 +10,11 @@ from amazon_tags.datasets.chip_listing import list_chips
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import preflight
 from amazon_tags.files.hashes import sha256
-from amazon_tags.model.backbone_folder import find_backbone
+from amazon_tags.model.backbone_folder import PretrainedBackbone, find_backbone
 from amazon_tags.model.vector_origin import VectorOrigin
 from amazon_tags.tables import vector_tables
 from amazon_tags.tables.suggest import did_you_mean
-from amazon_tags.tables.vector_tables import VectorTable
+from amazon_tags.tables.vector_tables import join_columns
 from amazon_tags.training.anomaly import AnomalyScores, check_known, read_known
 from amazon_tags.training.anomaly_page import write_anomaly_page
 from amazon_tags.training.embedding_table import EmbeddingTable, read_geometry, write_embedding_table
@@ -23,6 +23,7 @@ from amazon_tags.training.fingerprints import combine_hashes, hash_chips
 from amazon_tags.training.hub_presets import backbone_path
 from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.network_files import member_network
+from amazon_tags.training.reconstruction import plan_errors
 from features.images.layout import AS_STATED, Layout
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
@@ -46,6 +47,8 @@ class FeatureExtractor:
         pool: how feature maps or tokens become a vector, of `POOLS`.
         half: round the vectors to float16, which only a Parquet file holds.
         bands: of the chips that it takes: those of a folder that `pretrain` wrote, else red, green and blue.
+        reconstruction: write the reconstruction error beside each vector, which only a Parquet file holds.
+        pretrained: the folder that `pretrain` wrote, if the extractor has been resolved from one.
     """
 
     backbone: str
@@ -56,6 +59,8 @@ class FeatureExtractor:
     pool: str = "average"
     half: bool = False
     bands: tuple[str, ...] = RGB
+    reconstruction: bool = False
+    pretrained: PretrainedBackbone | None = None
 
     def resolve(self) -> "FeatureExtractor":
         """Return the extractor with the name, the weights, the bands and the side of a folder that `pretrain` wrote.
@@ -68,8 +73,9 @@ class FeatureExtractor:
         if found is None:
             return self
         spec = found.manifest.spec
-        weights, side = str(found.weights.absolute()), self.side or spec.side
-        return replace(self, backbone=found.manifest.backbone, weights=weights, side=side, bands=spec.bands)
+        backbone, weights = found.manifest.backbone, str(found.weights.absolute())
+        resolved = replace(self, backbone=backbone, weights=weights, bands=spec.bands, pretrained=found)
+        return replace(resolved, side=self.side or spec.side)
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ def embed(
         files: other files to read and write.
 
     Raises:
+        BackboneError: the folder of the backbone is damaged.
         ValueError: the backbone or the layer is unknown, the side, the pool or the weights do not fit, the output is of
             another format, the known chips have other vectors, or the position of a chip cannot be converted.
         FileExistsError: `output` is anything but the bank of these chips by this extractor.
@@ -133,7 +140,10 @@ def embed(
     extractor = extractor.resolve()
     is_table = vector_tables.is_vector_path(output)
     origin, own = read_extractor(extractor, views)
-    known = _check_known(output, files, origin)
+    _refuse_scores(output, files, extractor)
+    known = check_known(files.known, origin) if files.known else None
+    compared = extractor.reconstruction or known is not None
+    plan = plan_errors(extractor.pretrained, origin.spec, known, needed=extractor.reconstruction) if compared else None
     paths = list_chips(inputs)
     count = len(paths)
     if files.unusable:
@@ -150,31 +160,30 @@ def embed(
     geometry = read_geometry(paths, jobs=jobs) if is_table else None
     network = openvino_runtime.load(*build_network(extractor, own, origin.spec), jobs=jobs)
     scores = AnomalyScores(read_known(known, network.dim)) if known else None
+    errors = plan.load(jobs=jobs) if plan else None
     with progress.bar("embedding", len(paths)) as advance:
         if is_table:
-            table = EmbeddingTable(output, origin, extractor.half, geometry)
-            if scores:
-                table = replace(table, remarks=scores.known.metadata, further=scores.columns())
+            remarks = (scores.known.metadata if scores else {}) | (plan.metadata() if plan else {})
+            further = join_columns([part.columns() for part in (scores, errors) if part])
+            table = EmbeddingTable(output, origin, extractor.half, geometry, remarks, further, errors)
             write_embedding_table(table, hashes, network, jobs=jobs, advance=advance)
         else:
             write_bank(output, hashes, network, key, jobs=jobs, advance=advance)
     text = f"{len(paths)} vectors of width {network.dim}"
     if scores:
         text += f"; {scores.describe(paths.names())}"
-        if files.page:
-            write_anomaly_page(files.page, paths, origin.spec, scores)
+    if errors:
+        text += f"; {errors.describe(paths.names())}"
+    if scores and files.page:
+        write_anomaly_page(files.page, paths, origin.spec, scores, errors)
     return EmbedSummary(text, count, count - len(paths))
 
 
-def _check_known(output: Path, files: EmbedFiles, origin: VectorOrigin) -> VectorTable | None:
-    """Return the known chips, checked; raise ValueError if they cannot be compared with the vectors to come."""
-    if files.known is None:
-        return None
-    if not vector_tables.is_vector_path(output):
-        raise ValueError(
-            f"{output} is a feature bank, which holds no anomaly scores; name a {vector_tables.SUFFIX} file."
-        )
-    return check_known(files.known, origin)
+def _refuse_scores(output: Path, files: EmbedFiles, extractor: FeatureExtractor) -> None:
+    """Raise ValueError if anomaly scores or reconstruction errors are to be written into a feature bank."""
+    if (files.known or extractor.reconstruction) and not vector_tables.is_vector_path(output):
+        what = "anomaly scores" if files.known else "reconstruction errors"
+        raise ValueError(f"{output} is a feature bank, which holds no {what}; name a {vector_tables.SUFFIX} file.")
 
 
 def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorOrigin, ForeignBackbone | None]:

@@ -10,6 +10,7 @@ from amazon_tags.model.vector_origin import VectorOrigin, to_metadata
 from amazon_tags.tables.geoparquet import GeometryColumn, geometry_column
 from amazon_tags.tables.vector_tables import FurtherColumns, vector_writer
 from amazon_tags.training.fingerprints import refuse_changed_chips
+from amazon_tags.training.reconstruction import ReconstructionErrors
 from features.images import chips, footprint, listing
 from features.images.footprint import Footprint
 from features.images.listing import ChipPath
@@ -27,7 +28,8 @@ class EmbeddingTable:
         half: whether to round the vectors to float16.
         geometry: the chips' positions, if they state any.
         remarks: further metadata of the file.
-        further: columns that are computed from the vectors.
+        further: columns behind the others.
+        errors: take the reconstruction errors of the chips, before `further` is called for them.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class EmbeddingTable:
     geometry: GeometryColumn | None = None
     remarks: Mapping[str, str] = field(default_factory=dict)
     further: FurtherColumns | None = None
+    errors: ReconstructionErrors | None = None
 
 
 def write_embedding_table(
@@ -61,14 +64,17 @@ def write_embedding_table(
     """
     paths, digests, origin = list(hashes), list(hashes.values()), table.origin
     metadata = {**to_metadata(origin), **table.remarks}
+    networks = [network, table.errors.network] if table.errors else [network]
     with (
         atomic.atomic_file(table.path) as stream,
         vector_writer(
             stream, network.dim, metadata, half=table.half, geometry=table.geometry, further=table.further
         ) as write,
     ):
-        for outputs in extract.stream_outputs(paths, [network], origin.spec, turns=origin.views, jobs=jobs):
+        for outputs in extract.stream_outputs(paths, networks, origin.spec, turns=origin.views, jobs=jobs):
             names = [listing.name(path) for path in paths[outputs.rows]]
+            if table.errors:
+                table.errors.add(outputs.values[1].mean(axis=0)[:, 0])
             write(names, digests[outputs.rows], outputs.values[0].mean(axis=0))
             advance(len(names))
         refuse_changed_chips(hashes, jobs=jobs)

@@ -46,8 +46,9 @@ def join_patches(patches: Any, bands: int) -> Any:
 
 def normalise_patches(patches: Any) -> tuple[Any, Any, Any]:
     """Return patches of mean 0 and variance 1 each, and their means and deviations (batch, rows, rows, 1)."""
-    mean = ops.mean(patches, axis=-1, keepdims=True)
-    deviation = ops.sqrt(ops.var(patches, axis=-1, keepdims=True) + LEAST_VARIANCE)
+    axis = (-1,)  # OpenVINO 2026.4 converts no such norm over an axis that is a plain number
+    mean = ops.mean(patches, axis=axis, keepdims=True)
+    deviation = ops.sqrt(ops.var(patches, axis=axis, keepdims=True) + LEAST_VARIANCE)
     return (patches - mean) / deviation, mean, deviation
 
 
@@ -127,6 +128,15 @@ class MaskedAutoencoder(keras.Model):  # type: ignore[misc]  # Keras has no type
         patches = layers.Dense(PATCH * PATCH * bands, dtype="float32", name="decoder_patches")(block)
         self.decoder = keras.Model(wide, patches, name="decoder")
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that `from_config` rebuilds the model from."""
+        return {"encoder": keras.saving.serialize_keras_object(self.encoder)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MaskedAutoencoder":
+        """Rebuild the model."""
+        return cls(keras.saving.deserialize_keras_object(config["encoder"]))
+
     def call(self, batch: Any, training: bool | None = None) -> Any:  # noqa: ARG002  no layer differs in training
         """Return losses and spread."""
         images, maps, predicted = self.predict_patches(*batch)
@@ -137,11 +147,15 @@ class MaskedAutoencoder(keras.Model):  # type: ignore[misc]  # Keras has no type
     def predict_patches(self, pixels: Any, mask: Any) -> tuple[Any, Any, Any]:
         """Return the scaled images, the encoder's maps, and the predicted normalised patches."""
         images = ops.cast(self.scale(pixels), "float32")
+        return images, *self.predict_scaled(images, mask)
+
+    def predict_scaled(self, images: Any, mask: Any) -> tuple[Any, Any]:
+        """Return the encoder's maps and the predicted normalised patches of scaled images."""
         maps = masked_maps(self.settled.network, images, mask)
         entry = self.entry(maps)
         places = ops.cast(mask, entry.dtype)[..., None]
         token = ops.cast(self.token, entry.dtype)
-        return images, maps, self.decoder(entry * places + token * (1 - places))
+        return maps, self.decoder(entry * places + token * (1 - places))
 
     def fill_in(self, pixels: Any, mask: Any) -> tuple[Any, Any]:
         """Return scaled images (batch, side, side, bands) as they are, and with predicted pixels where they are masked.

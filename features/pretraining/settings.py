@@ -79,11 +79,8 @@ def refuse_settings(settings: PretrainSettings, side: int, chips: int | None = N
                 f"fcmae masks the layers of ConvNeXt V2, but the backbone is {name}; use one of "
                 f"{', '.join(maskable)}, or the method simclr or byol."
             )
-        if side % PATCH or side < 2 * PATCH:
-            raise ValueError(
-                f"fcmae masks patches of {PATCH} x {PATCH} pixels, but the side is {side}; use a multiple of {PATCH} "
-                f"from {2 * PATCH} on."
-            )
+        if problem := wrong_side(side):
+            raise ValueError(f"fcmae masks {problem}.")
     if METHODS[settings.method].contrasts and settings.accumulate > 1:
         raise ValueError(
             f"{settings.method} compares a chip with those of its own batch only, so that more batches in a step "
@@ -95,3 +92,10 @@ def refuse_settings(settings: PretrainSettings, side: int, chips: int | None = N
         raise ValueError(
             f"there are {chips} chips, but a batch has {settings.batch}; give more chips, or a smaller batch."
         )
+
+
+def wrong_side(side: int) -> str:
+    """Return why chips of a side cannot be masked; empty if they can."""
+    if side % PATCH == 0 and side >= 2 * PATCH:
+        return ""
+    return f"patches of {PATCH} x {PATCH} pixels, but the side is {side}; use a multiple of {PATCH} from {2 * PATCH} on"

@@ -7,11 +7,13 @@ half of the chips of KNOWN is known; the other half are new chips that belong to
 random foreign chip lies farther from the known chips than a random new one that belongs: 0.5 is chance. Intervals of
 95 % are over the new and the foreign chips of this one division. The second table has the shares of chips whose
 percentile is at least 0.99, which the message of `embed` counts; of the chips that belong it should be 1 %. The vectors
-stay in the bank.
+stay in the bank. A folder of `--folder`, that `pretrain --method fcmae` wrote, gets a row `error` by its reconstruction
+errors beside those by its distances.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +24,12 @@ from amazon_tags.training.anomaly import UNUSUAL
 from amazon_tags.training.embed import FeatureExtractor, build_network, read_extractor
 from amazon_tags.training.feature_bank import bank_file, embed_chips
 from amazon_tags.training.fingerprints import hash_chips
+from amazon_tags.training.reconstruction import plan_errors
 from ensemble.arrays import Floats, Vectors
 from ensemble.metrics.sample_intervals import share
 from ensemble.representation.anomaly import NEIGHBOURS, NONE, Anomaly, fit_known
 from features.images.listing import ChipPath, Listing
+from features.images.spec import ChipSpec
 from features.networks import openvino_runtime
 from tests.benchmarks import tables
 from tests.benchmarks.frozen_road import JOBS
@@ -36,19 +40,68 @@ MAX_CHIPS = 400  # of a foreign set
 BELONGING = "chips that belong"
 
 
-def embed_sets(
-    sets: Mapping[str, dict[ChipPath, str]], backbone: str, weights: str, bank: Path
-) -> Mapping[str, Vectors]:
+@dataclass(frozen=True)
+class Row:
+    """Scores of sets of new chips by one score: what it is, and its numbers; higher is more foreign."""
+
+    backbone: str
+    score: str
+    numbers: Mapping[str, Floats]
+    percentiles: Mapping[str, Floats]
+
+
+def embed_sets(sets: Mapping[str, dict[ChipPath, str]], extractor: FeatureExtractor, bank: Path) -> dict[str, Vectors]:
     """Return the vectors of sets of hashed chips, from the bank where it has them."""
-    extractor = FeatureExtractor(backbone, weights=weights)
     origin, own = read_extractor(extractor)
-    built = build_network(extractor, own, origin.spec)
+    return _run_network(sets, build_network(extractor, own, origin.spec), origin.spec, bank)
+
+
+def measure_errors(
+    sets: Mapping[str, dict[ChipPath, str]], extractor: FeatureExtractor, bank: Path
+) -> dict[str, Floats]:
+    """Return the reconstruction errors of sets of hashed chips; likewise."""
+    spec = read_extractor(extractor)[0].spec
+    plan = plan_errors(extractor.pretrained, spec, None, needed=True)
+    assert plan is not None
+    measured = _run_network(sets, plan.build(), spec, bank)
+    return {name: errors[:, 0].astype(np.float64) for name, errors in measured.items()}
+
+
+def _run_network(
+    sets: Mapping[str, dict[ChipPath, str]], built: tuple[bytes, bytes], spec: ChipSpec, bank: Path
+) -> dict[str, Vectors]:
     network = openvino_runtime.load(*built, jobs=JOBS)
-    file = bank_file(bank, built, origin.spec.layout)
-    return {
-        name: embed_chips(hashes, network, origin.spec, bank=file, jobs=JOBS, title=f"{backbone}, {name}")
-        for name, hashes in sets.items()
-    }
+    file = bank_file(bank, built, spec.layout)
+    return {name: embed_chips(hashes, network, spec, bank=file, jobs=JOBS, title=name) for name, hashes in sets.items()}
+
+
+def rows(sets: Mapping[str, dict[ChipPath, str]], options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows of the tables; of the first set, half is known."""
+    first = next(iter(sets))
+    order = np.random.default_rng(options.seed).permutation(len(sets[first]))
+    half = len(order) // 2
+    for backbone, extractor in extractors(options):
+        vectors = embed_sets(sets, extractor, options.bank)
+        known, vectors[first] = vectors[first][order[:half]], vectors[first][order[half:]]
+        for neighbours in NUMBERS:
+            scores = score_sets(vectors, known, neighbours)
+            numbers = {name: anomaly.distance for name, anomaly in scores.items()}
+            yield Row(backbone, str(neighbours), numbers, {name: one.percentile for name, one in scores.items()})
+        if extractor.pretrained is not None:
+            errors = measure_errors(sets, extractor, options.bank)
+            own, errors[first] = np.sort(errors[first][order[:half]]), errors[first][order[half:]]
+            shares = {name: np.searchsorted(own, one, side="left") / len(own) for name, one in errors.items()}
+            yield Row(backbone, "error", errors, shares)
+
+
+def extractors(options: argparse.Namespace) -> Iterator[tuple[str, FeatureExtractor]]:
+    """Yield the names of the backbones, and what computes their vectors."""
+    for argument in options.weights:
+        backbone, _, weights = argument.partition("=")
+        yield backbone, FeatureExtractor(backbone, weights=weights)
+    for folder in options.folder:
+        extractor = FeatureExtractor(str(folder)).resolve()
+        yield f"{extractor.backbone} by fcmae", extractor
 
 
 def score_sets(vectors: Mapping[str, Vectors], known: Vectors, neighbours: int) -> Mapping[str, Anomaly]:
@@ -78,24 +131,17 @@ def measure(sets: Mapping[str, dict[ChipPath, str]], options: argparse.Namespace
     """Print the tables; the first of the sets belongs, the others are foreign."""
     first, *foreign = sets
     shares = []
-    print(f"AUROC by the distance to the k-th neighbour:\n\n| backbone | k | {' | '.join(foreign)} |")
-    print(f"|---|---|{'---|' * len(foreign)}")
-    for argument in options.weights:
-        backbone, _, weights = argument.partition("=")
-        vectors = dict(embed_sets(sets, backbone, weights, options.bank))
-        order = np.random.default_rng(options.seed).permutation(len(vectors[first]))
-        half = len(order) // 2
-        known, vectors[first] = vectors[first][order[:half]], vectors[first][order[half:]]
-        for neighbours in NUMBERS:
-            scores = score_sets(vectors, known, neighbours)
-            found = [auroc(scores[name].distance, scores[first].distance) for name in foreign]
-            cells = [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in found]
-            print(f"| {backbone} | {neighbours} | {' | '.join(cells)} |", flush=True)
-            if neighbours == NEIGHBOURS:
-                shares.append([backbone, *(share_cell(scores[name].percentile) for name in sets)])
+    print("AUROC by the distance to the k-th neighbour, or by the reconstruction error (error):\n")
+    print(f"| backbone | k | {' | '.join(foreign)} |\n|---|---|{'---|' * len(foreign)}")
+    for row in rows(sets, options):
+        found = [auroc(row.numbers[name], row.numbers[first]) for name in foreign]
+        cells = [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in found]
+        print(f"| {row.backbone} | {row.score} | {' | '.join(cells)} |", flush=True)
+        if row.score in (str(NEIGHBOURS), "error"):
+            shares.append([row.backbone, row.score, *(share_cell(row.percentiles[name]) for name in sets)])
 
-    print(f"\nChips whose percentile is at least {UNUSUAL}, with k = {NEIGHBOURS}:\n")
-    print(f"| backbone | {BELONGING} | {' | '.join(foreign)} |\n|---|---|{'---|' * len(foreign)}")
+    print(f"\nChips whose percentile is at least {UNUSUAL}:\n")
+    print(f"| backbone | k | {BELONGING} | {' | '.join(foreign)} |\n|---|---|---|{'---|' * len(foreign)}")
     for cells in shares:
         print(f"| {' | '.join(cells)} |")
 
@@ -124,7 +170,8 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--without", metavar="TAG")
     parser.add_argument("--foreign", action="append", required=True, metavar="NAME=DIR")
-    parser.add_argument("--weights", action="append", required=True, metavar="BACKBONE=FILE")
+    parser.add_argument("--weights", action="append", default=[], metavar="BACKBONE=FILE")
+    parser.add_argument("--folder", action="append", default=[], type=Path)
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     tables.add_options(parser)
