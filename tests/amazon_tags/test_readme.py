@@ -38,9 +38,9 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "inspect locality": "--jobs 1",
     "inspect reuse": "--jobs 1",
     "rank": "--backbones toy,toy@edges",
-    "compress": "--seeds 1 --epochs 1",
+    "compress": "--seeds 1 --epochs 0",
     "curve": "--recipe {frozen} --shots 1,full --seeds 1",
-    "search-layer": "--backbone toy --weights none --tuned 1 --epochs 1",
+    "search-layer": "--backbone toy --weights none --tuned 0",
     "sources": "--backbone toy --weights none",
 }
 

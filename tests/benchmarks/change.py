@@ -5,7 +5,7 @@
 The rendered scenes have 20 x 20 windows of forest, a fifth of them with a river. In a fifth of the windows a road
 appears or vanishes, and clouds hide a tenth at one date. The real pairs are training chips of the bundled model with
 the scores that it gave without having seen them. A pair is two chips drawn at random, so its tags are independent, as
-the probabilities assume.
+the probabilities assume. The last table shows which of these chips the limit of clouds lets through.
 """
 
 import argparse
@@ -20,18 +20,24 @@ from pyarrow import parquet as pq
 
 from amazon_tags.datasets import sample
 from amazon_tags.maps.alerts import Alert
+from amazon_tags.maps.calibrated import choose_calibration
 from amazon_tags.maps.change_scenes import ChangeOptions, change_scenes
-from amazon_tags.maps.changed_cells import is_alert
+from amazon_tags.maps.changed_cells import cloud_probability, is_alert
 from amazon_tags.maps.compare_scenes import ChangeSettings
 from amazon_tags.model import bundle, training_record
 from amazon_tags.prediction.tag_chips import TagOptions
 from amazon_tags.tables import labels
+from ensemble.decisions import calibrate
 from ensemble.decisions.change import change_probabilities
+from ensemble.decisions.decision import decide_tags
+from ensemble.metrics import score
 from tests.benchmarks import tables
 from tests.scene_files import write_scene
 
 SIDE, ROWS = 256, 20  # of a window, in pixels, and of the scene, in windows
 LIMITS = [(0.5, 0.5), (0.8, 0.5), (1.0, 0.5), (0.8, 0.3), (0.8, 0.8)]  # of clouds, and least probabilities
+CLOUD_LIMITS = (0.3, 0.5, 0.8, 0.9, 1.0)
+WEATHER = ("clear", "haze", "partly_cloudy", "cloudy")
 DRAWS = 50  # random pairs of each real chip
 BINS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -129,6 +135,26 @@ def measure_real() -> None:
     print(f"\nAt 0.5: precision {hits / alerts.sum():.3f}, recall {hits / is_true.sum():.3f}.")
 
 
+def measure_clouds() -> None:
+    """Print which real chips are compared at each limit of clouds, and how good their tags of the ground are."""
+    model = bundle.load(bundle.DEFAULT)
+    record = training_record.read_required(bundle.DEFAULT)
+    names = labels.PLANET.names
+    clouds = cloud_probability(calibrate.apply(choose_calibration(model), record.scores), labels.PLANET)
+    of_ground = is_alert(np.ones((1, len(names))), labels.PLANET, 0)[0]
+    tags = decide_tags(model.decision, record.scores)
+    f2 = score.per_chip(record.truth[:, of_ground], tags[:, of_ground])
+    print(f"\n| `--max-cloud` | {' | '.join(f'{name} compared' for name in WEATHER)} | F2 of their other tags |")
+    print(f"|---|{'---|' * len(WEATHER)}---|")
+    for limit in CLOUD_LIMITS:
+        compared = clouds <= limit
+        shares = [
+            f"{compared[holds].mean():.1%} of {holds.sum()}"
+            for holds in (record.truth[:, names.index(name)] for name in WEATHER)
+        ]
+        print(f"| {limit:g} | {' | '.join(shares)} | {f2[compared].mean():.3f} |")
+
+
 def main() -> None:
     """Measure and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -138,6 +164,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, tables.recorded(options, script="change", data=data):
         measure_rendered(render_pair(Path(folder)))
         measure_real()
+        measure_clouds()
 
 
 if __name__ == "__main__":
