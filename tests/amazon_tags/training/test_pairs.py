@@ -131,7 +131,7 @@ def test_a_bundle_of_pairs_is_refused_in_one_line_where_chips_are_single(places,
         ("predict", chips, "--pairs", places / "pairs.csv"): "leave --pairs out",  # the model in the package
         ("predict", chips, "--model", model, "--pairs", places / "pairs.csv", "--html", page): "--html is for single",
         ("bundle", "export", model, "-o", tmp_path / "model.onnx"): "takes pairs of chips",
-        ("inspect", "explain", chips, "--model", model, "--html", page): "takes pairs of chips",
+        ("inspect", "explain", chips / "a0.png", "--model", model, "--html", page): "takes pairs of chips",
         ("report", model, "-o", page, "--chips", chips): "leave --chips out",
     }
     for words, message in refused.items():
