@@ -275,6 +275,8 @@ def _settle(plan: _Plan, shape: tuple[int, int, int], weights: str, start: Start
     of_one_date = (side, side, channels // plan.dates)
     if shape != first != of_one_date and start.name == "imagenet" and _holds_all_bands(plan.name, of_one_date, weights):
         first = of_one_date
+    if plan.dates > 1 and (weights == "none" or not start.takes_weights()):
+        first = shape  # equal random weights of both dates would hide which is the earlier one
     narrow = _build_part(plan, first, weights if start.takes_weights() else "none")
     redrawn = redraw.redraw(narrow, start, lambda: _build_part(plan, first, "none"))
     if start.name == "auto":

@@ -36,15 +36,17 @@ def test_a_shared_backbone_gives_equal_dates_equal_vectors_and_swapped_dates_swa
     assert np.abs(first - second).max() > 1e-3
 
 
-def test_of_stacked_dates_each_has_the_weights_of_a_single_chip():
-    keras.utils.set_random_seed(3)
-    single = backbones.build("toy", RGB.of_one_date())
-    keras.utils.set_random_seed(3)
-    stacked = backbones.build("toy", RGB, options=BackboneOptions(stacked=True))
+def test_of_stacked_dates_each_has_the_pretrained_weights_of_a_single_chip(tmp_path):
+    file, stack = tmp_path / "toy.weights.h5", BackboneOptions(stacked=True)
+    backbones.architecture("toy").save_weights(file)
+    single = backbones.build("toy", RGB.of_one_date(), weights=str(file))
+    stacked = backbones.build("toy", RGB, weights=str(file), options=stack)
     a, b = chips(RGB, 1), chips(RGB, 2)
     np.testing.assert_allclose(vectors(stacked, a, a), np.asarray(single(a)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(vectors(stacked, a, b), vectors(stacked, b, a), rtol=1e-4, atol=1e-6)
     assert np.abs(vectors(stacked, a, b) - vectors(stacked, a, a)).max() > 1e-3
+    drawn = backbones.build("toy", RGB, options=stack)
+    assert np.abs(vectors(drawn, a, b) - vectors(drawn, b, a)).max() > 1e-3  # random weights know the order of dates
 
 
 def test_the_components_of_a_hypercomplex_backbone_are_the_stacked_dates():
