@@ -88,6 +88,7 @@ Option                   Commands
 --order                  review
 --overlap                map, change
 --overlays               gallery, inspect explain
+--pairs                  predict, train
 --patch                  inspect explain
 --pixels                 map, change, pretrain
 --point                  compress
@@ -280,6 +281,11 @@ LABELS = click.option(
     "of each class) or a TOML file.",
 )
 MODEL = click.option("--model", type=FOLDER, help="A bundle or a registry; without it, the model inside the package.")
+PAIRS = click.option(
+    "--pairs",
+    type=FILE,
+    help="A CSV of image_name,before,after: the name of a pair, and of its chips in CHIPS at two dates of one place.",
+)
 PRECISION = click.option(
     "--precision",
     type=click.Choice(["auto", "f32", "bf16", "int8"]),

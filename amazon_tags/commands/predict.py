@@ -16,6 +16,7 @@ from amazon_tags.signals import catch_signals
     type=options.FILE,
     help="In place of CHIPS, a .parquet file of their vectors, as embed writes it; the model must take these.",
 )
+@options.PAIRS
 @options.MODEL
 @options.TABLE_OUTPUT
 @click.option("--scores", type=options.OUTPUT, help="Also write the scores to this .csv or .parquet file.")
@@ -52,6 +53,7 @@ from amazon_tags.signals import catch_signals
 def predict_command(
     chips: tuple[Path, ...],
     vectors: Path | None,
+    pairs: Path | None,
     model: Path | None,
     output: Path | None,
     scores: Path | None,
@@ -74,7 +76,8 @@ def predict_command(
 ) -> None:
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
 
-    With --vectors, chips are tagged by their vectors alone. With --shard, one share of the chips is scored into
+    With --vectors, chips are tagged by their vectors alone. With --pairs, pairs of chips are tagged by a model that
+    train --pairs wrote. With --shard, one share of the chips is scored into
     --checkpoint, and `amazon_tags merge` writes the tags.
 
     Example: amazon_tags predict chips/ > submission.csv
@@ -89,6 +92,7 @@ def predict_command(
         raise click.UsageError("Name either CHIPS, or a file of their vectors by --vectors.")
     if vectors:
         given = {
+            "--pairs": pairs,
             "--bands": bands,
             "--levels": levels != "auto",
             "--views": views > 1,
@@ -108,6 +112,10 @@ def predict_command(
         return
     if like and on_error == "skip":
         raise click.UsageError("--like writes a row for each of its names; use --on-error fill instead of skip.")
+    if pairs and (page or engine == "dask"):
+        raise click.UsageError(
+            f"{'--html' if page else '--engine dask'} is for single chips; leave it out with --pairs."
+        )
     named = [
         name
         for name, path in {"-o": output, "--scores": scores, "--monitor": log, "--html": page}.items()
@@ -119,7 +127,7 @@ def predict_command(
     if shard and named:
         raise click.UsageError(f"--shard writes only the checkpoint; pass {' and '.join(named)} to amazon_tags merge.")
     outputs = OutputPaths(output, scores, errors if on_error != "fail" else None, log, page)
-    tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels))
+    tag_options = TagOptions(like, views, precision, device, on_error, checkpoint, jobs, Layout(bands, levels), pairs)
     if shard:
         from amazon_tags.prediction.predict_shard import predict_shard
 

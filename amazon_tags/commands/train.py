@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     type=options.FOLDER,
     help="A folder of chips without labels, for members that have teachers in the recipe or by --teacher.",
 )
+@options.PAIRS
 @options.GROUPS
 @options.JOIN_ROWS
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
@@ -79,6 +80,7 @@ def train_command(
     download: bool,
     skip_missing: bool,
     unlabelled: tuple[Path, ...],
+    pairs: Path | None,
     groups: Path | None,
     join_rows: bool,
     note: str,
@@ -103,6 +105,9 @@ def train_command(
     LABELS is a table of image_name,tags, a table with a column of 0 and 1 for each label, or a folder with a subfolder
     of chips for each class. With --labels folders it may be left out: CHIPS has these subfolders.
 
+    With --pairs, a model of two dates is trained: LABELS names the pairs, and may be left out if the table of pairs
+    has a column of tags.
+
     Out-of-fold scores are written beside the bundle. The same command resumes a run that was interrupted.
 
     Example: amazon_tags train train-jpg/ train_v2.csv -o model
@@ -110,6 +115,9 @@ def train_command(
     from amazon_tags.tables.vector_tables import is_vector_file
 
     is_of_vectors = is_vector_file(chips)
+    if pairs and space == "folders":
+        raise click.UsageError("--labels folders names single chips; with --pairs, name a table of tags or of labels.")
+    table = table or pairs
     if table is None and (space != "folders" or is_of_vectors):
         raise click.UsageError("Missing argument 'LABELS'; only --labels folders does without a table.")
     files = dict(backbone_options.parse_weights(text) for text in weights)
@@ -118,14 +126,15 @@ def train_command(
     from amazon_tags.training.training_data import TrainingSource
 
     if page:
-        preflight.refuse_outputs([page, output], [path for path in (chips, table) if path])
-    source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows)
+        preflight.refuse_outputs([page, output], [path for path in (chips, table, pairs) if path])
+    source = TrainingSource(chips, table or chips, space, skip_missing, note, unlabelled, groups, join_rows, pairs)
     if is_of_vectors:
         given: dict[str, object] = {
             "--weights": files,
             "--start-from": start_from,
             "--teacher": teachers,
             "--unlabelled": unlabelled,
+            "--pairs": pairs,
             "--ground": ground,
             "--bands": bands,
             "--levels": levels != "auto",
@@ -136,6 +145,8 @@ def train_command(
         _write_page(page, output, None, jobs)
         return
 
+    if pairs and engine == "dask":
+        raise click.UsageError("--engine dask is for single chips; leave it out with --pairs.")
     cluster = shard_options.read_cluster(engine, scheduler, insecure=insecure, workers=jobs)
     need_train()
     from amazon_tags.training.hub_presets import download_preset
@@ -147,7 +158,7 @@ def train_command(
     )
     from amazon_tags.training.teacher_bundles import add_teachers
 
-    settings = choose_recipe(recipe or "default").reading(bands, levels, ground=ground)
+    settings = choose_recipe(recipe or "default").reading(bands, levels, ground=ground, paired=bool(pairs))
     settings = add_teachers(settings, teachers)
     for member in settings.members if download else ():
         download_preset(member.backbone)
@@ -161,7 +172,7 @@ def train_command(
             from amazon_tags.training.train import train_on
 
             train_on(data, output, recipe=settings, options=train_options)
-    _write_page(page, output, chips, jobs)
+    _write_page(page, output, None if pairs else chips, jobs)
     options.exit_after(data.unusable, len(data.paths) + len(data.unlabelled) + data.unusable, "skipped", errors)
 
 

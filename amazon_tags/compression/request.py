@@ -97,6 +97,7 @@ def read_compressed(text: str, request: CompressRequest) -> CompressedBundle:
     manifest = bundle.read_manifest(folder)
     if manifest.vectors:
         raise ValueError(f"{folder} has heads on vectors and no weights to prune; name a bundle with tuned members.")
+    bundle.refuse_other_dates(folder, manifest)
     recipe = manifest.read_recipe().reading(request.layout.bands, request.layout.levels)
     stored = {name.partition("-")[2]: name for name in manifest.members}
     if chosen and chosen not in stored:

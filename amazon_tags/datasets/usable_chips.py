@@ -10,12 +10,12 @@ from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.files import atomic, preflight
 from ensemble.arrays import Rows
 from features.images import listing
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 from features.images.spec import ChipSpec
 from features.networks import extract
 
 
-def usable_rows(paths: Sequence[ChipPath], spec: ChipSpec, listed: Path | None, *, jobs: int = 1) -> Rows:
+def usable_rows(paths: Sequence[ChipRow], spec: ChipSpec, listed: Path | None, *, jobs: int = 1) -> Rows:
     """Return the rows of the chips that can be used, list the others in a file, and report remarks on the chips.
 
     Every chip is decoded once.
@@ -32,7 +32,7 @@ def usable_rows(paths: Sequence[ChipPath], spec: ChipSpec, listed: Path | None, 
         ValueError: no chip can be used, or the file is one of the chips.
     """
     if listed:
-        files = {path if isinstance(path, Path) else path.archive.path for path in paths}
+        files = {file for path in paths for file in listing.files_of(path)}
         preflight.refuse_outputs([listed], files)
 
     errors, remarks = _examine(paths, spec, tolerant=listed is not None, jobs=jobs)
@@ -46,7 +46,7 @@ def usable_rows(paths: Sequence[ChipPath], spec: ChipSpec, listed: Path | None, 
 
 
 def _examine(
-    paths: Sequence[ChipPath], spec: ChipSpec, *, tolerant: bool, jobs: int
+    paths: Sequence[ChipRow], spec: ChipSpec, *, tolerant: bool, jobs: int
 ) -> tuple[list[str | None], RemarkCounts]:
     """Return the error of each chip, None where there is none, and the remarks on all."""
     errors: list[str | None] = []

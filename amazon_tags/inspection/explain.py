@@ -77,7 +77,9 @@ def inspect_explain(paths: Listing, model: Path | None = None, options: ExplainO
             "use --overlays."
         )
     with registry.hold_model(model or bundle.DEFAULT) as folder, _overlay_folder(options.overlays) as overlays:
-        bundle.refuse_vector_model(folder, bundle.read_manifest(folder))
+        manifest = bundle.read_manifest(folder)
+        bundle.refuse_vector_model(folder, manifest)
+        bundle.refuse_other_dates(folder, manifest)
         loaded = bundle.load(folder, jobs=options.jobs).reading(options.layout)
         columns = tag_columns(loaded, options.tags)
         evidence = gather_evidence(loaded, options.method, patch=options.patch, jobs=options.jobs)

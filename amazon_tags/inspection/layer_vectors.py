@@ -11,7 +11,7 @@ import numpy as np
 from amazon_tags.inspection.layered_model import LayeredModel
 from amazon_tags.training.network_files import member_network
 from ensemble.arrays import Rows, Vectors
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 from features.networks import backbones, extract, openvino_export, openvino_runtime, truncation
 from features.networks.openvino_runtime import OpenvinoNetwork
 
@@ -32,7 +32,7 @@ class LayerNetwork:
     columns: tuple[Rows, ...]
     network: OpenvinoNetwork
 
-    def vectors(self, paths: Sequence[ChipPath], *, jobs: int) -> list[Vectors]:
+    def vectors(self, paths: Sequence[ChipRow], *, jobs: int) -> list[Vectors]:
         """Return the vectors (chips, dim) of each layer.
 
         Raises:

@@ -142,6 +142,7 @@ def _read_member(text: str, folder: Path, chosen: str, options: ModelOptions) ->
     manifest = bundle.read_manifest(folder)
     if manifest.vectors:
         raise ValueError(f"{folder} has heads on vectors and no network; name a bundle with networks, or a backbone.")
+    bundle.refuse_other_dates(folder, manifest)
     stored = [member.partition("-")[2] for member in manifest.members]
     members = {
         settings.name: settings

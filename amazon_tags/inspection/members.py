@@ -41,6 +41,7 @@ def inspect_members(chips: Path, folder: Path, layout: Layout, batches: BatchOpt
     """
     manifest = bundle.read_manifest(folder)
     bundle.refuse_vector_model(folder, manifest)
+    bundle.refuse_other_dates(folder, manifest)
     if len(manifest.members) < 2:
         raise ValueError(f"{folder} has one member ({manifest.members[0]}), and this compares several; name another.")
     model = bundle.load(folder, jobs=batches.jobs).reading(layout)

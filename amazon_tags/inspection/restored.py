@@ -14,7 +14,7 @@ from amazon_tags.model import decision_file
 from amazon_tags.training.network_files import member_network
 from ensemble.arrays import Floats, Scores
 from ensemble.networks.build import build_network, finish_network
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 from features.images.spec import ChipSpec
 from features.networks import backbones, extract, openvino_export, openvino_runtime, truncation
 from features.networks.weights import is_trained_network
@@ -116,7 +116,7 @@ def build_restorable(model: TunedModel, rates: Floats) -> RestorableNetwork:
     return RestorableNetwork(trained, start, tuple(ends), tuple(map(tuple, blocks)), head)
 
 
-def score_chips(network: keras.Model, paths: Sequence[ChipPath], spec: ChipSpec, *, jobs: int) -> Scores:
+def score_chips(network: keras.Model, paths: Sequence[ChipRow], spec: ChipSpec, *, jobs: int) -> Scores:
     """Return the scores (chips, labels) of a network as it is now.
 
     Raises:

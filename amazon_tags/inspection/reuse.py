@@ -27,7 +27,7 @@ from ensemble.metrics import folds, score
 from ensemble.representation.cka import MinibatchCka
 from ensemble.representation.nearest import vote_of_neighbours
 from features.images.layout import AS_STATED, Layout
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 
 CKA_CHIPS = 256  # in a minibatch, as for `inspect cka`
 
@@ -54,7 +54,7 @@ class _Chips:
     `rules` are those of the label space.
     """
 
-    paths: Sequence[ChipPath]
+    paths: Sequence[ChipRow]
     truth: Tags
     fold: Fold
     rates: Floats

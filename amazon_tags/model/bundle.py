@@ -91,13 +91,14 @@ class Bundle:
         stored = self.manifest.spec
         return replace(stored, layout=self.layout, training_layout=stored.layout)
 
-    def reading(self, layout: Layout) -> "Bundle":
-        """Return the same model for files of chips of which a user states this layout.
+    def reading(self, layout: Layout, *, paired: bool = False) -> "Bundle":
+        """Return the same model for files of chips, or pairs of them, of which a user states this layout.
 
         Raises:
-            ValueError: the model takes vectors, not chips.
+            ValueError: the model takes vectors, or single chips where there are pairs, or the reverse.
         """
         refuse_vector_model(self.folder, self.manifest)
+        refuse_other_dates(self.folder, self.manifest, paired=paired)
         return replace(self, layout=layout)
 
     @property
@@ -136,6 +137,19 @@ def refuse_vector_model(folder: Path, manifest: Manifest) -> None:
         raise ValueError(
             f"{folder} has no network for chips, only heads on vectors of {manifest.vectors.describe()}; {advice} pass "
             "predict --vectors vectors.parquet."
+        )
+
+
+def refuse_other_dates(folder: Path, manifest: Manifest, *, paired: bool = False) -> None:
+    """Raise ValueError for a bundle of pairs where single chips are to be used, or the reverse."""
+    if manifest.spec.dates > 1 and not paired:
+        raise ValueError(
+            f"{folder} takes pairs of chips of two dates, not single chips; tag pairs by predict --pairs TABLE, or "
+            "name a bundle of single chips."
+        )
+    if manifest.spec.dates == 1 and paired:
+        raise ValueError(
+            f"{folder} takes single chips, not pairs; leave --pairs out, or name a bundle that train --pairs wrote."
         )
 
 
@@ -304,7 +318,7 @@ def parse_decision(content: bytes, space: LabelSpace) -> tuple[Decision, NDArray
 
 
 def _check_networks(spec: ChipSpec, members: Sequence[CompiledMember]) -> None:
-    expected = (spec.side, spec.side, len(spec.bands)), np.dtype(spec.dtype)
+    expected = (spec.side, spec.side, len(spec.channels)), np.dtype(spec.dtype)
     for member in members:
         network = member.network
         if (network.chip_shape, network.dtype) != expected:

@@ -15,7 +15,7 @@ from amazon_tags.model import decision_file
 from amazon_tags.model.bundle import load_member, load_second, member_scores
 from amazon_tags.model.engine import Engine
 from amazon_tags.model.file_entry import FileEntry
-from amazon_tags.model.manifest import FORMAT, VECTOR_FORMAT, Manifest, digest
+from amazon_tags.model.manifest import FORMAT, PAIR_FORMAT, VECTOR_FORMAT, Manifest, digest
 from amazon_tags.tables import labels
 from amazon_tags.tables.labels import LabelSpace
 from ensemble.arrays import Scores
@@ -45,7 +45,7 @@ def seal(folder: Path, manifest: Manifest, golden: NDArray[Any]) -> Manifest:
             are stored, in every measured precision.
     """
     names = tuple(sorted(path.name for path in (folder / "members").iterdir() if path.is_dir()))
-    number = VECTOR_FORMAT if manifest.vectors else FORMAT
+    number = VECTOR_FORMAT if manifest.vectors else PAIR_FORMAT if manifest.spec.dates > 1 else FORMAT
     manifest = replace(manifest, format=number, version=version("amazon-tags"), members=names)
     manifest = replace(manifest, files=_file_entries(folder))
 

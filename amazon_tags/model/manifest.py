@@ -21,7 +21,8 @@ from features.images.spec import ChipSpec
 
 FORMAT = 2
 VECTOR_FORMAT = 3  # of bundles that take vectors: versions that know only networks shall refuse these by their number
-READABLE_FORMATS = (1, 2, 3)  # 1 has no second level: it averages its members
+PAIR_FORMAT = 4  # of bundles that take pairs of chips, for the same reason
+READABLE_FORMATS = (1, 2, 3, 4)  # 1 has no second level: it averages its members
 
 
 @dataclass(frozen=True, kw_only=True)

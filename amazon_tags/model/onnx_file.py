@@ -57,6 +57,8 @@ def export_onnx(folder: Path, output: Path) -> float:
     manifest = read_manifest(folder)
     if manifest.vectors:
         raise OnnxError(f"{folder}: it takes vectors and has no network, so there is no graph of chips; {ADVICE}.")
+    if manifest.spec.dates > 1:
+        raise OnnxError(f"{folder}: it takes pairs of chips, which the file's metadata cannot describe; {ADVICE}.")
     _refuse_output(folder, output)
     networks, blend = _read_parts(folder, manifest)
     read = partial(read_checked, folder, manifest)

@@ -21,7 +21,7 @@ from typing import Any
 
 from amazon_tags.model.config import check_choice, check_range, check_types
 from amazon_tags.records import Json
-from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
+from ensemble.networks.settings import LOGITS, LOSSES, OUTPUTS, PAIRS, POOLS, SCHEDULES, SEES, FrozenMember, TunedMember
 from ensemble.second_level.names import SECOND_LEVEL_NAMES
 from features.images.layout import Layout, refuse_percentiles
 from features.images.spec import SENSOR_BANDS, parse_many_bands
@@ -37,6 +37,7 @@ CHOICES = {  # the values that a member's key may have
     "weights": ("imagenet", "none"),
     "sees": SEES,
     "pool": POOLS,
+    "pairs": PAIRS,
     "output": OUTPUTS,
     "logits": LOGITS,
     "loss": LOSSES,
@@ -63,7 +64,12 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
-LATER_KEYS = ("init", "logits", "components")  # left out where they have no effect, as bundles did before they could be
+LATER_KEYS = (
+    "init",
+    "logits",
+    "components",
+    "pairs",
+)  # left out where they have no effect, as bundles did before they could be
 MEMBER_NAME = "[a-z0-9_]{1,40}"
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 
@@ -81,6 +87,7 @@ class Recipe:
             reflectance, red, green and blue among them.
         levels: what the levels of 16-bit chips are, like the option `--levels`.
         file_bands: the bands of the TIFs in their order, like the option `--bands`; none: as the files state.
+        dates: 1, or 2 for a model of pairs of chips, like the option `--pairs`.
         ground: the side of a chip on the ground in metres, by which `map` cuts scenes; 0: not stated.
         second: how the members' scores are combined: a name of `SECOND_LEVELS`, or `chosen` by nested
             cross-validation.
@@ -99,6 +106,7 @@ class Recipe:
     bands: tuple[str, ...] = ("red", "green", "blue")
     levels: str = "auto"
     file_bands: tuple[str, ...] = ()
+    dates: int = 1
     ground: float = 0.0
     second: str = "mean"
     view_mean: str = "mean"
@@ -111,13 +119,19 @@ class Recipe:
         """Return how the files of chips are read."""
         return Layout(self.file_bands or None, self.levels)
 
-    def reading(self, bands: tuple[str, ...] | None, levels: str, *, ground: float | None = None) -> "Recipe":
-        """Return the same recipe for chips of these bands, levels and ground; None and `auto` change nothing."""
+    def reading(
+        self, bands: tuple[str, ...] | None, levels: str, *, ground: float | None = None, paired: bool = False
+    ) -> "Recipe":
+        """Return the same recipe for chips of these bands, levels and ground, or for pairs of chips.
+
+        None, `auto` and False change nothing.
+        """
         return replace(
             self,
             file_bands=bands or self.file_bands,
             levels=self.levels if levels == "auto" else levels,
             ground=ground or self.ground,
+            dates=2 if paired else self.dates,
         )
 
 
@@ -155,6 +169,7 @@ def recipe_from_json(values: Mapping[str, Any]) -> Recipe:
         )
     recipe.layout()  # raises for levels or bands that cannot be
     refuse_percentiles(recipe.levels)
+    check_range("dates", recipe.dates, 1, 2)
     check_range("ground", recipe.ground, 0, MAX_GROUND_METRES)
     check_range("budget_ms", recipe.budget_ms, 0, 1e6)
     check_range("budget_mb", recipe.budget_mb, 0, 1e6)
@@ -169,7 +184,9 @@ def recipe_to_json(recipe: Recipe) -> Json:
         for entry in recipe.members
     ]
     members = [without_later_defaults(member) for member in members]
-    unstated = [key for key in ("levels", "file_bands", "ground") if getattr(recipe, key) == getattr(Recipe, key)]
+    unstated = [
+        key for key in ("levels", "file_bands", "dates", "ground") if getattr(recipe, key) == getattr(Recipe, key)
+    ]
     values = {**asdict(recipe), "members": members}
     return {key: value for key, value in values.items() if key not in unstated}  # older bundles have none of these
 

@@ -32,6 +32,7 @@ def load_for_vectors(folder: Path, vectors: VectorInput, path: Path) -> Bundle:
         ValueError: the bundle needs chips, or other vectors.
     """
     manifest = bundle.read_manifest(folder)
+    bundle.refuse_other_dates(folder, manifest)
     needed = manifest.vectors or VectorInput(vectors.width, _origin_of_members(folder, manifest))
     if not manifest.vectors and vectors.origin is None:
         raise ValueError(

@@ -18,7 +18,7 @@ from features.networks.foreign_settings import is_foreign
 FORMAT = 1  # of the metadata
 METADATA_KEY = "amazon_tags"
 
-json_keys(optional=("layout", "training_layout", "statistics"))(ChipSpec)  # bundles of format 2 have none
+json_keys(optional=("layout", "training_layout", "statistics", "dates"))(ChipSpec)  # bundles of format 2 have none
 
 
 class OriginError(ValueError):

@@ -88,7 +88,7 @@ def _scored_parts(
     folder: Path, paths: Chips, model: Bundle, key: RunKey, numbers: range, jobs: int
 ) -> Iterator[ScoredChips]:
     """Yield parts in order: read the finished ones, and score and store the others."""
-    labels, bands = model.space.names, len(model.spec.bands)
+    labels, bands = model.space.names, len(model.spec.channels)
     with ThreadPoolExecutor(jobs) as pool:
         finished = _finished_parts(folder, paths, numbers, pool)
         missing = paths.take(_rows(len(paths), (number for number in numbers if number not in finished)))

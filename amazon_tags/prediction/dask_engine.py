@@ -24,7 +24,6 @@ from amazon_tags.prediction.run_key import Chips, RunKey, refuse_other_run, run_
 from amazon_tags.prediction.shard import Shard
 from amazon_tags.prediction.submission import OutputPaths
 from amazon_tags.prediction.tag_chips import TagOptions, TagSummary, find_wanted_chips, open_model
-from features.images.listing import Listing
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def refuse_other_chips(key: RunKey, paths: Chips, model: Bundle) -> None:
 
 
 @lru_cache(maxsize=1)
-def _open_request(request: _Request) -> tuple[Listing, Bundle]:
+def _open_request(request: _Request) -> tuple[Chips, Bundle]:
     """Return all chips and the model, and refuse them if they are not those of the run."""
     paths, _ = find_wanted_chips(request.inputs, request.options)
     model = open_model(request.model, request.options)

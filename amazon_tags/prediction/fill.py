@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amazon_tags.datasets.date_pairs import DatePairs
 from amazon_tags.model import training_record
 from amazon_tags.model.bundle import Bundle
-from amazon_tags.prediction.predict import TaggedChips, find_chips
+from amazon_tags.prediction.predict import TaggedChips, find_chips, find_pairs
 from amazon_tags.tables import label_tables
 from amazon_tags.tables.image_names import select
 from features.images.listing import Listing
@@ -30,13 +31,15 @@ def fill_scores(model: Bundle) -> LabelScores:
     return model.common.astype(np.float32) if record is None else record.truth.mean(axis=0, dtype=np.float32)
 
 
-def find_named_chips(inputs: Sequence[Path], like: Path) -> tuple[Listing, list[str]]:
+def find_named_chips(
+    inputs: Sequence[Path], like: Path, pairs: Path | None = None
+) -> tuple[Listing | DatePairs, list[str]]:
     """Return the chips that a sample submission names and that are there, in its order, and all names in it.
 
     Raises:
         ValueError: there are no chips, or none of them is named.
     """
-    paths, names = find_chips(inputs), label_tables.read_ids(like)
+    paths, names = find_pairs(inputs, pairs) if pairs else find_chips(inputs), label_tables.read_ids(like)
     there = set(paths.names())
     named = [name for name in names if name in there]
     return paths.take(select(paths.names(), named or names)), names
@@ -76,7 +79,7 @@ def _absent_chips(names: Sequence[str], like: Path, model: Bundle) -> TaggedChip
         tags=np.tile(model.common, (len(names), 1)),
         expected_f=np.zeros(len(names)),
         errors=[f"is named in {like} but is not among the chips"] * len(names),
-        band_statistics=np.full((len(names), 2 * len(model.spec.bands)), np.nan, np.float32),
+        band_statistics=np.full((len(names), 2 * len(model.spec.channels)), np.nan, np.float32),
         remarks=[()] * len(names),
     )
 

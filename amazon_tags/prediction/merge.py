@@ -125,7 +125,7 @@ def _checked_names(checkpoint: Path, key: RunKey, parts: list[Path]) -> Iterator
 
 
 def _scored_parts(parts: list[Path], model: Bundle) -> Iterator[ScoredChips]:
-    return (read_named_part(path, model.space.names, len(model.spec.bands)) for path in parts)
+    return (read_named_part(path, model.space.names, len(model.spec.channels)) for path in parts)
 
 
 def _refuse_other_rows(names: list[str], rows: list[str], options: TagOptions) -> None:

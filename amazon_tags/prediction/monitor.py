@@ -130,7 +130,7 @@ def monitor_line(statistics: RunStatistics, model: Bundle, training: TrainingRec
     mean, mean_square = statistics.band_sums / statistics.chips
     training_mean = training.band_statistics.mean(axis=0)
     training_spread = np.maximum(training.band_statistics.std(axis=0), MIN_SPREAD)
-    bands = [f"{band} {statistic}" for statistic in ("mean", "deviation") for band in model.spec.bands]
+    bands = [f"{band} {statistic}" for statistic in ("mean", "deviation") for band in model.spec.channels]
 
     scores, band_statistics = (np.stack(column) for column in zip(*statistics.sample, strict=True))
     discrepancy, p = shift.discrepancy(
@@ -141,7 +141,7 @@ def monitor_line(statistics: RunStatistics, model: Bundle, training: TrainingRec
         line,
         expected_f=statistics.expected_f_sum / statistics.chips,
         rates=_by_name(labels, statistics.tag_counts / statistics.chips),
-        brightness=float(mean[: len(model.spec.bands)].mean()),
+        brightness=float(mean[: len(model.spec.channels)].mean()),
         band_means=_by_name(bands, mean),
         band_deviations=_by_name(bands, np.sqrt(np.maximum(mean_square - mean**2, 0))),
         stability=_by_name(labels, stability),

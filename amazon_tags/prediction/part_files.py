@@ -22,6 +22,7 @@ from amazon_tags.prediction.predict import ScoredChips
 from amazon_tags.prediction.run_key import Chips, RunKey, refused_as
 from features.images import chips, listing
 from features.images.chips import ChipError
+from features.images.date_pair import DatePair
 from features.images.listing import ChipSource
 from features.images.remarks import Remark
 from features.images.window import Window
@@ -61,6 +62,8 @@ def list_parts(folder: Path) -> list[tuple[int, Path]]:
 
 
 def _content_hash(path: ChipSource) -> str:
+    if isinstance(path, DatePair):
+        return f"{_content_hash(path.before)} {_content_hash(path.after)}"
     if isinstance(path, Window):
         return f"{path.picture.sha256} {path.width} {path.height}"  # the name has the position
     try:

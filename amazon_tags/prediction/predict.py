@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.date_pairs import DatePairs, list_pairs
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.tables import label_tables
 from amazon_tags.tables.image_names import select
@@ -67,6 +68,12 @@ def find_chips(inputs: Sequence[Path], like: Path | None = None) -> Listing:
     if like is None:
         return paths
     return paths.take(select(paths.names(), label_tables.read_ids(like)))
+
+
+def find_pairs(inputs: Sequence[Path], table: Path, like: Path | None = None) -> DatePairs:
+    """Return the pairs of chips that a table names as `find_chips` returns chips; raises like `list_pairs`, too."""
+    pairs = list_pairs(table, inputs)
+    return pairs if like is None else pairs.take(select(pairs.names(), label_tables.read_ids(like)))
 
 
 def predict_chips(

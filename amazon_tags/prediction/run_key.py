@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+from amazon_tags.datasets.date_pairs import DatePairs
 from amazon_tags.model.bundle import Bundle
 from features.images.listing import Listing
 from features.scenes.windows import Windows
@@ -24,7 +25,7 @@ DIFFERENCES = {  # of a checkpoint's run and this one, by the key's field
     "chips": "is for chips whose names have the hash {}, but these have {}",
 }
 ADVICE = "name another folder, or delete this one."
-Chips = Listing | Windows
+Chips = Listing | DatePairs | Windows
 
 
 @dataclass(frozen=True)

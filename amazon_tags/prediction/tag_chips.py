@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from amazon_tags.datasets.date_pairs import DatePairs
 from amazon_tags.model import bundle, registry, training_record
 from amazon_tags.model.bundle import Bundle
 from amazon_tags.prediction.checkpoint import predict_with_checkpoint
 from amazon_tags.prediction.fill import fill_scores, find_named_chips, with_absent_chips
 from amazon_tags.prediction.monitor import RunStatistics, append_line, monitor_line, watch_run
-from amazon_tags.prediction.predict import TaggedChips, find_chips, predict_chips
+from amazon_tags.prediction.predict import TaggedChips, find_chips, find_pairs, predict_chips
 from amazon_tags.prediction.submission import OutputPaths, spelled_like, write_submission
 from amazon_tags.prediction.unusual import mark_unusual
 from amazon_tags.tables import label_tables
@@ -33,6 +34,7 @@ class TagOptions:
         checkpoint: a folder for finished scores, from which an interrupted run resumes.
         jobs: threads.
         layout: what the files do not state of their bands and levels; what it leaves open is as in the bundle.
+        pairs: a table `image_name,before,after` of pairs of the chips, which are tagged in place of chips.
     """
 
     like: Path | None = None
@@ -43,6 +45,7 @@ class TagOptions:
     checkpoint: Path | None = None
     jobs: int = 1
     layout: Layout = AS_STATED
+    pairs: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def tag_chips(
     """
     options = options or TagOptions()
     paths, names = find_wanted_chips(inputs, options)
-    outputs.refuse(paths.files(), [options.like] if options.like else [])
+    outputs.refuse(paths.files(), [table for table in (options.like, options.pairs) if table])
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         loaded = open_model(folder, options)
@@ -91,17 +94,19 @@ def tag_chips(
         return write_tagged(tagged, loaded, outputs, options, count=len(names or paths), watch=watch)
 
 
-def find_wanted_chips(inputs: Sequence[Path], options: TagOptions) -> tuple[Listing, list[str]]:
-    """Return the chips to tag and, if rows of a sample submission without a chip are filled, the names of all rows."""
+def find_wanted_chips(inputs: Sequence[Path], options: TagOptions) -> tuple[Listing | DatePairs, list[str]]:
+    """Return the chips or pairs to tag; and the names of all rows, if those without a chip are filled."""
     if options.on_error == "fill" and options.like:
-        return find_named_chips(inputs, options.like)
+        return find_named_chips(inputs, options.like, options.pairs)
+    if options.pairs:
+        return find_pairs(inputs, options.pairs, options.like), []
     return find_chips(inputs, options.like), []
 
 
 def open_model(folder: Path, options: TagOptions) -> Bundle:
     """Return the bundle in a folder, ready to score chips as the options say."""
     loaded = bundle.load(folder, jobs=options.jobs, precision=options.precision, device=options.device)
-    return loaded.reading(options.layout)
+    return loaded.reading(options.layout, paired=options.pairs is not None)
 
 
 def write_tagged(

@@ -19,7 +19,7 @@ from amazon_tags.maps.open_scenes import open_scenes
 from amazon_tags.tables.label_tables import read_groups
 from amazon_tags.training.fingerprints import combine_named
 from features.images import chips, decode, jpg, listing, tif
-from features.images.listing import ChipPath, ChipSource
+from features.images.listing import ChipPath, SingleChip
 from features.images.spec import ChipSpec
 from features.scenes.scene import Scene
 from features.scenes.windows import Windows, data_shares, lay_grid
@@ -61,7 +61,7 @@ class PretrainChips:
         unusable: how many chips were left out.
     """
 
-    paths: Sequence[ChipSource]
+    paths: Sequence[SingleChip]
     fingerprint: str
     groups: NDArray[np.int64] | None
     unusable: int
@@ -92,7 +92,7 @@ def open_chips(source: PretrainInput) -> Iterator[PretrainChips]:
         windows = [_cut(opened.enter_context(open_scenes([path], jobs=source.jobs)), source) for path in scenes]
         named = [(listing.name(chip), digest) for chip, digest in zip(kept, hashes, strict=True)]
         named += [(f"{part.picture} {name}", part.picture.sha256) for part in windows for name in part.names()]
-        paths: list[ChipSource] = [*kept, *(window for part in windows for window in part)]
+        paths: list[SingleChip] = [*kept, *(window for part in windows for window in part)]
         groups = _read_groups(source.groups, kept, len(paths)) if source.groups else None
         yield PretrainChips(paths, combine_named(named), groups, unusable)
 

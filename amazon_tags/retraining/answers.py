@@ -57,7 +57,7 @@ def answer_chips(model: Verified, data: TrainingData, jobs: int) -> ModelAnswers
     band_statistics = np.zeros((len(scores), 2 * len(bundle.spec.bands)), np.float32)
     scores[out_of_fold], band_statistics[out_of_fold] = record.scores[recorded], record.band_statistics[recorded]
     if len(unseen):
-        parts = list(score_chips([data.paths[row] for row in unseen], bundle, jobs=jobs))
+        parts = list(score_chips([data.paths[int(row)] for row in unseen], bundle, jobs=jobs))
         scores[unseen] = np.concatenate([part.scores for part in parts])
         band_statistics[unseen] = np.concatenate([part.band_statistics for part in parts])
 

@@ -44,6 +44,8 @@ def retrain(path: Path) -> RetrainingResult:
     """
     job = read_job(path)
     check_recipe(job.recipe, job.weights)
+    if job.recipe.dates > 1:
+        raise ValueError(f"{path}: the recipe has dates = 2, but retrain trains on single chips; name another recipe.")
     if job.settings.tracking and find_spec("mlflow") is None:
         raise ValueError(f"{path}: tracking needs MLflow; run, in the checkout: pip install '.[mlflow]'")
     job.runs.mkdir(parents=True, exist_ok=True)
@@ -172,6 +174,11 @@ def _open_champion(job: Job, name: str) -> Verified:
             f"the current model {name} takes vectors, but retrain compares models on chips; promote a model of chips: "
             f"amazon_tags models promote {job.registry} NAME|BUNDLE"
         )
+    if champion.bundle.manifest.spec.dates > 1:
+        raise RegistryError(
+            f"the current model {name} takes pairs of chips, but retrain compares models on single chips; promote a "
+            f"model of these: amazon_tags models promote {job.registry} NAME|BUNDLE"
+        )
     return champion
 
 
@@ -188,7 +195,7 @@ def _monitor(run: Run, champion: ModelAnswers, record: TrainingRecord) -> None:
     if not len(new) or path.exists():
         return
     model, statistics = champion.model.bundle, RunStatistics()
-    names = [listing.name(run.data.data.paths[row]) for row in new]
+    names = [listing.name(run.data.data.paths[int(row)]) for row in new]
     scores, tags = champion.scores[new], champion.tags[new]
     expected = expected_f(model.decision, scores, tags)
     statistics.add(

@@ -103,7 +103,9 @@ def read_decision(decision: Path | None, model: Path | None, layout: Layout = AS
 
     with registry.hold_model(model or bundle.DEFAULT) as folder:
         manifest = bundle.read_manifest(folder)
-        stored = ChipSpec() if manifest.vectors else manifest.spec
+        if not decision:
+            bundle.refuse_other_dates(folder, manifest)
+        stored = ChipSpec() if manifest.vectors or manifest.spec.dates > 1 else manifest.spec
         spec = replace(stored, layout=layout, training_layout=stored.layout)
         if decision:
             return Reading(*decision_file.read(decision), spec)

@@ -62,6 +62,10 @@ def find_worst(
     f_beta = score.per_chip(out_of_fold.truth, out_of_fold.tags, beta=out_of_fold.decision.beta)
     rows = np.argsort(f_beta, kind="stable")[:WORST].tolist()
     paths: dict[str, ChipPath] = {}
+    if chip_folder and manifest.spec.dates > 1:
+        raise ValueError(
+            f"{folder} was trained on pairs of chips, which have no pictures on the page; leave --chips out."
+        )
     if chip_folder:
         paths = _paths(chip_folder, out_of_fold.hashes, jobs=jobs)
         note = "Names and pictures are those of the files with the same content in the folder of --chips."

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 from features.images.spec import ChipSpec
 from features.networks import extract
 
 
-def normalised_spec(spec: ChipSpec, paths: Sequence[ChipPath], *, jobs: int) -> ChipSpec:
+def normalised_spec(spec: ChipSpec, paths: Sequence[ChipRow], *, jobs: int) -> ChipSpec:
     """Return the spec with the statistics of chips, if it has many bands; others have fixed scales.
 
-    Each chip counts alike, and of its pixels those at regular places. No tags are used, so that all chips
-    count in every fold.
+    Each chip counts alike, also the two of a pair, and of its pixels those at regular places. No tags are used, so that
+    all chips count in every fold.
 
     Raises:
         ChipError: a chip cannot be used.
@@ -23,7 +23,7 @@ def normalised_spec(spec: ChipSpec, paths: Sequence[ChipPath], *, jobs: int) -> 
         return spec
     stream = extract.stream_outputs(paths, [], spec, jobs=jobs)
     values = np.concatenate([outputs.band_statistics for outputs in stream]).astype(np.float64)
-    means, deviations = np.split(values, 2, axis=1)
+    means, deviations = (half.reshape(-1, len(spec.bands)) for half in np.split(values, 2, axis=1))  # a row a chip
     mean = means.mean(axis=0)
     deviation = np.sqrt((deviations**2 + means**2).mean(axis=0) - mean**2)
     pairs = zip(mean, deviation, strict=True)

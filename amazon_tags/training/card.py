@@ -163,6 +163,10 @@ def _task(manifest: Manifest) -> str:
     if not manifest.vectors:
         side = manifest.read_recipe().side
         ground = f" of {manifest.ground:g} m of ground a side" if manifest.ground else ""
+        if manifest.spec.dates > 1:
+            return (
+                f"Reads a pair of satellite chips of one place at two dates{ground}, resized to {side} x {side} pixels,"
+            )
         return f"Reads a satellite chip{ground}, resized to {side} x {side} pixels,"
     command = manifest.vectors.command()
     how = f" made by `{command}`" if command else ", matched by their width alone"
@@ -208,7 +212,18 @@ def _member(settings: MemberSettings, manifest: Manifest) -> str:
     layers = f"all but the first {settings.freeze:.0%} of its layers" if settings.freeze else "every layer"
     length = f"for {settings.epochs} epochs" if settings.schedule == "cosine" else "by BiT-HyperRule"
     teachers = f", with {', '.join(settings.teachers)} as teachers" if settings.teachers else ""
-    return f"{start}, {layers} trained {length} from {_start(settings, origin)}{teachers}."
+    return f"{start}{_dates(settings, manifest)}, {layers} trained {length} from {_start(settings, origin)}{teachers}."
+
+
+def _dates(settings: TunedMember, manifest: Manifest) -> str:
+    """How a fine-tuned network joins the chips of two dates; empty for single chips."""
+    if manifest.spec.dates == 1:
+        return ""
+    return {
+        "shared": " for both dates, whose vectors are joined",
+        "bottleneck": " for both dates, whose vectors a hypercomplex layer joins",
+        "stacked": " on the bands of both dates",
+    }[settings.pairs]
 
 
 def _start(settings: TunedMember, origin: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ensemble.arrays import Fold, Rows, Tags
-from features.images.listing import ChipPath
+from features.images.listing import ChipPath, ChipRow
 from features.images.spec import ChipSpec
 
 
@@ -16,7 +16,7 @@ class Examples:
     """Labelled chips with their folds, and options that all members share.
 
     Attributes:
-        paths: the chips' files.
+        paths: the chips' files, or pairs of them.
         truth: (chips, labels) ground truth.
         spec: how chips are read.
         fold: (chips,) the fold that holds each chip out.
@@ -31,7 +31,7 @@ class Examples:
         subsets: for each fold the rows to train on, some of those outside of it; empty for all of them.
     """
 
-    paths: Sequence[ChipPath]
+    paths: Sequence[ChipRow]
     truth: Tags
     spec: ChipSpec
     fold: Fold

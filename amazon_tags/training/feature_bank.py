@@ -20,7 +20,7 @@ from amazon_tags.files import atomic, folders
 from amazon_tags.files.hashes import sha256_bytes
 from amazon_tags.model.damage import refusing_damage
 from amazon_tags.records import json_keys
-from amazon_tags.training.fingerprints import refuse_changed_chips
+from amazon_tags.training.fingerprints import Row, refuse_changed_chips
 from ensemble.arrays import Vectors
 from features.images import listing
 from features.images.layout import AS_STATED, Layout
@@ -145,7 +145,7 @@ def bank_file(folder: Path, network: tuple[bytes, bytes], layout: Layout) -> Pat
 
 
 def embed_chips(
-    hashes: Mapping[ChipPath, str],
+    hashes: Mapping[Row, str],
     network: OpenvinoNetwork,
     spec: ChipSpec,
     *,

@@ -3,16 +3,26 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from amazon_tags.files.hashes import sha256_bytes
 from features.images import chips, listing
-from features.images.listing import ChipPath
+from features.images.date_pair import DatePair
+from features.images.listing import ChipPath, ChipRow
+
+Row = TypeVar("Row", bound=ChipRow)
 
 
-def hash_chips(paths: Sequence[ChipPath], *, jobs: int = 1) -> dict[ChipPath, str]:
-    """Return the SHA-256 of each chip file's bytes, in the order of `paths`."""
+def hash_chips(paths: Sequence[Row], *, jobs: int = 1) -> dict[Row, str]:
+    """Return the SHA-256 of each chip file's bytes, in the order of `paths`; of a pair, that of its chips' hashes."""
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(paths, pool.map(lambda path: sha256_bytes(chips.bytes_of(path)), paths), strict=True))
+        return dict(zip(paths, pool.map(_hash, paths), strict=True))
+
+
+def _hash(row: ChipRow) -> str:
+    if isinstance(row, DatePair):
+        return sha256_bytes(f"{_hash(row.before)} {_hash(row.after)}".encode())
+    return sha256_bytes(chips.bytes_of(row))
 
 
 def combine_hashes(hashes: Mapping[ChipPath, str]) -> str:
@@ -25,7 +35,7 @@ def combine_named(pairs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in pairs).encode()).hexdigest()
 
 
-def refuse_changed_chips(hashes: Mapping[ChipPath, str], *, jobs: int = 1) -> None:
+def refuse_changed_chips(hashes: Mapping[Row, str], *, jobs: int = 1) -> None:
     """Raise ValueError if the content of chips is no longer that of `hashes`."""
     now = hash_chips(list(hashes), jobs=jobs)
     changed = [path for path, digest in hashes.items() if now[path] != digest]

@@ -17,7 +17,13 @@ SENSOR_OFFSET, SENSOR_GAIN = 2000, 30  # from 8 bits to the usual range of a 16-
 
 
 def golden_chips(spec: ChipSpec) -> ChipBatch:
-    """Render the golden chips of a spec; a 16-bit sensor sees vegetation as bright in near infrared as in green."""
+    """Render the golden chips of a spec; a 16-bit sensor sees vegetation as bright in near infrared as in green.
+
+    In pairs, each has another one as that of the later date.
+    """
+    if spec.dates > 1:
+        chips = golden_chips(spec.of_one_date())
+        return np.concatenate([chips, chips[::-1]], axis=3)
     pixels = np.stack([sample.render(tags.split(), seed=seed, side=spec.side) for seed, tags in enumerate(GOLDEN_TAGS)])
     if spec.dtype == "uint8":
         return pixels

@@ -16,7 +16,7 @@ from amazon_tags.training.examples import Examples
 from amazon_tags.training.network_files import member_network
 from ensemble.heads.fitted import HEAD_FILES, LinearHead
 from ensemble.heads.head_files import load_head
-from features.images.listing import ChipPath
+from features.images.listing import ChipRow
 from features.networks import extract, openvino_export, openvino_runtime
 from features.networks.openvino_runtime import OutputLayer
 
@@ -63,7 +63,7 @@ def member_scores(
 def network_outputs(
     folder: Path,
     examples: Examples,
-    paths: Sequence[ChipPath],
+    paths: Sequence[ChipRow],
     views: int,
     *,
     hint: str = "f32",

@@ -74,6 +74,7 @@ def bundle_start(recipe: Recipe, options: TrainOptions) -> BundleStart | None:
 
 def prepare_data(source: TrainingSource, *, recipe: Recipe, options: TrainOptions) -> TrainingData:
     """As `prepare`, for a run that writes no bundle."""
+    _refuse_dates(recipe, source)
     check_recipe(recipe, options.weights, unlabelled=bool(source.unlabelled))
     source.note.encode()  # raises for text that the card cannot hold, before the work
     if options.unusable:
@@ -92,7 +93,16 @@ def prepare_data(source: TrainingSource, *, recipe: Recipe, options: TrainOption
 
 def chip_spec(recipe: Recipe) -> ChipSpec:
     """Return the chips that the networks of a recipe take."""
-    return ChipSpec(recipe.bands, "uint8" if len(recipe.bands) == 3 else "uint16", recipe.side, recipe.layout())
+    dtype = "uint8" if len(recipe.bands) == 3 else "uint16"
+    return ChipSpec(recipe.bands, dtype, recipe.side, recipe.layout(), dates=recipe.dates)
+
+
+def _refuse_dates(recipe: Recipe, source: TrainingSource) -> None:
+    """Raise ValueError for a recipe or a source that is of pairs without the other, and for what pairs cannot have."""
+    if recipe.dates > 1 and not source.pairs:
+        raise ValueError("the recipe has dates = 2 for pairs of chips; name the table of these by --pairs.")
+    if source.pairs and source.unlabelled:
+        raise ValueError("--unlabelled holds single chips, which a model of pairs cannot use; leave it out.")
 
 
 def check_outputs(output: Path) -> list[Path]:
@@ -182,6 +192,11 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
     if isinstance(settings, FrozenMember):
         _check_name("head", settings.head, HEADS)
     if is_foreign(settings.backbone):
+        if recipe.dates > 1:
+            raise ValueError(
+                f"{settings.name} has the backbone {settings.backbone}, a file, which is not built for pairs of chips; "
+                f"choose one of the table, such as {next(iter(BACKBONE_SHAPES))}."
+            )
         return
     _check_name("backbone", settings.backbone, BACKBONE_SHAPES)
     refuse_layer(settings.backbone, settings.layer)
@@ -208,7 +223,18 @@ def _check_member(settings: MemberSettings, recipe: Recipe) -> None:
     refuse_pool(settings.backbone, settings.pool)
     refuse_side(settings.backbone, recipe.side, divisor)
     if isinstance(settings, TunedMember):
-        refuse_components(settings.backbone, settings.components, settings.sees, recipe.bands)
+        _check_pairs(settings, recipe)
+
+
+def _check_pairs(settings: TunedMember, recipe: Recipe) -> None:
+    """Refuse components that do not divide what the backbone sees, and a way to join pairs where there are none."""
+    if settings.pairs != TunedMember.pairs and recipe.dates == 1:
+        raise ValueError(
+            f'{settings.name} has pairs = "{settings.pairs}", which has no effect on single chips; remove it, or name '
+            "pairs by --pairs."
+        )
+    dates = recipe.dates if settings.pairs == "stacked" else 1
+    refuse_components(settings.backbone, settings.components, settings.sees, recipe.bands, dates=dates)
 
 
 def _check_last_layer(settings: TunedMember, last: str) -> None:

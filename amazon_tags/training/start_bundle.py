@@ -17,6 +17,7 @@ SHARED_KEYS = (
     "sees",
     "pool",
     "components",
+    "pairs",
 )  # that a member shares with the one that it starts from
 WEIGHTS = "network.weights.h5"
 
@@ -130,13 +131,14 @@ def _refuse_other_chips(folder: Path, manifest: Manifest, spec: ChipSpec) -> Non
     if taken != needed:
         raise ValueError(
             f"{folder} was trained on {taken}, but the recipe takes {needed}; name a bundle of the same "
-            "bands and levels."
+            "bands, levels and dates."
         )
 
 
 def _chips(spec: ChipSpec) -> str:
     levels = f", levels {spec.layout.levels}" if spec.dtype != "uint8" else ""
-    return f"{spec.dtype} chips of {', '.join(spec.bands)}{levels}"
+    pairs = "pairs of " if spec.dates > 1 else ""
+    return f"{pairs}{spec.dtype} chips of {', '.join(spec.bands)}{levels}"
 
 
 def _refuse_unused_weights(

@@ -61,13 +61,15 @@ def read_teachers(recipe: Recipe, data: TrainingData) -> dict[str, Teacher]:
 
     Raises:
         BundleError: a bundle is damaged.
-        ValueError: one is not there, takes vectors, or does not know a label of the data.
+        ValueError: one is not there, takes vectors, or single chips in place of pairs or the reverse, or does not know
+            a label of the data.
     """
     names = [name for settings in recipe.members if isinstance(settings, TunedMember) for name in settings.teachers]
-    return {name: _read_teacher(name, data) for name in dict.fromkeys(names) if is_bundle(name)}
+    paired = recipe.dates > 1
+    return {name: _read_teacher(name, data, paired=paired) for name in dict.fromkeys(names) if is_bundle(name)}
 
 
-def _read_teacher(name: str, data: TrainingData) -> Teacher:
+def _read_teacher(name: str, data: TrainingData, *, paired: bool) -> Teacher:
     folder = Path(name)
     if not folder.is_dir():
         raise ValueError(
@@ -75,6 +77,7 @@ def _read_teacher(name: str, data: TrainingData) -> Teacher:
         )
     manifest = bundle.read_manifest(folder)
     bundle.refuse_vector_model(folder, manifest)
+    bundle.refuse_other_dates(folder, manifest, paired=paired)
     missing = [label for label in data.space.names if label not in manifest.space.names]
     if missing:
         raise ValueError(
@@ -126,7 +129,7 @@ def teach(teacher: Teacher, data: TrainingData, layout: Layout, *, jobs: int) ->
         BundleError: the bundle is damaged.
         ChipError: it cannot use a chip.
     """
-    model = bundle.load(teacher.folder, jobs=jobs).reading(layout)
+    model = bundle.load(teacher.folder, jobs=jobs).reading(layout, paired=teacher.manifest.spec.dates > 1)
     chips = [*data.paths, *data.unlabelled]
     with progress.bar(teacher.folder.name, len(chips)) as advance:
         parts = []

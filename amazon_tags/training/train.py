@@ -312,6 +312,7 @@ def work_key(recipe: Recipe, data: TrainingData, settings: MemberSettings, origi
     member = without_later_defaults(asdict(replace(settings, weights=origin)))  # an older version's work is resumed
     chosen = [member, recipe.seed, recipe.folds, recipe.side, recipe.bands]
     chosen += [] if recipe.layout() == AS_STATED else [asdict(recipe.layout())]
+    chosen += [{"dates": recipe.dates}] if recipe.dates > 1 else []
     source = [labels.to_json(data.space), data.fingerprint]
     values = [chosen, source, keras.backend.backend(), version("amazon-tags"), *rest]
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.date_pairs import COLUMNS, chip_names, group_pairs, list_pairs
 from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_named, hash_chips
 from ensemble.arrays import Rows, Tags
 from features.images import listing
-from features.images.listing import ChipPath
+from features.images.date_pair import DatePair
+from features.images.listing import ChipPath, ChipRow
 
 MIN_TRAINING_CHIPS = 2  # fewer cannot be divided into folds
 
@@ -37,6 +39,7 @@ class TrainingSource:
         unlabelled: folders of chips without labels, for members that learn from teachers.
         groups: a table `image_name,group` of chips that must stay in one fold.
         join_rows: whether to join the tags of all rows of an image in the table.
+        pairs: a table `image_name,before,after` of pairs of the chips, which `table` names; it may be `table` itself.
     """
 
     chips: Path
@@ -47,6 +50,7 @@ class TrainingSource:
     unlabelled: tuple[Path, ...] = ()
     groups: Path | None = None
     join_rows: bool = False
+    pairs: Path | None = None
 
 
 class LabelledData(Protocol):
@@ -67,10 +71,10 @@ class LabelledData(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The labelled chips, in natural order of their names, and chips without labels.
+    """The labelled chips or pairs of chips, in natural order of their names, and chips without labels.
 
     Attributes:
-        paths: the labelled chips.
+        paths: the labelled chips or pairs.
         hashes: SHA-256 of each labelled chip's file.
         truth: (chips, labels) the ground truth.
         unknown: (chips, labels) tags of which the table says `tag?`.
@@ -82,7 +86,7 @@ class TrainingData:
         unusable: how many chips of the source cannot be used and were left out.
     """
 
-    paths: list[ChipPath]
+    paths: Sequence[ChipRow]
     hashes: list[str]
     truth: Tags
     unknown: Tags
@@ -96,13 +100,13 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class MatchedChips:
-    """The chips of a folder that a label table names, in natural order of their names.
+    """The chips of a folder, or pairs of them, that a label table names, in natural order of their names.
 
     `truth` and `unknown` are (chips, labels); `unnamed` is how many chips of the folder the table does not name.
     """
 
     ids: list[str]
-    paths: list[ChipPath]
+    paths: Sequence[ChipRow]
     truth: Tags
     unknown: Tags
     unnamed: int
@@ -118,9 +122,9 @@ def match_chips(
     table: Path,
     space: LabelSpace,
     *,
-    advice: str,
-    skip_missing: bool = False,
+    advice: str | None,
     join_rows: bool = False,
+    pairs: Path | None = None,
 ) -> MatchedChips:
     """Read a label table, report its remarks, and find the chips that it names.
 
@@ -128,26 +132,40 @@ def match_chips(
         chips: a folder or an archive.
         table: the label table, in which `tag?` is allowed, or a folder with a subfolder of chips for each class.
         space: the labels.
-        advice: what the user can do about chips that are missing.
-        skip_missing: whether to leave them out instead of raising.
+        advice: what the user can do about chips that are missing; None leaves them out instead of raising.
         join_rows: whether to join the tags of all rows of an image.
+        pairs: a table of pairs of these chips, which the label table names in place of chips.
 
     Raises:
-        ValueError: chips are missing, or `read_truth` refuses the table.
+        ValueError: chips are missing, or `read_truth` or `list_pairs` refuses the table.
     """
+    places = _read_pairs(pairs, chips, table, skip_missing=advice is None) if pairs else {}
     label_table = truth_tables.read_truth(table, space, allow_unknown=True, join_rows=join_rows)
     label_table.report(table)
 
-    folders = listing.class_folders(chips) if table.is_dir() and chips.is_dir() else []
-    find_chips = listing.chips if folders and chips == table else list_chips  # the table's remarks name other pictures
-    places = {listing.name(path): path for path in find_chips(folders or [chips])}
-    report_missing(label_table.ids, list(places), table, chips, None if skip_missing else advice)
+    places = places or _find_chips(chips, table)
+    if pairs != table:  # else pairs that were left out have been reported
+        report_missing(label_table.ids, list(places), table, pairs or chips, advice)
 
     named = set(label_table.ids)
     ids = [name for name in places if name in named]
     rows = select(label_table.ids, ids)
     paths = [places[name] for name in ids]
     return MatchedChips(ids, paths, label_table.truth[rows], label_table.unknown[rows], len(places) - len(ids))
+
+
+def _read_pairs(pairs: Path, chips: Path, table: Path, *, skip_missing: bool) -> Mapping[str, ChipRow]:
+    """Return the pairs that a table names, by their names; the table must hold tags if it is the label table too."""
+    required = (*COLUMNS, "tags") if pairs == table else COLUMNS
+    found = list_pairs(pairs, [chips], skip_missing=skip_missing, required=required)
+    return {pair.name: pair for pair in found}
+
+
+def _find_chips(chips: Path, table: Path) -> Mapping[str, ChipRow]:
+    """Return the chips of a folder or an archive by their names; with a folder as table, those of its classes."""
+    folders = listing.class_folders(chips) if table.is_dir() and chips.is_dir() else []
+    find_chips = listing.chips if folders and chips == table else list_chips  # the table's remarks name other pictures
+    return {listing.name(path): path for path in find_chips(folders or [chips])}
 
 
 def report_missing(named: Sequence[str], there: Sequence[str], table: Path, chips: Path, advice: str | None) -> None:
@@ -169,7 +187,7 @@ def read_training_data(
     source: TrainingSource,
     jobs: int,
     *,
-    find_usable: Callable[[Sequence[ChipPath]], Rows] | None = None,
+    find_usable: Callable[[Sequence[ChipRow]], Rows] | None = None,
     space: LabelSpace | None = None,
 ) -> TrainingData:
     """Read the labelled and unlabelled chips of a source, with `jobs` threads.
@@ -185,9 +203,9 @@ def read_training_data(
         source.chips,
         source.table,
         space,
-        advice="pass --skip-missing to train without them",
-        skip_missing=source.skip_missing,
+        advice=None if source.skip_missing else "pass --skip-missing to train without them",
         join_rows=source.join_rows,
+        pairs=source.pairs,
     )
     report_unused(source, chips.unknown, len(chips.ids), chips.unnamed)
     refuse_too_few(source, chips.truth)
@@ -208,22 +226,39 @@ def read_training_data(
     fingerprint = data_fingerprint(
         chips.paths, hashes, chips.truth, chips.unknown, {path: digests[path] for path in unlabelled}
     )
-    groups = label_tables.read_groups(source.groups, chips.ids) if source.groups else None
+    groups = _read_groups(source.groups, chips)
     return TrainingData(
         chips.paths, hashes, chips.truth, chips.unknown, space, fingerprint, unlabelled, source.note, groups, unusable
     )
 
 
+def _read_groups(table: Path | None, chips: MatchedChips) -> NDArray[np.str_] | None:
+    """Return the groups (chips,) that a table of chips says; pairs that share a chip or a group are one."""
+    pairs = [pair for pair in chips.paths if isinstance(pair, DatePair)]
+    if not pairs:
+        return label_tables.read_groups(table, chips.ids) if table else None
+    names = chip_names(pairs)
+    chip_groups = label_tables.read_groups(table, names).tolist() if table else []
+    groups = group_pairs(pairs, list(zip(names, chip_groups, strict=True)) if table else [])
+    if groups is not None:
+        progress.say(
+            f"{len(pairs)} pairs are {len(set(groups.tolist()))} groups, which stay in one fold, since they share "
+            "chips or groups of chips"
+        )
+    return groups
+
+
 def data_fingerprint(
-    paths: Sequence[ChipPath],
+    paths: Sequence[ChipRow],
     hashes: Sequence[str],
     truth: Tags,
     unknown: Tags,
     unlabelled: Mapping[ChipPath, str] | None = None,
 ) -> str:
-    """Return one SHA-256 of chips, by name and content, and of their tags."""
-    digests = {**dict(zip(paths, hashes, strict=True)), **(unlabelled or {})}
-    return named_fingerprint([listing.name(path) for path in digests], list(digests.values()), truth, unknown)
+    """Return one SHA-256 of chips or pairs, by name and content, and of their tags."""
+    rest = unlabelled or {}
+    names = [*map(listing.name, paths), *map(listing.name, rest)]
+    return named_fingerprint(names, [*hashes, *rest.values()], truth, unknown)
 
 
 def named_fingerprint(names: Sequence[str], hashes: Sequence[str], truth: Tags, unknown: Tags) -> str:
@@ -255,7 +290,7 @@ def refuse_too_few(source: TrainingSource, truth: Tags) -> None:
 
 
 def _without_labelled(
-    candidates: Sequence[ChipPath], digests: Mapping[ChipPath, str], labelled: set[str]
+    candidates: Sequence[ChipPath], digests: Mapping[ChipRow, str], labelled: set[str]
 ) -> list[ChipPath]:
     """Return the unlabelled chips whose content is not that of a labelled chip."""
     unlabelled = [path for path in candidates if digests[path] not in labelled]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ensemble.arrays import Targets
 from ensemble.networks import augment
 from features.images import chips
-from features.images.listing import ChipPath
+from features.images.listing import ChipPath, ChipRow
 from features.images.spec import ChipSpec
 
 
@@ -22,7 +22,7 @@ class BatchSource:
     `unlabelled` chips have targets from teachers; each epoch draws at most as many of them as there are labelled chips.
     """
 
-    paths: Sequence[ChipPath]
+    paths: Sequence[ChipRow]
     targets: Targets
     spec: ChipSpec
     unlabelled: Sequence[ChipPath] = ()
@@ -47,7 +47,7 @@ class EpochBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         drawn = rng.choice(len(source.unlabelled), source.shown - len(source.paths), replace=False)
         order = rng.permutation(np.concatenate([np.arange(len(source.paths)), len(source.paths) + drawn]))
         self.parts = np.resize(order, (-(-len(order) // batch), batch))
-        self.paths = [*source.paths, *source.unlabelled]
+        self.paths: list[ChipRow] = [*source.paths, *source.unlabelled]
         from_teachers = [] if source.unlabelled_targets is None else [source.unlabelled_targets]
         self.targets = np.concatenate([source.targets, *from_teachers])
         self.spec, self.seed, self.mixup = source.spec, seed, mixup

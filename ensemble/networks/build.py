@@ -17,6 +17,9 @@ from features.initialisation.start import Start
 from features.networks import backbones
 from features.networks.backbone_shapes import BackboneOptions
 from features.networks.backbones import settled_backbones
+from features.networks.hypercomplex import PHDense
+
+BOTTLENECK = "bottleneck"  # the layer's name
 
 
 def build_network(
@@ -32,12 +35,21 @@ def build_network(
         shrink: how many times smaller than in the member's settings the chips enter the backbone.
         seed: of the weights that `init` redraws.
     """
-    options = BackboneOptions(settings.sees, settings.shrink * shrink, settings.pool, settings.components)
+    options = BackboneOptions(
+        settings.sees,
+        settings.shrink * shrink,
+        settings.pool,
+        settings.components,
+        stacked=settings.pairs == "stacked" and spec.dates > 1,
+    )
     start = Start(settings.init, seed)
     trunk = backbones.build(
         settings.backbone, spec, layer=settings.layer, weights=settings.weights, options=options, start=start
     )
-    vectors = layers.Dropout(settings.dropout, seed=0, name="dropout")(trunk.output)  # its seed is part of the state
+    vectors = trunk.output
+    if settings.pairs == "bottleneck" and spec.dates > 1:
+        vectors = _bottleneck(vectors, spec.dates)
+    vectors = layers.Dropout(settings.dropout, seed=0, name="dropout")(vectors)  # its seed is part of the state
     groups = softmax_groups(settings, len(rates), groups)
 
     zeros = settings.schedule == "hyperrule"
@@ -51,6 +63,13 @@ def build_network(
     model = keras.Model(trunk.input, _activate(dense(vectors), len(rates), groups), name=settings.backbone)
     dense.bias.assign(_start_bias(rates, groups))
     return model
+
+
+def _bottleneck(vectors: keras.KerasTensor, dates: int) -> keras.KerasTensor:
+    """Join the vectors of all dates, one component each, by a hypercomplex layer into as many columns as one has."""
+    columns = vectors.shape[-1] // dates
+    units = max(1, columns // dates) * dates  # which the components divide
+    return PHDense(units, components=dates, activation="relu", name=BOTTLENECK)(vectors)
 
 
 def softmax_groups(settings: TunedMember, labels: int, groups: Groups) -> Groups:
@@ -88,7 +107,9 @@ def finish_network(
     if settings.init != "imagenet":
         plain = build_network(replace(settings, init="imagenet", weights="none"), spec, rates, groups)
         backbones.fold_live_norms(model, plain)
-        plain.get_layer("labels").set_weights(model.get_layer("labels").get_weights())
+        for layer in (BOTTLENECK, "labels"):
+            if layer in [other.name for other in plain.layers]:
+                plain.get_layer(layer).set_weights(model.get_layer(layer).get_weights())
         model = plain
     elif keras.mixed_precision.dtype_policy().name != model.dtype_policy.name:
         weights = model.get_weights()

@@ -14,11 +14,14 @@ OUTPUTS = ("sigmoid", "grouped", "softmax")
 LOSSES = ("cross_entropy", "squared_error", "soft_fbeta", "asymmetric")
 LOGITS = ("plain", "cosine", "normalised")
 SCHEDULES = ("cosine", "hyperrule")
+PAIRS = ("shared", "bottleneck", "stacked")
 
 
 @dataclass(frozen=True)
 class FrozenMember:
     """A frozen backbone whose vectors are the input of a classical head of `ensemble.heads.table.HEADS`.
+
+    Of pairs of chips, the vectors of both dates are concatenated.
 
     `sees`, `shrink` and `pool` are those of `features.networks.backbones.BackboneOptions`.
     """
@@ -37,7 +40,12 @@ class FrozenMember:
 class TunedMember:
     """A backbone with a head of its own, trained on labelled chips; `sees`, `shrink` and `pool` as of `FrozenMember`.
 
-    Backbone. `components` are those of the layers of a hypercomplex one; 0 for as many as its image has bands.
+    Backbone. `components` are those of the layers of a hypercomplex one; 0 for as many as its image has bands, or two
+    for stacked pairs.
+
+    Pairs of chips. `shared`: one backbone sees the chips of both dates, and the head takes the vectors of both.
+    `bottleneck`: the same, with a hypercomplex layer of two components, one for each date, between the vectors and the
+    head. `stacked`: the backbone sees one image with the bands of both dates (Lopez et al. 2022 do so with n = 2).
 
     Start. `init` says what is redrawn of the weights (`features.initialisation.start.Start`). Batch norms of redrawn
     layers are trained with the statistics of batches; all other batch norms keep the statistics that they came with.
@@ -69,6 +77,7 @@ class TunedMember:
     shrink: int = 1
     pool: str = "average"  # of POOLS
     components: int = 0
+    pairs: str = "shared"  # of PAIRS
     dropout: float = 0.2
     output: str = "sigmoid"  # of OUTPUTS
     logits: str = "plain"  # of LOGITS

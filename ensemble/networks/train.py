@@ -190,7 +190,7 @@ def compile_network(
         keras.backend.backend() != "tensorflow"
     ):  # jax and torch draw a random number while they build; restoring a state overwrites it
         side = source.spec.side
-        empty = np.zeros((settings.batch, side, side, len(source.spec.bands)), source.spec.dtype)
+        empty = np.zeros((settings.batch, side, side, len(source.spec.channels)), source.spec.dtype)
         model.test_on_batch(empty, np.zeros((settings.batch, len(rates)), np.float32))
     return model
 

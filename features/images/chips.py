@@ -14,9 +14,10 @@ from features.arrays import Chip
 from features.images import decode, nodata
 from features.images.archives import ArchivedFile
 from features.images.bands import name_bands
+from features.images.date_pair import DatePair
 from features.images.floats import without_floats
 from features.images.levels import convert
-from features.images.listing import ChipPath, ChipSource
+from features.images.listing import ChipPath, ChipSource, SingleChip
 from features.images.remarks import Remark
 from features.images.spec import ChipSpec
 from features.images.stored import MAX_BANDS, MAX_SIDE_PIXELS, Header, StoredImage
@@ -58,7 +59,7 @@ def read(path: ChipPath) -> Chip:
     return read_image(path).pixels
 
 
-def read_image(path: ChipSource, spec: ChipSpec | None = None) -> StoredImage:
+def read_image(path: SingleChip, spec: ChipSpec | None = None) -> StoredImage:
     """Return the image as it is stored, and what its file states about it; raises like `header`.
 
     Floats become levels of 16 bits: of the range that a spec states, else of reflectance.
@@ -71,22 +72,25 @@ def read_image(path: ChipSource, spec: ChipSpec | None = None) -> StoredImage:
         raise ChipError(f"{path} {error}") from error
 
 
-def load(path: ChipPath, spec: ChipSpec) -> Chip:
+def load(path: ChipSource, spec: ChipSpec) -> Chip:
     """Return the pixels of a chip as a network expects it; raises like `load_with_remarks`."""
     return load_with_remarks(path, spec).pixels
 
 
 def load_with_remarks(path: ChipSource, spec: ChipSpec) -> LoadedChip:
-    """Return the chip as a network expects it, (side, side, bands) of the spec's type.
+    """Return the chip as a network expects it, (side, side, bands) of the spec's type; of a pair, the bands of both.
 
     Raises:
-        ChipError: Like `header`; or the chip's bands, type or levels are not the spec's or unknown; or it is empty.
+        ChipError: Like `header`; or the chip's bands, type or levels are not the spec's or unknown; or it is empty; or
+            the chips of a pair have other bands or types, or there is a pair where a chip is needed, or the reverse.
         OSError: The file cannot be read.
     """
+    if isinstance(path, DatePair):
+        return _load_pair(path, spec)
     return fit(read_image(path, spec), spec, str(path))
 
 
-def load_unresized(path: ChipSource, spec: ChipSpec) -> Chip:
+def load_unresized(path: SingleChip, spec: ChipSpec) -> Chip:
     """Return the pixels of a chip as `load` does, but of the size that they are stored in."""
     return _fit_bands(read_image(path, spec), spec, str(path)).pixels
 
@@ -97,8 +101,26 @@ def fit(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
     return replace(loaded, pixels=resize(loaded.pixels, spec.side))
 
 
+def _load_pair(pair: DatePair, spec: ChipSpec) -> LoadedChip:
+    """Return the chips of both dates as one, (side, side, 2 * bands), with each remark once."""
+    if spec.dates == 1:
+        raise ChipError(f"{pair} are a pair of chips, but the model takes single chips; pass these.")
+    one = spec.of_one_date()
+    images = [read_image(path, one) for path in (pair.before, pair.after)]
+    kinds = [f"{image.pixels.shape[2]} bands of {image.pixels.dtype}" for image in images]
+    if kinds[0] != kinds[1]:
+        raise ChipError(
+            f"{pair.before} has {kinds[0]}, but {pair.after} has {kinds[1]}; the chips of a pair must be of one sensor."
+        )
+    before, after = (fit(image, one, str(path)) for image, path in zip(images, (pair.before, pair.after), strict=True))
+    remarks = tuple(dict.fromkeys(before.remarks + after.remarks))
+    return LoadedChip(np.concatenate([before.pixels, after.pixels], axis=2), remarks)
+
+
 def _fit_bands(image: StoredImage, spec: ChipSpec, name: str) -> LoadedChip:
     """Return an image with the bands and the type that a network expects."""
+    if spec.dates > 1:
+        raise ChipError(f"{name} is a single chip, but the model takes pairs of chips; name them by --pairs.")
     try:
         named, remarks = name_bands(without_floats(image, spec), spec)
         remarks += nodata.judge(named)

@@ -12,6 +12,7 @@ from typing import overload
 
 from features.images import archives, naming
 from features.images.archives import Archive, ArchivedFile
+from features.images.date_pair import DatePair
 from features.images.window import Window
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff")
@@ -22,7 +23,9 @@ OTHER_PICTURES = (
 )
 
 ChipPath = Path | ArchivedFile
-ChipSource = ChipPath | Window  # what the pixels of a chip are read from
+ChipRow = ChipPath | DatePair  # what a row of a data set is read from
+SingleChip = ChipPath | Window
+ChipSource = SingleChip | DatePair  # what the pixels of a chip are read from
 Entry = tuple[int, str, int]  # index of the root, file name without folders, position in an archive (0 in a folder)
 
 
@@ -62,6 +65,12 @@ class Listing(Sequence[ChipPath]):
         """Yield all files that reading the chips opens: chips outside archives, and archives."""
         yield from (path for path in self if isinstance(path, Path))
         yield from (root.path for root in self.roots if not isinstance(root, Path))
+
+
+def files_of(row: ChipRow) -> tuple[Path, ...]:
+    """Return the files that reading a row of a data set opens; of an archive, the archive."""
+    paths = (row.before, row.after) if isinstance(row, DatePair) else (row,)
+    return tuple(path if isinstance(path, Path) else path.archive.path for path in paths)
 
 
 def name(path: ChipSource) -> str:

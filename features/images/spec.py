@@ -1,10 +1,11 @@
 """Declare the chips that a network expects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.images.layout import AS_STATED, Layout, parse_bands
 from features.images.stored import MAX_BANDS, RGB
 
+DATES = ("before", "after")  # the chips of a pair, in order
 SENSOR_BANDS = 4  # more are many: their levels are surface reflectance, and they are normalised by statistics
 Statistics = tuple[tuple[float, float], ...]
 
@@ -21,6 +22,8 @@ class ChipSpec:
         training_layout: What was stated about the files of the training chips; it counts after what the files state.
         statistics: Mean and standard deviation of each band over the training chips, of more than four bands, which
             the network normalises by; empty for others.
+        dates: 1, or 2 for a network that takes pairs of chips (`date_pair`): the bands of the earlier one, then those
+            of the later one.
     """
 
     bands: tuple[str, ...] = RGB
@@ -29,6 +32,18 @@ class ChipSpec:
     layout: Layout = AS_STATED
     training_layout: Layout = AS_STATED
     statistics: Statistics = ()
+    dates: int = 1
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of what a network takes of a place: the bands, of pairs those of each date."""
+        if self.dates == 1:
+            return self.bands
+        return tuple(f"{date}_{band}" for date in DATES for band in self.bands)
+
+    def of_one_date(self) -> "ChipSpec":
+        """Return the spec of a single chip of a pair."""
+        return replace(self, dates=1)
 
     def has_many_bands(self) -> bool:
         """Return whether there are more bands than a sensor of visible light and near infrared has."""

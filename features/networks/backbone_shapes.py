@@ -49,13 +49,17 @@ class BackboneOptions:
         sees: The images that it takes from a chip: a key of `inputs.INPUTS`.
         shrink: The chip's side is divided by this number first.
         pool: How feature maps or tokens become a vector: a key of `backbones.POOLS`.
-        components: Of a hypercomplex backbone's layers; 0 for as many as the image has bands.
+        components: Of a hypercomplex backbone's layers; 0 for as many as the image has bands, or of images of both
+            dates, for as many as there are dates.
+        stacked: Of pairs of chips, whether both dates make one image, with the bands of both. Else one backbone sees
+            both, and the vectors of both dates are concatenated, those of the earlier one first.
     """
 
     sees: str = "bands"
     shrink: int = 1
     pool: str = "average"
     components: int = 0
+    stacked: bool = False
 
 
 def _transformer(columns: int, blocks: int, patch: int) -> BackboneShape:
@@ -175,7 +179,7 @@ def image_channels(sees: str, bands: Sequence[str]) -> int:
     return IMAGE_CHANNELS.get(sees, len(bands))
 
 
-def refuse_components(name: str, components: int, sees: str, bands: Sequence[str]) -> None:
+def refuse_components(name: str, components: int, sees: str, bands: Sequence[str], *, dates: int = 1) -> None:
     """Raise ValueError if components are stated that the backbone `name` has not, or that do not divide its bands.
 
     Args:
@@ -183,13 +187,14 @@ def refuse_components(name: str, components: int, sees: str, bands: Sequence[str
         components: 0 for as many as the image has bands.
         sees: A key of `NEEDED_BANDS`.
         bands: Of the chips.
+        dates: How many chips make the image together.
     """
     if not components:
         return
     if not BACKBONE_SHAPES[name].hypercomplex:
         names = ", ".join(known for known, shape in BACKBONE_SHAPES.items() if shape.hypercomplex)
         raise ValueError(f"components {components} has no effect on {name}; remove it, or choose one of {names}.")
-    channels = image_channels(sees, bands)
+    channels = dates * image_channels(sees, bands)
     if channels % components:
         raise ValueError(
             f"components {components} does not divide the {channels} bands that {name} sees; choose one of "

@@ -170,7 +170,8 @@ def build(
 ) -> keras.Model:
     """Build a network from integer chips (batch, side, side, bands) to vectors (batch, dim).
 
-    The feature maps or tokens of the top or another layer are pooled. Batch norms are folded into the convolutions
+    Of pairs of chips the bands are those of both, and the vectors are twice as long unless the options stack them. The
+    feature maps or tokens of the top or another layer are pooled. Batch norms are folded into the convolutions
     before them. What of an image is no whole patch of the backbone is cut off at its edges, in equal parts.
 
     Args:
@@ -198,27 +199,44 @@ def build(
     ends = (layer,) if isinstance(layer, str) else tuple(layer)
     refuse_pool(name, options.pool)
     refuse_side(name, spec.side, options.shrink)
-    refuse_components(name, options.components, options.sees, spec.bands)
-    pixels = keras.Input((spec.side, spec.side, len(spec.bands)), dtype=spec.dtype, name="pixels")
-    images = inputs.network_inputs(options.sees, pixels, spec, shrink=options.shrink)
+    stacked = spec.dates if options.stacked else 1
+    refuse_components(name, options.components, options.sees, spec.bands, dates=stacked)
+    pixels = keras.Input((spec.side, spec.side, len(spec.channels)), dtype=spec.dtype, name="pixels")
+    dates = inputs.date_images(options.sees, pixels, spec, shrink=options.shrink)
+    if stacked > 1:
+        dates = [[layers.Concatenate()(images) for images in zip(*dates, strict=True)]]
 
     trained = is_trained_network(weights)
-    plan = _Plan(name, ends, options.components)
+    plan = _Plan(name, ends, options.components, stacked)
+    networks = [
+        _settle(plan, _image_shape(name, image), "none" if trained else weights, replace(start, stream=number))
+        for number, image in enumerate(dates[0])
+    ]
     vectors = []
-    for number, image in enumerate(images):
-        side, channels = image.shape[2:]
-        over = side % BACKBONE_SHAPES[name].patch
-        shape = (side - over, side - over, channels)
-        network = _settle(plan, shape, "none" if trained else weights, replace(start, stream=number))
-        maps = tree.flatten(network(backbone.scale(_crop(image, over) if over else image)))
-        parts = [(end, part) for end in maps for part in POOLS[options.pool] if part != "class" or len(end.shape) == 3]
-        vectors += [_pool(end, part, f"pooled_{number}_{place}") for place, (end, part) in enumerate(parts)]
+    for date, images in enumerate(dates):
+        for number, (image, network) in enumerate(zip(images, networks, strict=True)):
+            over = image.shape[2] % BACKBONE_SHAPES[name].patch
+            maps = tree.flatten(network(backbone.scale(_crop(image, over) if over else image)))
+            vectors += _pooled(maps, options.pool, f"pooled_{number}" if date == 0 else f"pooled_later_{number}")
 
     joined = vectors[0] if len(vectors) == 1 else layers.Concatenate(name="vectors")(vectors)
     model = keras.Model(pixels, joined, name=name)
     if trained:
         load_trained(model, Path(weights), name=name)
     return model
+
+
+def _image_shape(name: str, image: keras.KerasTensor) -> tuple[int, int, int]:
+    """Return the shape of the part of an image that the backbone `name` takes: whole patches."""
+    side, channels = image.shape[2:]
+    whole = side - side % BACKBONE_SHAPES[name].patch
+    return whole, whole, channels
+
+
+def _pooled(maps: Sequence[keras.KerasTensor], pool: str, name: str) -> list[keras.KerasTensor]:
+    """Return the vectors of feature maps or tokens by a key of `POOLS`; `name` begins the names of the layers."""
+    parts = [(end, part) for end in maps for part in POOLS[pool] if part != "class" or len(end.shape) == 3]
+    return [_pool(end, part, f"{name}_{place}") for place, (end, part) in enumerate(parts)]
 
 
 def _crop(image: keras.KerasTensor, over: int) -> keras.KerasTensor:
@@ -238,11 +256,12 @@ def _pool(maps: keras.KerasTensor, part: str, name: str) -> keras.KerasTensor:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A backbone, its ends, and the components of a hypercomplex one."""
+    """A backbone, its ends, the components of a hypercomplex one, and how many dates its image shows."""
 
     name: str
     ends: Sequence[str]
     components: int = 0
+    dates: int = 1
 
     def pretrained_channels(self, channels: int) -> int:
         """Return the bands of images that its weights are for, of an image of these bands."""
@@ -253,8 +272,11 @@ def _settle(plan: _Plan, shape: tuple[int, int, int], weights: str, start: Start
     """Build a backbone up to its ends, from scaled images to its maps or tokens, with batch norms folded."""
     side, _, channels = shape
     first = (side, side, plan.pretrained_channels(channels))
-    if first != shape and start.name == "imagenet" and _holds_all_bands(plan.name, shape, weights):
-        first = shape
+    of_one_date = (side, side, channels // plan.dates)
+    if shape != first != of_one_date and start.name == "imagenet" and _holds_all_bands(plan.name, of_one_date, weights):
+        first = of_one_date
+    if plan.dates > 1 and (weights == "none" or not start.takes_weights()):
+        first = shape  # equal random weights of both dates would hide which is the earlier one
     narrow = _build_part(plan, first, weights if start.takes_weights() else "none")
     redrawn = redraw.redraw(narrow, start, lambda: _build_part(plan, first, "none"))
     if start.name == "auto":
@@ -266,7 +288,7 @@ def _settle(plan: _Plan, shape: tuple[int, int, int], weights: str, start: Start
             warnings.filterwarnings("ignore", message="This model usually expects 1 or 3 input channels")
             wide = _build_part(plan, shape, "none")
         wide = batch_norm.fold_into_convolutions(wide, redraw.live_norms(wide, redrawn))
-        copy_to_more_channels(network, wide)
+        copy_to_more_channels(network, wide, dates=plan.dates)
         network = wide
     for norm in live:
         network.get_layer(norm).momentum = LIVE_MOMENTUM
@@ -334,7 +356,8 @@ def _build_part(plan: _Plan, shape: tuple[int, int, int], weights: str) -> keras
     name, backbone = plan.name, BACKBONES[plan.name]
     refuse_download(name, weights)
     imagenet = "imagenet" if weights == "imagenet" else None
-    stated = {"components": plan.components} if BACKBONE_SHAPES[name].hypercomplex else {}
+    components = plan.components or (plan.dates if plan.dates > 1 else 0)
+    stated = {"components": components} if BACKBONE_SHAPES[name].hypercomplex else {}
     with explain_download_error(name) if imagenet else nullcontext():
         whole = backbone.make(input_shape=shape, include_top=False, weights=imagenet, **stated)
     part = truncation.truncate(whole, plan.ends, name)

@@ -119,7 +119,7 @@ def _decode_parts(
 
 
 def _decode_part(spec: ChipSpec, turns: int, tolerant: bool, rows: slice, paths: Sequence[ChipSource]) -> _DecodedPart:
-    batch = np.empty((len(paths), spec.side, spec.side, len(spec.bands)), spec.dtype)
+    batch = np.empty((len(paths), spec.side, spec.side, len(spec.channels)), spec.dtype)
     errors: list[str | None] = []
     remarks: list[tuple[Remark, ...]] = []
     for path in paths:

@@ -88,5 +88,14 @@ def network_inputs(name: str, pixels: Any, spec: ChipSpec, *, shrink: int = 1) -
     return INPUTS[name](image, spec)
 
 
+def date_images(name: str, pixels: Any, spec: ChipSpec, *, shrink: int = 1) -> list[list[Any]]:
+    """Return the images of each date, of pairs of chips, as `network_inputs` makes them of single chips."""
+    one, count = spec.of_one_date(), len(spec.bands)
+    if spec.dates == 1:
+        return [network_inputs(name, pixels, one, shrink=shrink)]
+    places = [list(range(date * count, (date + 1) * count)) for date in range(spec.dates)]
+    return [network_inputs(name, ops.take(pixels, bands, axis=-1), one, shrink=shrink) for bands in places]
+
+
 def _select(image: Any, spec: ChipSpec, bands: tuple[str, ...]) -> Any:
     return ops.take(image, [spec.bands.index(band) for band in bands], axis=-1) if bands != spec.bands else image

@@ -162,16 +162,17 @@ def _refuse_other_names(
         raise ValueError(f"{path} {' and '.join(faults)}; it must hold the weights of {network} and nothing else.")
 
 
-def copy_to_more_channels(narrow: keras.Model, wide: keras.Model) -> None:
+def copy_to_more_channels(narrow: keras.Model, wide: keras.Model, *, dates: int = 1) -> None:
     """Copy the weights of a network of three channels to the same network with more.
 
-    The first layer's weights of each further channel are the mean of the three channels' weights.
+    The first layer's weights of each further channel are the mean of the three channels' weights. Where its image shows
+    several dates, each gets these weights, divided by the number of dates: two equal dates give what one alone gives.
     """
     values = narrow.get_weights()
     first = next(place for place, value in enumerate(wide.get_weights()) if value.shape != values[place].shape)
-    further = wide.get_weights()[first].shape[2] - values[first].shape[2]
+    further = wide.get_weights()[first].shape[2] // dates - values[first].shape[2]
     mean = np.repeat(values[first].mean(axis=2, keepdims=True), further, axis=2)
-    values[first] = np.concatenate([values[first], mean], axis=2)
+    values[first] = np.concatenate([values[first], mean] * dates, axis=2) / dates
     wide.set_weights(values)
 
 

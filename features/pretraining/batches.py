@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.arrays import Chip
 from features.images import chips
-from features.images.listing import ChipSource
+from features.images.listing import SingleChip
 from features.images.spec import ChipSpec
 from features.pretraining.masked import draw_mask
 from features.pretraining.settings import PATCH, Method, PretrainSettings
@@ -33,7 +33,7 @@ class PretrainSource:
         workers: Threads that make batches.
     """
 
-    paths: Sequence[ChipSource]
+    paths: Sequence[SingleChip]
     spec: ChipSpec
     groups: NDArray[np.int64] | None = None
     workers: int = 2

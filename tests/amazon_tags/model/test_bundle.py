@@ -120,8 +120,8 @@ def test_a_link_with_the_name_of_litter_is_refused(copy, tmp_path):
 
 def test_another_format_names_the_version_that_reads_it(copy):
     content = json.loads((copy / "manifest.json").read_text())
-    atomic.write_json(copy / "manifest.json", {**content, "format": 4, "version": "9.1"})
-    with pytest.raises(BundleError, match=r"bundle format 4, .*reads formats 1 to 3; install amazon_tags 9\.1"):
+    atomic.write_json(copy / "manifest.json", {**content, "format": 5, "version": "9.1"})
+    with pytest.raises(BundleError, match=r"bundle format 5, .*reads formats 1 to 4; install amazon_tags 9\.1"):
         bundle.load(copy)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import rasterio
 from amazon_tags.datasets import sample, sample_bands
 from amazon_tags.model import bundle
 from amazon_tags.training.band_statistics import normalised_spec
+from amazon_tags.training.golden import golden_chips
 from features.images import chips, listing
+from features.images.date_pair import DatePair
 from features.images.spec import ChipSpec, parse_many_bands
 
 NAMES = tuple(sample_bands.SENTINEL_2)
@@ -57,6 +60,16 @@ def test_the_statistics_are_those_of_the_pixels_and_only_of_many_bands(rendered)
     pixels = np.concatenate([chips.load(path, spec).reshape(-1, 13) for path in paths]).astype(float)
     np.testing.assert_allclose(found, np.stack([pixels.mean(axis=0), pixels.std(axis=0)], axis=1), rtol=0.03)
     assert normalised_spec(ChipSpec(), [], jobs=1) == ChipSpec()
+
+
+def test_the_statistics_of_pairs_are_those_of_all_their_chips(rendered):
+    spec, paths = ChipSpec(BANDS, "uint16", 64), listing.chips([rendered])
+    pairs = [DatePair(f"p{row}", paths[row], paths[row + 1]) for row in range(0, len(paths), 2)]
+    single, paired = (
+        normalised_spec(*arguments, jobs=2) for arguments in ((spec, paths), (replace(spec, dates=2), pairs))
+    )
+    np.testing.assert_allclose(paired.statistics, single.statistics, atol=2e-3)
+    assert golden_chips(paired).shape[1:] == (64, 64, 26)
 
 
 @pytest.fixture(scope="module")

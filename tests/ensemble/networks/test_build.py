@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ensemble.networks.build import absorb_statistics, build_network
+from ensemble.networks.build import BOTTLENECK, absorb_statistics, build_network, finish_network
 from ensemble.networks.settings import OUTPUTS, TunedMember
 from features.networks.settled import Settled
 from tests.ensemble.networks.toy_member import SETTINGS, SPEC, pixels_of, untrained_network
@@ -31,6 +31,19 @@ def test_a_group_in_the_middle_keeps_the_labels_order(source):
     model = build_network(settings, SPEC, np.array([0.05, 0.6, 0.9, 0.2]), ((3, 1),))
     scores = model.predict_on_batch(pixels_of(source)).mean(axis=0)
     np.testing.assert_allclose(scores, [0.05, 0.75, 0.9, 0.25], rtol=0.15)
+
+
+def test_a_bottleneck_joins_two_dates_and_stays_as_it_was_trained():
+    spec, rates = replace(SPEC, dates=2), np.array([0.5, 0.5, 0.01])
+    settings = replace(SETTINGS, pairs="bottleneck", init="random")
+    model = build_network(settings, spec, rates)
+    layer = model.get_layer(BOTTLENECK)
+    assert (layer.components, layer.kernel.shape) == (2, (2, 16, 8))  # of the 16 columns of each date, 16
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 6), dtype=np.uint8)
+    expected = model.predict_on_batch(pixels)
+    finished = finish_network(model, settings, spec, rates, ())
+    np.testing.assert_allclose(finished.predict_on_batch(pixels), expected, rtol=1e-5)
+    assert BOTTLENECK not in [layer.name for layer in build_network(settings, SPEC, rates).layers]
 
 
 @pytest.mark.slow
