@@ -24,7 +24,7 @@ from amazon_tags.training.hub_presets import backbone_path
 from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.network_files import member_network
 from features.images.layout import AS_STATED, Layout
-from features.images.spec import ChipSpec
+from features.images.spec import ChipSpec, Statistics, bands_to_take
 from features.images.stored import RGB
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneOptions, refuse_pool, refuse_side
@@ -45,7 +45,9 @@ class FeatureExtractor:
         layout: how bands and levels of the files are read.
         pool: how feature maps or tokens become a vector, of `POOLS`.
         half: round the vectors to float16, which only a Parquet file holds.
-        bands: of the chips that it takes: those of a folder that `pretrain` wrote, else red, green and blue.
+        bands: of the chips that it takes: those of a folder that `pretrain` wrote; red, green and blue become the
+            bands that the layout names, if these are more than four.
+        statistics: of many bands, by which the chips of that folder were normalised.
     """
 
     backbone: str
@@ -56,6 +58,7 @@ class FeatureExtractor:
     pool: str = "average"
     half: bool = False
     bands: tuple[str, ...] = RGB
+    statistics: Statistics = ()
 
     def resolve(self) -> "FeatureExtractor":
         """Return the extractor with the name, the weights, the bands and the side of a folder that `pretrain` wrote.
@@ -69,7 +72,28 @@ class FeatureExtractor:
             return self
         spec = found.manifest.spec
         weights, side = str(found.weights.absolute()), self.side or spec.side
-        return replace(self, backbone=found.manifest.backbone, weights=weights, side=side, bands=spec.bands)
+        resolved = replace(self, backbone=found.manifest.backbone, weights=weights, side=side)
+        return replace(resolved, bands=spec.bands, statistics=spec.statistics)
+
+    def spec(self) -> ChipSpec:
+        """Return the chips that a backbone of the table takes.
+
+        Raises:
+            ValueError: the layout names more than four bands that cannot be those of a network, or their levels have no
+                scale.
+        """
+        bands, layout = bands_to_take(self.layout)
+        if self.bands not in (RGB, bands):  # a folder's own: the layout is about the files alone
+            bands, layout = self.bands, self.layout
+        statistics = self.statistics if bands == self.bands else ()
+        side = self.side or BACKBONE_SHAPES[self.backbone].side
+        spec = ChipSpec(bands, "uint8" if bands == RGB else "uint16", side, layout, statistics=statistics)
+        if spec.has_many_bands() and not statistics and layout.levels == "dn":
+            raise ValueError(
+                f"--levels dn take levels as they are, but a frozen backbone of {len(bands)} bands needs their scale "
+                "to reflectance; state one, such as 0.0001."
+            )
+        return spec
 
 
 @dataclass(frozen=True)
@@ -198,12 +222,7 @@ def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorO
         pool=extractor.pool,
         weights=weights if weights in ("imagenet", "none") else sha256(Path(weights)),
         views=views,
-        spec=ChipSpec(
-            extractor.bands,
-            "uint8" if extractor.bands == RGB else "uint16",
-            extractor.side or BACKBONE_SHAPES[extractor.backbone].side,
-            extractor.layout,
-        ),
+        spec=extractor.spec(),
     )
     return origin, None
 
@@ -219,6 +238,7 @@ def _bank_key(chips: str, origin: VectorOrigin) -> BankKey:
         origin.views,
         layout=spec.layout,
         pool=origin.pool,
+        bands=spec.bands,
     )
 
 
@@ -230,7 +250,7 @@ def _is_complete(output: Path, key: BankKey) -> bool:
     if read_bank(output).key == key:
         return True
     raise FileExistsError(
-        f"{output} is a feature bank of other chips, weights, layer, pool, layout or views; name another folder."
+        f"{output} is a feature bank of other chips, weights, layer, pool, bands, layout or views; name another folder."
     )
 
 

@@ -44,7 +44,7 @@ def embed_sets(
     origin, own = read_extractor(extractor)
     built = build_network(extractor, own, origin.spec)
     network = openvino_runtime.load(*built, jobs=JOBS)
-    file = bank_file(bank, built, origin.spec.layout)
+    file = bank_file(bank, built, origin.spec)
     return {
         name: embed_chips(hashes, network, origin.spec, bank=file, jobs=JOBS, title=f"{backbone}, {name}")
         for name, hashes in sets.items()
