@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from amazon_tags.commands.options import parse_names
+from amazon_tags.commands.options import check_bands, parse_names
 
 
 def check_weights(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -35,6 +35,13 @@ def parse_weights(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+BANDS = click.option(
+    "--bands",
+    metavar="NAMES",
+    callback=check_bands,
+    help="5 to 16 names: the bands to take, as the files name them, such as B2,B3,B4,B8,B11. Up to four: the bands of "
+    "the TIFs in their order, where the files do not state them, or wrongly; red, green and blue are taken.",
+)
 BACKBONES = click.option(
     "--backbones",
     required=True,

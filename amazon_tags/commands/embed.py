@@ -52,7 +52,7 @@ from ensemble.networks.settings import POOLS
     help="How feature maps or tokens become a vector; class and patches are for backbones with a class token.",
 )
 @click.option("--half", is_flag=True, help="Write float16 instead of float32, into a .parquet file only.")
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.ON_ERROR
 @options.ERRORS

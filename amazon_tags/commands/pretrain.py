@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amazon_tags.commands import options
+from amazon_tags.commands import backbone_options, options
 from amazon_tags.errors import need_train
 from amazon_tags.signals import catch_signals
 
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all random numbers."
 )
 @click.option("--note", default="", help="A note for the card: the source of the chips and their terms of use.")
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.ON_ERROR
 @options.ERRORS

@@ -25,7 +25,7 @@ from amazon_tags.signals import catch_signals
 @options.JOIN_ROWS
 @options.JSON
 @options.LABELS
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.ON_ERROR
 @options.ERRORS

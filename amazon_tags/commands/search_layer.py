@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @options.JOIN_ROWS
 @options.JSON
 @options.LABELS
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.JOBS
 def search_layer_command(
@@ -97,10 +97,9 @@ def search_layer_command(
     catch_signals()
     preflight.refuse_outputs([path for path in (output, svg) if path], [table])
     source = TrainingSource(chips, table, space, groups=groups, join_rows=join_rows)
-    backbone, weights, side = resolve_backbone(backbone, weights, side)
-    request = LayerRequest(
-        backbone, weights, side, 0 if probe_only else tuned, epochs, Layout(bands, levels), bank, jobs, screen
-    )
+    layout = Layout(bands, levels)
+    backbone, weights, side = resolve_backbone(backbone, weights, side, layout)
+    request = LayerRequest(backbone, weights, side, 0 if probe_only else tuned, epochs, layout, bank, jobs, screen)
     recipe = layer_recipe(request)
     data = read_layer_data(source, request, recipe)
     with redirect_stdout(sys.stderr):  # Keras prints its downloads to stdout

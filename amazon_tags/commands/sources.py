@@ -54,7 +54,7 @@ def parse_sources(_context: click.Context, _option: click.Parameter, values: tup
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random chips.")
 @click.option("-o", "--output", type=options.OUTPUT, help="Also write the ranking to this CSV file.")
 @options.JSON
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.JOBS
 def sources_command(

@@ -130,7 +130,8 @@ def _read_backbone(text: str, options: ModelOptions, beside: LayeredModel | None
         )
     weights = found.weights if own else str(options.weights.get(name, options.otherwise))
     side = beside.spec.side if beside else options.side or found.side
-    extractor = replace(found, weights=weights, side=side, layout=options.layout)
+    layout = AS_STATED if beside else options.layout  # beside a bundle, it takes the bundle's chips
+    extractor = replace(found, weights=weights, side=side, layout=layout)
     origin, _ = read_extractor(extractor)
     if beside:
         return replace(beside, name=text, backbone=found.backbone, layer=origin.layer, weights=weights)

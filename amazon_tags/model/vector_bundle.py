@@ -58,6 +58,11 @@ def _origin_of_members(folder: Path, manifest: Manifest) -> VectorOrigin:
             f"{folder} cannot score vectors: {len(others)} of its {len(members)} members are fine-tuned, or see other "
             f"than the chips as they are (first: {others[0]}); predict on the chips."
         )
+    if manifest.spec.statistics:
+        raise ValueError(
+            f"{folder} cannot score vectors: it normalises its {len(manifest.spec.bands)} bands by its training chips, "
+            "which embed does not; predict on the chips, or train on the vectors."
+        )
     if own := [member.backbone for member in members if is_foreign(member.backbone)]:
         raise ValueError(
             f"{folder} cannot score vectors: it does not say by which settings those of {own[0]} were computed; "

@@ -17,6 +17,7 @@ from features.networks.foreign_settings import is_foreign
 
 FORMAT = 1  # of the metadata
 METADATA_KEY = "amazon_tags"
+FIXED = "by fixed scales"  # not by the statistics of chips
 
 json_keys(optional=("layout", "training_layout", "statistics", "dates"))(ChipSpec)  # bundles of format 2 have none
 
@@ -74,8 +75,9 @@ class VectorInput:
         views = f" --views {self.origin.views}" if self.origin.views > 1 else ""
         parts = f" --layer {self.origin.layer} --pool {self.origin.pool} --weights {weights}"
         backbone = self.origin.backbone + ("" if is_foreign(self.origin.backbone) else parts)
-        side = self.origin.spec.side
-        return f"amazon_tags embed CHIPS --backbone {backbone} --side {side}{views} -o vectors.parquet"
+        spec = self.origin.spec
+        bands = f" --bands {','.join(spec.bands)}" if spec.has_many_bands() else ""
+        return f"amazon_tags embed CHIPS --backbone {backbone} --side {spec.side}{bands}{views} -o vectors.parquet"
 
 
 def difference(needed: VectorOrigin, found: VectorOrigin) -> str:
@@ -92,6 +94,7 @@ def difference(needed: VectorOrigin, found: VectorOrigin) -> str:
         "side": (needed.spec.side, found.spec.side),
         "bands": (" ".join(needed.spec.bands), " ".join(found.spec.bands)),
         "type of the pixels": (needed.spec.dtype, found.spec.dtype),
+        "normalisation of the bands": (needed.spec.statistics or FIXED, found.spec.statistics or FIXED),
     }
     for what, (wanted, other) in pairs.items():
         if wanted != other:

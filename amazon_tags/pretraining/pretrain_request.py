@@ -8,7 +8,7 @@ from amazon_tags.model.backbone_folder import is_backbone_folder, read_backbone_
 from amazon_tags.tables.suggest import did_you_mean
 from features.images.layout import AS_STATED, Layout
 from features.images.sensor_colours import BANDS
-from features.images.spec import ChipSpec
+from features.images.spec import ChipSpec, bands_to_take
 from features.images.stored import RGB
 from features.networks import weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES
@@ -24,7 +24,7 @@ class PretrainRequest:
         start: `imagenet`, `random`, a weight file, or a folder that `pretrain` wrote.
         side: of the network's input, in pixels.
         infrared: whether the network takes the four bands of a 16-bit sensor instead of red, green and blue.
-        layout: how bands and levels of the files are read.
+        layout: how bands and levels of the files are read; more than four bands are what the network takes.
         groups: the table of neighbours, which only SimCLR uses.
         jobs: threads.
         note: on the origin of the chips and their terms.
@@ -80,10 +80,13 @@ def check_request(request: PretrainRequest) -> PretrainPlan:
             f"--groups keeps neighbours out of the negatives, which {settings.method} does not have; leave it out."
         )
     request.note.encode()  # raises for text that the card cannot hold, before the work
-    bands, dtype = (BANDS, "uint16") if request.infrared else (RGB, "uint8")
+    bands, layout = bands_to_take(request.layout)
+    if request.infrared and bands != RGB:
+        raise ValueError(f"--infrared takes four bands, but --bands names {len(bands)}; leave one of them out.")
+    bands = BANDS if request.infrared else bands
     settings = replace(settings, random=request.start == "random")
     start, weights = _read_start(name, request.start)
-    spec = ChipSpec(bands, dtype, request.side, request.layout)
+    spec = ChipSpec(bands, "uint8" if bands == RGB else "uint16", request.side, layout)
     return PretrainPlan(settings, spec, start, weights, request.jobs, request.note)
 
 

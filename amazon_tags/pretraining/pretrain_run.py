@@ -21,6 +21,7 @@ from amazon_tags.pretraining.pretrain_card import card_text
 from amazon_tags.pretraining.pretrain_chips import PretrainChips
 from amazon_tags.pretraining.pretrain_pictures import draw_progress, picture_name
 from amazon_tags.pretraining.pretrain_request import PretrainPlan
+from amazon_tags.training.band_statistics import normalised_spec
 from amazon_tags.training.member_files import refusing_damaged_work
 from features.networks import devices
 from features.pretraining.batches import PretrainSource
@@ -56,6 +57,7 @@ def pretrain_backbone(chips: PretrainChips, output: Path, plan: PretrainPlan) ->
     preflight.refuse_existing(output)
     settings = plan.settings
     refuse_settings(settings, plan.spec.side, len(chips.paths))
+    plan = replace(plan, spec=normalised_spec(plan.spec, chips.paths, jobs=plan.jobs))
     source = PretrainSource(chips.paths, plan.spec, chips.groups, max(2, plan.jobs))
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)

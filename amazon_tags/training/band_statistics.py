@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.images.listing import ChipRow
+from features.images.listing import ChipSource
 from features.images.spec import ChipSpec
 from features.networks import extract
 
 
-def normalised_spec(spec: ChipSpec, paths: Sequence[ChipRow], *, jobs: int) -> ChipSpec:
+def normalised_spec(spec: ChipSpec, paths: Sequence[ChipSource], *, jobs: int) -> ChipSpec:
     """Return the spec with the statistics of chips, if it has many bands; others have fixed scales.
 
     Each chip counts alike, also the two of a pair, and of its pixels those at regular places. No tags are used, so that

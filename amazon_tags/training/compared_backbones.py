@@ -195,7 +195,7 @@ def _embed(candidate: _Candidate, compared: ComparedBackbones) -> Embedding:
     spec = candidate.origin.spec
     files = build_network(candidate.extractor, candidate.own, spec)
     network = openvino_runtime.load(*files, jobs=options.jobs)
-    bank = bank_file(options.bank, files, spec.layout) if options.bank else None
+    bank = bank_file(options.bank, files, spec) if options.bank else None
     hashes = dict(zip(data.paths, data.hashes, strict=True))
     vectors = embed_chips(hashes, network, spec, bank=bank, jobs=options.jobs, title=candidate.name)
     return Embedding(vectors, sum(map(len, files)) / BYTES_A_MEGABYTE, milliseconds_a_chip(files))

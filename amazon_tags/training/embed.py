@@ -25,7 +25,7 @@ from amazon_tags.training.layer_names import refuse_layer
 from amazon_tags.training.network_files import member_network
 from amazon_tags.training.reconstruction import plan_errors
 from features.images.layout import AS_STATED, Layout
-from features.images.spec import ChipSpec
+from features.images.spec import ChipSpec, Statistics, bands_to_take
 from features.images.stored import RGB
 from features.networks import foreign, foreign_graph, openvino_runtime, weight_files
 from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneOptions, refuse_pool, refuse_side
@@ -46,7 +46,9 @@ class FeatureExtractor:
         layout: how bands and levels of the files are read.
         pool: how feature maps or tokens become a vector, of `POOLS`.
         half: round the vectors to float16, which only a Parquet file holds.
-        bands: of the chips that it takes: those of a folder that `pretrain` wrote, else red, green and blue.
+        bands: of the chips that it takes: those of a folder that `pretrain` wrote; red, green and blue become the
+            bands that the layout names, if these are more than four.
+        statistics: of many bands, by which the chips of that folder were normalised.
         reconstruction: write the reconstruction error beside each vector, which only a Parquet file holds.
         pretrained: the folder that `pretrain` wrote, if the extractor has been resolved from one.
     """
@@ -59,6 +61,7 @@ class FeatureExtractor:
     pool: str = "average"
     half: bool = False
     bands: tuple[str, ...] = RGB
+    statistics: Statistics = ()
     reconstruction: bool = False
     pretrained: PretrainedBackbone | None = None
 
@@ -74,8 +77,28 @@ class FeatureExtractor:
             return self
         spec = found.manifest.spec
         backbone, weights = found.manifest.backbone, str(found.weights.absolute())
-        resolved = replace(self, backbone=backbone, weights=weights, bands=spec.bands, pretrained=found)
-        return replace(resolved, side=self.side or spec.side)
+        resolved = replace(self, backbone=backbone, weights=weights, side=self.side or spec.side, pretrained=found)
+        return replace(resolved, bands=spec.bands, statistics=spec.statistics)
+
+    def spec(self) -> ChipSpec:
+        """Return the chips that a backbone of the table takes.
+
+        Raises:
+            ValueError: the layout names more than four bands that cannot be those of a network, or their levels have no
+                scale.
+        """
+        bands, layout = bands_to_take(self.layout)
+        if self.bands not in (RGB, bands):  # a folder's own: the layout is about the files alone
+            bands, layout = self.bands, self.layout
+        statistics = self.statistics if bands == self.bands else ()
+        side = self.side or BACKBONE_SHAPES[self.backbone].side
+        spec = ChipSpec(bands, "uint8" if bands == RGB else "uint16", side, layout, statistics=statistics)
+        if spec.has_many_bands() and not statistics and layout.levels == "dn":
+            raise ValueError(
+                f"--levels dn take levels as they are, but a frozen backbone of {len(bands)} bands needs their scale "
+                "to reflectance; state one, such as 0.0001."
+            )
+        return spec
 
 
 @dataclass(frozen=True)
@@ -207,12 +230,7 @@ def read_extractor(extractor: FeatureExtractor, views: int = 1) -> tuple[VectorO
         pool=extractor.pool,
         weights=weights if weights in ("imagenet", "none") else sha256(Path(weights)),
         views=views,
-        spec=ChipSpec(
-            extractor.bands,
-            "uint8" if extractor.bands == RGB else "uint16",
-            extractor.side or BACKBONE_SHAPES[extractor.backbone].side,
-            extractor.layout,
-        ),
+        spec=extractor.spec(),
     )
     return origin, None
 
@@ -228,6 +246,7 @@ def _bank_key(chips: str, origin: VectorOrigin) -> BankKey:
         origin.views,
         layout=spec.layout,
         pool=origin.pool,
+        bands=spec.bands,
     )
 
 
@@ -239,7 +258,7 @@ def _is_complete(output: Path, key: BankKey) -> bool:
     if read_bank(output).key == key:
         return True
     raise FileExistsError(
-        f"{output} is a feature bank of other chips, weights, layer, pool, layout or views; name another folder."
+        f"{output} is a feature bank of other chips, weights, layer, pool, bands, layout or views; name another folder."
     )
 
 

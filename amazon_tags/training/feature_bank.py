@@ -25,7 +25,6 @@ from ensemble.arrays import Vectors
 from features.images import listing
 from features.images.layout import AS_STATED, Layout
 from features.images.listing import ChipPath
-from features.images.sensor_colours import BANDS
 from features.images.spec import ChipSpec
 from features.images.stored import RGB
 from features.networks import extract
@@ -38,7 +37,7 @@ class BankError(ValueError):
     """A folder that is not a feature bank, or one of another format."""
 
 
-@json_keys(layer="cut", optional=("layout", "pool"))
+@json_keys(layer="cut", optional=("layout", "pool", "bands"))
 @dataclass(frozen=True)
 class BankKey:
     """Everything that the vectors depend on.
@@ -53,6 +52,7 @@ class BankKey:
         format: of the bank's files.
         layout: how bands and levels of the files are read.
         pool: how feature maps or tokens become a vector.
+        bands: that the backbone takes.
     """
 
     chips: str
@@ -64,6 +64,7 @@ class BankKey:
     format: int = FORMAT
     layout: Layout = AS_STATED
     pool: str = "average"
+    bands: tuple[str, ...] = RGB
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def write_bank(
         folder: the bank's folder, which must not exist.
         hashes: the chips with their hashes, from `hash_chips`.
         network: the network that computes the vectors.
-        key: the bank's key, whose `side`, `views` and `layout` are used.
+        key: the bank's key, whose `bands`, `side`, `views` and `layout` are used.
         jobs: threads that decode chips.
         advance: called with the number of chips that were done since its last call.
 
@@ -100,8 +101,7 @@ def write_bank(
         ValueError: chips were changed in the meantime; no bank is written.
     """
     paths = list(hashes)
-    bands = RGB if network.chip_shape[2] == len(RGB) else BANDS
-    spec = ChipSpec(bands, str(network.dtype), key.side, key.layout)
+    spec = ChipSpec(key.bands, str(network.dtype), key.side, key.layout)
     with folders.atomic_folder(folder) as part:
         vectors = open_memmap(part / "vectors.npy", "w+", np.float32, (len(paths), network.dim))
         for outputs in extract.stream_outputs(paths, [network], spec, turns=key.views, jobs=jobs):
@@ -138,9 +138,10 @@ def read_bank(folder: Path) -> FeatureBank:
     return FeatureBank(ids, vectors, key)
 
 
-def bank_file(folder: Path, network: tuple[bytes, bytes], layout: Layout) -> Path:
-    """Return where a folder keeps the vectors of a network (XML, weights), for `banked_vectors`."""
-    reading = b"" if layout == AS_STATED else repr(layout).encode()  # the same files give other pixels
+def bank_file(folder: Path, network: tuple[bytes, bytes], spec: ChipSpec) -> Path:
+    """Return where a folder keeps the vectors of a network (XML, weights) for chips of a spec, for `banked_vectors`."""
+    reading = b"" if spec.layout == AS_STATED else repr(spec.layout).encode()  # the same files give other pixels
+    reading += repr(spec.bands).encode() if spec.has_many_bands() else b""  # other bands may have an equal network
     return folder / f"{sha256_bytes(b''.join([*network, reading]))[:16]}.npz"
 
 

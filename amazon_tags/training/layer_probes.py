@@ -116,7 +116,7 @@ def _export(search: LayerSearch, ends: Sequence[str]) -> NetworkFiles:
 def _embed(search: LayerSearch, files: NetworkFiles) -> Vectors:
     examples = search.examples
     network = openvino_runtime.load(*files, jobs=examples.jobs)
-    bank = bank_file(examples.bank, files, examples.spec.layout) if examples.bank else None
+    bank = bank_file(examples.bank, files, examples.spec) if examples.bank else None
     hashes = dict(zip(examples.paths, examples.hashes, strict=True))
     return embed_chips(hashes, network, examples.spec, bank=bank, jobs=examples.jobs)
 

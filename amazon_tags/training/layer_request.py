@@ -15,7 +15,7 @@ from amazon_tags.training.training_data import TrainingData, TrainingSource, rea
 from ensemble.metrics import folds, score
 from ensemble.networks.settings import TunedMember
 from features.images.layout import AS_STATED, Layout
-from features.images.stored import RGB
+from features.images.spec import bands_to_take
 from features.networks.backbone_shapes import BACKBONE_SHAPES
 from features.networks.foreign_settings import is_foreign
 
@@ -58,21 +58,24 @@ class LayerRequest:
         return TrainOptions(files, jobs=self.jobs, bank=self.bank)
 
 
-def resolve_backbone(backbone: str, weights: str, side: int) -> tuple[str, str, int]:
+def resolve_backbone(backbone: str, weights: str, side: int, layout: Layout = AS_STATED) -> tuple[str, str, int]:
     """Return the name, the weights and the side of a backbone, which may be a folder that `pretrain` wrote.
+
+    Its layers are compared on red, green and blue, or on the bands of the layout if these are more than four.
 
     Raises:
         BackboneError: the folder is damaged.
-        ValueError: weights are stated beside it, or it takes other bands than red, green and blue.
+        ValueError: weights are stated beside it, or it takes other bands than those to compare.
     """
     found = find_backbone(backbone, weights)
     if found is None:
         return backbone, weights, side
     spec = found.manifest.spec
-    if spec.bands != RGB:
+    if spec.bands != (compared := bands_to_take(layout)[0]):
+        advice = "state its bands by --bands" if spec.has_many_bands() else "name a backbone of these"
         raise ValueError(
-            f"{backbone} takes the bands {', '.join(spec.bands)}, but layers are compared on red, green and blue; name "
-            "a backbone of these."
+            f"{backbone} takes the bands {', '.join(spec.bands)}, but layers are compared on {', '.join(compared)}; "
+            f"{advice}."
         )
     return found.manifest.backbone, str(found.weights), side or spec.side
 
@@ -101,8 +104,10 @@ def layer_recipe(request: LayerRequest) -> Recipe:
         init="random" if request.weights == "none" else "imagenet",
         epochs=request.epochs,
     )
-    recipe = Recipe((member,), folds=FOLDS, side=request.side or BACKBONE_SHAPES[name].side, decision="flat")
-    return recipe.reading(request.layout.bands, request.layout.levels)
+    bands, layout = bands_to_take(request.layout)
+    side = request.side or BACKBONE_SHAPES[name].side
+    recipe = Recipe((member,), folds=FOLDS, side=side, bands=bands, decision="flat")
+    return recipe.reading(layout.bands, layout.levels)
 
 
 def read_layer_data(source: TrainingSource, request: LayerRequest, recipe: Recipe) -> TrainingData:

@@ -310,7 +310,7 @@ def _embed(network: Path, examples: Examples) -> Vectors:
 
     if examples.bank is None:
         return make(range(len(examples.paths)))
-    path = bank_file(examples.bank, member_network(network), examples.spec.layout)
+    path = bank_file(examples.bank, member_network(network), examples.spec)
     return banked_vectors(path, examples.hashes, make)
 
 

@@ -4,6 +4,7 @@ Truncated networks in transfer learning (Peng et al. 2023), in three stages: lin
 fine-tuning at the best of these, and fine-tuning at layers around the best of all.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -122,7 +123,10 @@ def _measure(search: LayerSearch, stage: int, method: Method, layer: ProbedLayer
 def _member_text(search: LayerSearch, method: Method) -> str:
     """Return a recipe with a member as it was measured, with `{layer}` where the layer stands."""
     member = search.member
-    lines = [f"side = {search.recipe.side}", "", "[[members]]", f'kind = "{method}"', f'name = "{member.backbone}"']
+    lines = [f"side = {search.recipe.side}"]
+    if search.examples.spec.has_many_bands():
+        lines.append(f"bands = {json.dumps(search.recipe.bands)}")
+    lines += ["", "[[members]]", f'kind = "{method}"', f'name = "{member.backbone}"']
     lines += [f'backbone = "{member.backbone}"', 'layer = "{layer}"']
     lines += [f'head = "{HEAD}"'] if method == "frozen" else [f"epochs = {member.epochs}"]
     if member.weights == "none":

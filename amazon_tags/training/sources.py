@@ -141,7 +141,7 @@ def _embed_sets(paths: Mapping[str, Path], options: SourceOptions) -> tuple[str,
 
     files = build_network(extractor, own, origin.spec)
     network = openvino_runtime.load(*files, jobs=options.jobs)
-    bank = bank_file(options.bank, files, origin.spec.layout) if options.bank else None
+    bank = bank_file(options.bank, files, origin.spec) if options.bank else None
     sets = []
     for name, listing in compared.items():
         hashes = hash_chips(listing, jobs=options.jobs)

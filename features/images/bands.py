@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.arrays import Chip
 from features.images import sensor_colours
 from features.images.remarks import Remark
-from features.images.spec import ChipSpec
+from features.images.spec import SENSOR_BANDS, ChipSpec
 from features.images.stored import RGB, StoredImage
 
 # For files that name no band. Four of uint8 are not listed: they may hold alpha.
@@ -23,11 +23,12 @@ ASSUMED_BANDS = {
     (3, "float32"): RGB,
     (4, "float32"): sensor_colours.BANDS,
 }
+NAME_ALL = "name all in a recipe, or by --bands where a command takes a backbone"
 MIN_EXTREME_SHARE = 0.5  # of alpha at 0 or its maximum; in 50 real TIFs near infrared has at most 0.0001 there
 
 
 def name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[Remark, ...]]:
-    """Return the image with a name for each band, and a remark if the names are assumed.
+    """Return the image with a name for each band, and remarks if the names are assumed, or some of many are not read.
 
     Grey becomes red, green and blue, and alpha becomes `valid`. The user's order counts first, then what the file
     states, then the order of the training chips' files.
@@ -36,6 +37,15 @@ def name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[R
         ValueError: The bands are other ones than the model expects, they cannot be assumed, or the file contradicts the
             order of the training chips' files.
     """
+    named, remarks = _name_bands(image, spec)
+    count = len(named.bands)
+    if count > max(SENSOR_BANDS, len(spec.bands)):
+        remarks += (Remark(f"only {', '.join(spec.bands)} of {count} bands are read; {NAME_ALL}"),)
+    return named, remarks
+
+
+def _name_bands(image: StoredImage, spec: ChipSpec) -> tuple[StoredImage, tuple[Remark, ...]]:
+    """As `name_bands`, but without the remark on bands that are not read."""
     if image.format in ("tif", "array"):  # others state their bands by their format
         if spec.layout.bands:
             return _ordered(image, spec.layout.bands, spec), ()

@@ -9,11 +9,12 @@ import numpy as np
 
 from features.arrays import Chip
 from features.images import reflectance, sensor_colours
+from features.images.bands import NAME_ALL
 from features.images.floats import float_ranges
 from features.images.layout import Levels, Ranges, parse_levels, refuse_percentiles
 from features.images.reflectance import FLOATS, HIGH_PERCENTILE, MAX_REFLECTANCE
 from features.images.remarks import Remark
-from features.images.spec import ChipSpec
+from features.images.spec import SENSOR_BANDS, ChipSpec
 from features.images.stored import RGB, StoredImage
 
 RADIANCE_OF_DN = 0.01  # W / (m2 sr um) per level of Planet's analytic DN
@@ -105,8 +106,14 @@ def _choose(image: StoredImage, spec: ChipSpec) -> Levels:
         return Levels("dn", assumed=True)
     raise ValueError(
         f"has {image.pixels.shape[2]} bands of uint16, but the model expects {spec.dtype} {', '.join(spec.bands)}; "
-        f"{ADVICE}"
+        f"{_advice(image)}"
     )
+
+
+def _advice(image: StoredImage) -> str:
+    """Return what to do about levels that are unknown, with a way for files of many bands."""
+    count = len(image.bands)
+    return f"{ADVICE} To read all {count} bands as reflectance, {NAME_ALL}." if count > SENSOR_BANDS else ADVICE
 
 
 def _by_scales(image: StoredImage) -> Levels:
@@ -119,7 +126,7 @@ def _by_scales(image: StoredImage) -> Levels:
     if not 0 < highest <= MAX_REFLECTANCE:
         raise ValueError(
             f"states a scale of {image.scales[0][0]:g} and an offset of {image.scales[0][1]:g}, by which its highest "
-            f"level is {highest:g}, so it is no reflectance; {ADVICE}"
+            f"level is {highest:g}, so it is no reflectance; {_advice(image)}"
         )
     return Levels("reflectance", image.scales)
 
@@ -208,12 +215,13 @@ def _judge(dn: Chip, image: StoredImage, levels: Levels) -> tuple[Remark, ...]:
     )
     black = np.mean((visible == 0).any(axis=1))
     if visible.max() < MIN_GREY or (levels.assumed and black > MAX_FLOOR_SHARE):
-        raise ValueError(f"has levels too low for analytic DN ({found}), and would be black; {ADVICE}")
+        raise ValueError(f"has levels too low for analytic DN ({found}), and would be black; {_advice(image)}")
     if levels.assumed and "nir" in image.bands and "red" in image.bands:
         red, nir = (sample[:, 0, image.bands.index(name)] for name in ("red", "nir"))
         if np.percentile(red, 1) > BRIGHT_RED_DN and np.median(nir) > MAX_BRIGHT_RATIO * np.median(red):
             raise ValueError(
-                f"has levels that are no analytic DN ({found}): red is bright, and near infrared far brighter; {ADVICE}"
+                f"has levels that are no analytic DN ({found}): red is bright, and near infrared far brighter; "
+                f"{_advice(image)}"
             )
 
     remarks = [Remark("levels taken as analytic DN")] if levels.assumed else []

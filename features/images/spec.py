@@ -6,7 +6,7 @@ from features.images.layout import AS_STATED, Layout, parse_bands
 from features.images.stored import MAX_BANDS, RGB
 
 DATES = ("before", "after")  # the chips of a pair, in order
-SENSOR_BANDS = 4  # more are many: their levels are surface reflectance, and they are normalised by statistics
+SENSOR_BANDS = 4  # more are many: their levels are surface reflectance
 Statistics = tuple[tuple[float, float], ...]
 
 
@@ -21,7 +21,7 @@ class ChipSpec:
         layout: What the user states about the files; it counts before what the files state.
         training_layout: What was stated about the files of the training chips; it counts after what the files state.
         statistics: Mean and standard deviation of each band over the training chips, of more than four bands, which
-            the network normalises by; empty for others.
+            the network normalises by; empty for a network that was not trained on chips of these bands, and for others.
         dates: 1, or 2 for a network that takes pairs of chips (`date_pair`): the bands of the earlier one, then those
             of the later one.
     """
@@ -48,6 +48,27 @@ class ChipSpec:
     def has_many_bands(self) -> bool:
         """Return whether there are more bands than a sensor of visible light and near infrared has."""
         return len(self.bands) > SENSOR_BANDS
+
+
+def bands_to_take(layout: Layout) -> tuple[tuple[str, ...], Layout]:
+    """Return the bands that a network takes where only a layout states them, and how files are then read.
+
+    More than four bands, beside alpha, are all taken, and found by what each file states. Fewer are the bands of the
+    files in their order, of which red, green and blue are taken.
+
+    Raises:
+        ValueError: more than four bands cannot be those of a network.
+
+    Example:
+        >>> bands_to_take(Layout(("blue", "green", "red", "nir")))[0]
+        ('red', 'green', 'blue')
+        >>> bands_to_take(Layout(("blue", "green", "red", "red_edge", "nir")))
+        (('blue', 'green', 'red', 'red_edge', 'nir'), Layout(bands=None, levels='auto'))
+    """
+    names = tuple(name for name in layout.bands or () if name != "alpha")
+    if len(names) <= SENSOR_BANDS:
+        return RGB, layout
+    return parse_many_bands(names), replace(layout, bands=None)
 
 
 def parse_many_bands(bands: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ def scale_to_bytes(pixels: Any, spec: ChipSpec) -> Any:
     """Return the bands as floats, 0..255, in 32 bits even where the network computes in fewer.
 
     The four bands of a 16-bit sensor are scaled by the straight part of the curve in `sensor_colours`, more bands by
-    their statistics over the training chips; other 16-bit values use their whole range.
+    their statistics over the training chips or by one line of reflectance; other 16-bit values use their whole range.
     """
     if has_lines(spec):
         gains, offsets = lines_of(spec)

@@ -71,7 +71,7 @@ def _run_network(
     sets: Mapping[str, dict[ChipPath, str]], built: tuple[bytes, bytes], spec: ChipSpec, bank: Path
 ) -> dict[str, Vectors]:
     network = openvino_runtime.load(*built, jobs=JOBS)
-    file = bank_file(bank, built, spec.layout)
+    file = bank_file(bank, built, spec)
     return {name: embed_chips(hashes, network, spec, bank=file, jobs=JOBS, title=name) for name, hashes in sets.items()}
 
 

@@ -38,7 +38,7 @@ SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=Tr
 @options.SVG
 @options.PAGE
 @options.JSON
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.JOBS
 def cka_command(

@@ -29,7 +29,7 @@ from amazon_tags.errors import need_train
 @options.SVG
 @options.PAGE
 @options.JSON
-@options.BANDS
+@backbone_options.BANDS
 @options.LEVELS
 @options.JOBS
 def signal_command(

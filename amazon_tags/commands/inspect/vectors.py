@@ -34,7 +34,7 @@ def _of_backbones(command: Callable[..., None]) -> Callable[..., None]:
         options.GROUPS,
         options.JOIN_ROWS,
         options.LABELS,
-        options.BANDS,
+        backbone_options.BANDS,
         options.LEVELS,
         options.ON_ERROR,
         options.ERRORS,

@@ -44,6 +44,14 @@ def test_the_fourth_band_of_three_is_their_luma():
     np.testing.assert_allclose(image[..., 3], pixels @ [0.299, 0.587, 0.114], atol=1e-3)
 
 
+def test_many_bands_without_statistics_have_one_line_of_reflectance():
+    spec = ChipSpec(("coastal", "blue", "green", "red", "swir"), "uint16", 4)
+    pixels = np.full((3, 4, 4, 5), 1, np.uint16) * np.array([0, 2000, 9000], np.uint16)[:, None, None, None]
+    image = images_of("bands", pixels, spec)[0]
+    np.testing.assert_allclose(image[:, 0, 0, 0], [0, 127.5, 255], rtol=1e-5)  # of reflectance 0, 0.2 and 0.9
+    assert (image == image[:, :1, :1, :1]).all()
+
+
 def test_bands_are_ordered_red_green_blue_near_infrared():
     pixels = np.zeros((4, 4, 4, 4), np.uint16)
     for place in range(4):
