@@ -89,3 +89,12 @@ def test_a_bundle_without_a_network_a_linear_head_or_a_record_is_refused(tmp_pat
     reseal(headed, f"members/{manifest.members[0]}/head.npz")
     with pytest.raises(ValueError, match=f"the head of {manifest.members[0]} is trees or neighbours"):
         read_beside([headed], KNOWN, REQUEST)
+
+
+def test_the_command_refuses_a_folder_that_is_no_bundle_in_one_line_before_any_work(run, world, tmp_path):
+    output = tmp_path / "points.csv"
+    done = run("compress", bundle.DEFAULT, world.train_jpg, world.labels, "-o", output, "--beside", world.train_jpg)
+    assert done.returncode == bundle.BundleError.exit_code
+    assert "has no manifest.json; name a bundle that amazon_tags train wrote." in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
