@@ -75,6 +75,22 @@ def parse_strategies(_context: click.Context, _option: click.Parameter, value: s
 )
 @click.option("--point", metavar="STRATEGY:RATIO", help="The point that --ship writes, such as channels:2.")
 @click.option(
+    "--int8",
+    is_flag=True,
+    help="Also measure the unpruned networks in 8-bit integers. Their ms depends on whether this processor has "
+    "instructions for products of such integers, which the report says. --ship never writes them: every bundle holds "
+    "its int8 networks, for predict --precision int8.",
+)
+@click.option(
+    "--beside",
+    multiple=True,
+    type=options.FOLDER,
+    metavar="BUNDLE",
+    help="Another bundle of the same labels to measure on CHIPS, such as one of a truncated network or a student, in a "
+    "row named like its folder. It was trained on none of CHIPS, or on all: then its out-of-fold scores are taken. "
+    "May be given several times.",
+)
+@click.option(
     "--unlabelled",
     multiple=True,
     type=options.FOLDER,
@@ -100,6 +116,8 @@ def compress_command(
     epochs: int,
     ship: Path | None,
     point: str | None,
+    int8: bool,
+    beside: tuple[Path, ...],
     unlabelled: tuple[Path, ...],
     weights: tuple[str, ...],
     groups: Path | None,
@@ -119,6 +137,7 @@ def compress_command(
     """
     starts = dict(backbone_options.parse_weights(text) for text in weights)
     need_train()
+    from amazon_tags.compression.beside import read_beside
     from amazon_tags.compression.request import CompressRequest, parse_point, read_compress_data, read_compressed
     from amazon_tags.files import preflight
     from amazon_tags.training.preparation import TrainOptions, check_outputs
@@ -131,7 +150,7 @@ def compress_command(
     if wanted and (wanted[0] not in strategies or wanted[1] not in ratios):
         raise click.UsageError(f"--point {point} is not measured; add it to --strategy and --ratios.")
     request = CompressRequest(
-        ratios, strategies, seeds, epochs, TrainOptions(starts, jobs=jobs), Layout(bands, levels), ship, wanted
+        ratios, strategies, seeds, epochs, TrainOptions(starts, jobs=jobs), Layout(bands, levels), ship, wanted, int8
     )
     preflight.refuse_outputs([path for path in (output, files["svg"], files["page"]) if path], [table])
     if ship:
@@ -139,10 +158,11 @@ def compress_command(
     source = TrainingSource(chips, table, unlabelled=unlabelled, groups=groups, join_rows=join_rows)
     found = read_compressed(model, request)
     data, trained = read_compress_data(source, found, request)
+    others = read_beside(beside, data, request)
 
     def measure() -> Any:
         from amazon_tags.compression.compress import compress  # importing Keras takes seconds; errors come before
 
-        return compress(data, trained, output, request)
+        return compress(data, trained, output, request, others)
 
     report(measure, output=output, inputs=[table], **files)

@@ -16,6 +16,7 @@ Option                   Commands
                          sources
 --bank                   rank, search-layer, inspect separation, inspect alignment, inspect diversity, sources
 --batch                  pretrain, inspect cka, inspect members, inspect signal, inspect locality
+--beside                 compress
 --beta                   tune
 --by                     inspect diversity
 --checkpoint             embed
@@ -49,6 +50,7 @@ Option                   Commands
 --infrared               pretrain
 --init                   inspect signal
 --insecure               predict, map, embed, train
+--int8                   compress
 --jobs                   predict, map, change, embed, pretrain, train, gallery, review, certify, leaks, pairs, rank,
                          curve, search-layer, compress, inspect separation, inspect alignment, inspect diversity,
                          inspect cka, inspect members, inspect explain, inspect signal, inspect locality, inspect

@@ -12,15 +12,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from math import nan
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from amazon_tags import progress
+from amazon_tags.compression.beside import Beside
 from amazon_tags.compression.costs import Cost, measure_cost
-from amazon_tags.compression.findings import MeasuredPoint, choose_point, compression_findings
-from amazon_tags.compression.request import CompressedBundle, CompressRequest
+from amazon_tags.compression.findings import compression_findings
+from amazon_tags.compression.int8 import int8_networks, int8_remark, int8_scores, write_starts
+from amazon_tags.compression.measured import MeasuredPoint, choose_point
+from amazon_tags.compression.request import INT8, CompressedBundle, CompressRequest
 from amazon_tags.compression.ship import ship_point
 from amazon_tags.compression.units import (
     CompressionRun,
@@ -36,6 +40,7 @@ from amazon_tags.inspection.findings import Findings
 from amazon_tags.training.combination import fit_recipe_decision, fit_second_level
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.foreign_members import read_foreign_backbones
+from amazon_tags.training.member_files import ViewOutputs
 from amazon_tags.training.members import unit_folder
 from amazon_tags.training.network_files import member_network
 from amazon_tags.training.start_bundle import WEIGHTS
@@ -50,7 +55,13 @@ WHOLE = Point(UNPRUNED, 1)
 SECONDS_A_MINUTE = 60
 
 
-def compress(data: TrainingData, model: CompressedBundle, output: Path, request: CompressRequest) -> Findings:
+def compress(
+    data: TrainingData,
+    model: CompressedBundle,
+    output: Path,
+    request: CompressRequest,
+    beside: Sequence[Beside] = (),
+) -> Findings:
     """Prune a bundle's networks by every strategy and ratio, and measure each; with `ship`, write one as a bundle.
 
     Args:
@@ -59,8 +70,11 @@ def compress(data: TrainingData, model: CompressedBundle, output: Path, request:
         output: the report that will be written. Finished parts are kept in `<output>.work`, from which a killed run
             resumes; the folder is removed at the end.
         request: what to measure.
+        beside: other bundles to measure on the same chips, from `read_beside`.
 
     Raises:
+        BundleError: a bundle is damaged.
+        ChipError: a bundle cannot use a chip.
         ValueError: a ratio cannot be reached, or there is no point to ship.
     """
     points = [WHOLE, *(Point(name, ratio) for name in request.strategies for ratio in request.ratios)]
@@ -70,13 +84,17 @@ def compress(data: TrainingData, model: CompressedBundle, output: Path, request:
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
     with locks.hold_lock(work / "lock"):
+        others = [one.scores(data, request.layout, jobs=request.options.jobs) for one in beside]
         starts = _find_starts(data, model, request, examples, work)
         units = work / _key(data, model, examples)
         units.mkdir(exist_ok=True)
         run = CompressionRun(data, model, request, examples, starts, units)
         _run_units(run, points)
         measured = [_measure_point(run, point) for point in points]
-        findings = compression_findings(measured, data, model, request)
+        measured += [_measure_int8(run, measured[0])] if request.int8 else []
+        measured += [_measure_beside(run, one, scores) for one, scores in zip(beside, others, strict=True)]
+        remarks = [*([int8_remark()] if request.int8 else []), *(one.remark(data) for one in beside)]
+        findings = compression_findings(measured, data, model, request, remarks)
         if request.ship:
             preflight.refuse_existing(request.ship)
             ship_point(choose_point(measured, request.point), run)
@@ -155,9 +173,28 @@ def _measure_point(run: CompressionRun, point: Point) -> MeasuredPoint:
     )
 
 
+def _measure_int8(run: CompressionRun, whole: MeasuredPoint) -> MeasuredPoint:
+    members = write_starts(run)
+    scores = _measure(run, [_join(run, int8_scores(run, members))])
+    cost = measure_cost(int8_networks(run, members))
+    theory = replace(cost, parameters=whole.cost.parameters, multiply_adds=whole.cost.multiply_adds)
+    return MeasuredPoint(Point(INT8, 1), whole.compression, scores, scores, theory, 1, "int8")
+
+
+def _measure_beside(run: CompressionRun, beside: Beside, scores: Scores) -> MeasuredPoint:
+    measured = _measure(run, [scores])
+    return MeasuredPoint(Point(beside.name, 1), nan, measured, measured, measure_cost(beside.networks), 1, "beside")
+
+
 def _combine(run: CompressionRun, results: dict[str, list[UnitResult]], *, fine_tuned: bool) -> Scores:
     """Return the scores (chips, labels) of the bundle, out of fold."""
-    matrices = [out_of_fold(of_folds, run.examples, fine_tuned=fine_tuned)[np.newaxis] for of_folds in results.values()]
+    return _join(
+        run, [out_of_fold(of_folds, run.examples, fine_tuned=fine_tuned)[np.newaxis] for of_folds in results.values()]
+    )
+
+
+def _join(run: CompressionRun, matrices: Sequence[ViewOutputs]) -> Scores:
+    """Return the scores (chips, labels) of those (1, chips, labels) of the members."""
     return fit_second_level(run.model.recipe, run.data.truth, matrices, run.examples.fold).scores
 
 
@@ -171,7 +208,7 @@ def _measure(run: CompressionRun, scores: Sequence[Scores]) -> SeededScores:
 def _cost(run: CompressionRun, point: Point, firsts: dict[str, UnitResult]) -> Cost:
     """Measure the networks of the first fold and seed, or read what an earlier run measured."""
     first = next(iter(run.units(point, 0).values()))[0]
-    path = run.work / f"{first.file}.cost.json"
+    path = run.work / f"{first.file}.costs.json"
     if not path.exists():
         networks = []
         for member in run.model.members():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amazon_tags.training.network_files import milliseconds_a_chip
-from features.networks.network_costs import NetworkFiles, multiply_adds
+from features.networks.network_costs import NetworkFiles, multiply_adds, parameters
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,15 @@ class Cost:
     """The cost of the networks of a bundle together.
 
     Attributes:
+        parameters: numbers of their files that are not 0; the few that scale the pixels are among them.
         multiply_adds: for a chip, without those of weights that are 0.
-        milliseconds: one core's time for a chip, in f32.
+        milliseconds: one core's time for a chip; floats are computed in f32.
         size: bytes of their files.
         gzipped: bytes of the same files compressed.
         memory: bytes of a process at most, that loads them and scores chips, OpenVINO and numpy included.
     """
 
+    parameters: int
     multiply_adds: int
     milliseconds: float
     size: int
@@ -35,6 +37,7 @@ def measure_cost(networks: Sequence[NetworkFiles]) -> Cost:
     """Measure networks, of which each chip passes all."""
     content = [part for files in networks for part in files]
     return Cost(
+        sum(map(parameters, networks)),
         sum(multiply_adds(files, of_zeros=False) for files in networks),
         sum(milliseconds_a_chip(files) for files in networks),
         sum(map(len, content)),

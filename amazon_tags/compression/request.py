@@ -24,6 +24,7 @@ from features.images.layout import AS_STATED, Layout
 
 Begin = Literal["recipe", "bundle"]  # where the measured networks come from; see `CompressedBundle.begin`
 EPOCHS = 4
+INT8 = "int8"  # the row of the unpruned networks in 8-bit integers
 MAX_LOSS = 0.002  # of F2, that a point to ship may lose
 
 
@@ -40,6 +41,7 @@ class CompressRequest:
         layout: how bands and levels of the files are read.
         ship: a bundle to write; None for none.
         point: the strategy and the ratio to ship; None for the fastest that loses little.
+        int8: whether to measure the unpruned networks in 8-bit integers too.
     """
 
     ratios: tuple[float, ...] = (2, 4, 8, 16)
@@ -50,6 +52,7 @@ class CompressRequest:
     layout: Layout = AS_STATED
     ship: Path | None = None
     point: tuple[str, float] | None = None
+    int8: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,10 @@ def parse_point(text: str, strategies: tuple[str, ...] = STRATEGIES) -> tuple[st
         ValueError: it is something else.
     """
     strategy, _, number = text.partition(":")
+    if strategy == INT8:
+        raise ValueError(
+            f"{text!r} is nothing to ship: a bundle holds its networks in int8 already; pass predict --precision int8."
+        )
     try:
         ratio = float(number)
     except ValueError:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from amazon_tags import progress
-from amazon_tags.compression.findings import MeasuredPoint
+from amazon_tags.compression.measured import MeasuredPoint
 from amazon_tags.compression.units import (
     CompressionRun,
     Unit,

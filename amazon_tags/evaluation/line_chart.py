@@ -3,22 +3,30 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Literal
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+
+from amazon_tags.evaluation.chart_names import CHARACTER_PIXELS, place_names
 
 WIDTH, HEIGHT = 720, 440  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 70, 20, 58, 50  # margins in pixels, which hold the titles and the axes
 # Of the series, in their order.
-COLOURS = ("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98", "#8a6d00", "#b0236f", "#00707a", "#555555")
+COLOURS = (
+    *("#1b6b3a", "#b3541e", "#2b5c9e", "#7a3f98", "#8a6d00", "#b0236f", "#00707a", "#555555"),
+    *("#111111", "#b00020"),
+)
 LEGEND_STEP, LEGEND_LINE = 200, 20  # pixels between the names of series, side by side or below one another
-CHARACTER_PIXELS = 7  # of a name, at most
 TICKS = 6  # on an axis, about
 MAX_LOG_TICKS = 16  # on a logarithmic axis, whose numbers would touch one another beyond
 # Attributes, since the policy of a page forbids style sheets but its own.
 TEXT = {"font-family": "system-ui,sans-serif", "font-size": "12", "fill": "#333"}  # of the whole picture
 TITLE = {"font-weight": "600", "font-size": "14"}
 GRID = {"stroke": "#ddd"}
+LEADER = {"stroke": "#777", "stroke-width": "0.8"}  # from a name to its point
 HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3"}  # keeps a name readable over other points
+
+Mark = Literal["circle", "square", "diamond"]
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,12 @@ class ChartPoint:
 
 @dataclass(frozen=True)
 class ChartSeries:
-    """Points of one colour, joined by a line (`kind` is line), drawn as dots, or as both."""
+    """Points of one colour and mark, joined by a line (`kind` is line), drawn as dots, or as both."""
 
     name: str
     points: Sequence[ChartPoint]
     kind: str = "both"  # or line, dots
+    mark: Mark = "circle"
 
 
 @dataclass(frozen=True)
@@ -80,13 +89,15 @@ def line_chart(titles: ChartTitles, series: Sequence[ChartSeries]) -> str:
     SubElement(root, "rect", width=str(WIDTH), height=str(height), fill="#fff")
     _draw_axes(root, titles, [(tick, across(tick)) for tick in x_ticks], [(tick, up(tick)) for tick in y_ticks])
     for number, (one, (x, y)) in enumerate(zip(series, places, strict=True)):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = _colour(number)
         _draw_series(root, one, colour, across, up)
         _text(root, one.name, x + 16, y)
-        SubElement(root, "circle", cx=str(x + 6), cy=str(y - 4), r="5", fill=colour)
-    for point in points:
-        if point.labelled:  # after all series, or their points would lie over the name
-            _draw_name(root, point, across(point.x), up(point.y))
+        if one.kind == "line":
+            ends = {"x1": str(x), "x2": str(x + 12), "y1": str(y - 4), "y2": str(y - 4)}
+            SubElement(root, "line", {**ends, "stroke": colour, "stroke-width": "2"})
+        else:
+            _draw_mark(root, one.mark, str(x + 6), str(y - 4), 5, colour)
+    _draw_names(root, series, across, up)  # after all series, or their points would lie over them
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
@@ -139,13 +150,38 @@ def _draw_series(root: Element, series: ChartSeries, colour: str, across: Scale,
         if point.interval:
             low, high = (up(end) for end in point.interval)
             SubElement(group, "line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{low:.1f}", y2=f"{high:.1f}", stroke=colour)
-        SubElement(group, "circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4", fill=colour)
+        _draw_mark(group, series.mark, f"{x:.1f}", f"{y:.1f}", 4, colour)
 
 
-def _draw_name(root: Element, point: ChartPoint, x: float, y: float) -> None:
-    is_right = x > (LEFT + WIDTH - RIGHT) / 2  # there the name stands to the left, where it has room
-    name = _text(root, point.name, x - 8 if is_right else x + 8, y - 6, anchor="end" if is_right else "start")
-    name.attrib.update(HALO)
+def _draw_mark(parent: Element, mark: Mark, x: str, y: str, size: int, colour: str) -> None:
+    """Draw a mark around a place; `size` is the radius of a circle, and the others cover about as much."""
+    if mark == "circle":
+        SubElement(parent, "circle", cx=x, cy=y, r=str(size), fill=colour)
+        return
+    side = 2 * size
+    square = {"x": f"{float(x) - size:g}", "y": f"{float(y) - size:g}", "width": str(side), "height": str(side)}
+    turned = {"transform": f"rotate(45 {x} {y})"} if mark == "diamond" else {}
+    SubElement(parent, "rect", {**square, "fill": colour, **turned})
+
+
+def _draw_names(root: Element, series: Sequence[ChartSeries], across: Scale, up: Scale) -> None:
+    """Write names in the colours of their points, with a line to points that are far away."""
+    points = [(point, _colour(number)) for number, one in enumerate(series) for point in one.points]
+    marks = [(across(point.x), up(point.y)) for point, _ in points]
+    labelled = [row for row, (point, _) in enumerate(points) if point.labelled]
+    plot = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
+    places = place_names([(points[row][0].name, *marks[row]) for row in labelled], marks, plot)
+    for row, place in zip(labelled, places, strict=True):
+        if place.is_far:
+            (x, y), foot = marks[row], place.y - 4
+            SubElement(root, "line", LEADER, x1=f"{x:.1f}", y1=f"{y:.1f}", x2=f"{place.x:.1f}", y2=f"{foot:.1f}")
+    for row, place in zip(labelled, places, strict=True):
+        name = _text(root, place.text, place.x, place.y, anchor=place.anchor)
+        name.attrib.update({**HALO, "fill": points[row][1]})
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
 
 
 def _text(parent: Element, text: str, x: float, y: float, *, anchor: str = "start") -> Element:

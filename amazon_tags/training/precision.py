@@ -19,7 +19,7 @@ from amazon_tags.model import engine
 from amazon_tags.model.manifest import PrecisionCost, PrecisionReport
 from amazon_tags.training.examples import Examples
 from amazon_tags.training.member_files import member_scores
-from amazon_tags.training.members import ALL_CHIPS, FittedMember, unit_folder
+from amazon_tags.training.members import ALL_CHIPS, FittedMember, Member, unit_folder
 from amazon_tags.training.network_files import member_network, milliseconds_a_chip
 from ensemble.arrays import Scores, Tags
 from ensemble.metrics import score
@@ -44,10 +44,12 @@ def measure_precisions(
     for name, hint in engine.HINTS.items():
         if not openvino_runtime.supports(hint):
             continue
-        matrices = [member.scores[0] if name == "f32" else _out_of_fold(member, examples, name) for member in members]
+        matrices = [
+            member.scores[0] if name == "f32" else precision_scores(member, examples, name) for member in members
+        ]
         loss = plain - score.per_chip(examples.truth, decide(matrices))
         milliseconds = sum(
-            milliseconds_a_chip(member_network(_network(member, examples, 0, name)), hint) for member in members
+            milliseconds_a_chip(member_network(unit_network(member, examples, 0, name)), hint) for member in members
         )
         cost = PrecisionCost(float(loss.mean()), score.bootstrap_interval(loss), milliseconds)
         progress.say(f"{name}: loses {cost.loss:+.4f} of F2, takes {cost.milliseconds:.2f} ms a chip")
@@ -58,23 +60,24 @@ def measure_precisions(
 
 def add_int8(member: FittedMember, examples: Examples, folder: Path) -> None:
     """Put the quantised network of the member fitted on all chips into its folder of a bundle."""
-    quantised = _network(member, examples, ALL_CHIPS, "int8")
+    quantised = unit_network(member, examples, ALL_CHIPS, "int8")
     for source, target in zip(engine.NETWORK["f32"], engine.NETWORK["int8"], strict=True):
         atomic.write_bytes(folder / target, (quantised / source).read_bytes())
 
 
-def _out_of_fold(member: FittedMember, examples: Examples, name: str) -> Scores:
+def precision_scores(member: Member, examples: Examples, name: str) -> Scores:
+    """Return the out-of-fold scores (chips, labels) of a member in a precision; its units are in its folder."""
     scores = np.zeros(examples.truth.shape, np.float32)
     one_view = replace(examples, views=1)
     for number in range(examples.folds):
         held_out = np.flatnonzero(examples.fold == number)
-        unit, network = unit_folder(member, number), _network(member, examples, number, name)
+        unit, network = unit_folder(member, number), unit_network(member, examples, number, name)
         scores[held_out] = member_scores(unit, one_view, held_out, network=network, hint=engine.HINTS[name])[0]
     return scores
 
 
-def _network(member: FittedMember, examples: Examples, number: int, name: str) -> Path:
-    """The folder of one unit's network in a precision, which is quantised first if need be."""
+def unit_network(member: Member, examples: Examples, number: int, name: str) -> Path:
+    """Return the folder of one unit's network in a precision, which is quantised first if need be."""
     unit = unit_folder(member, number)
     if name != "int8":
         return unit

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from features.networks import openvino_runtime  # before openvino, because it disables openvino's telemetry
+from features.networks.openvino_runtime import OutputLayer
 
 import openvino  # isort: skip
 
@@ -29,6 +30,21 @@ def multiply_adds(files: NetworkFiles, *, of_zeros: bool = True) -> int:
     model.reshape([1, *list(model.input(0).partial_shape)[1:]])
     nodes = model.get_ordered_ops()
     return sum(_multiply_adds(node) if of_zeros else round(_multiply_adds(node) * _density(node)) for node in nodes)
+
+
+def parameters(files: NetworkFiles) -> int:
+    """Return how many numbers of a network in floats are not 0: weights, biases, and what scales the pixels."""
+    constants = [node for node in openvino.Core().read_model(*files).get_ops() if node.get_type_name() == "Constant"]
+    return sum(int(np.count_nonzero(node.data)) for node in constants if node.get_element_type().is_real())
+
+
+def with_last_layer(files: NetworkFiles, last: OutputLayer) -> NetworkFiles:
+    """Return a network of vectors with a layer at its end, which makes scores of them."""
+    model = openvino_runtime.append_layer(openvino.Core().read_model(*files), last)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.xml")
+        openvino_runtime.save(model, path)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
 def _density(node: Any) -> float:

@@ -2,11 +2,13 @@
 
     python -m tests.benchmarks.compression CHIPS LABELS --work DIR [--recipe NAME ...] [--weights BACKBONE=FILE ...]
         [--ratios 2,4,8,16] [--channels 1.5,2,4] [--strategy NAMES] [--seeds N]
-        [--epochs N]
+        [--epochs N] [--int8] [--beside BUNDLE ...]
 
 Each recipe is trained once, as a bundle in the work folder. Each of its fine-tuned members is then pruned alone: by
 weights at the ratios of --ratios, and by whole channels, which become a smaller dense network, at those of --channels.
-The rows of a bundle's precisions, with int8, are from its training on the same chips and folds.
+The rows of a bundle's precisions, with int8, are from its training on the same chips and folds. --int8 also measures
+each member alone in int8, and --beside other bundles, whose folders have names of their own; both stand below the
+points of the weights.
 
 Finished parts stay in the work folder, also those of a member that is complete, so a killed run resumes.
 """
@@ -17,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from amazon_tags.commands.backbone_options import parse_weights
+from amazon_tags.compression.beside import read_beside
 from amazon_tags.compression.compress import compress
-from amazon_tags.compression.findings import COLUMNS
 from amazon_tags.compression.request import CompressRequest, read_compress_data, read_compressed
 from amazon_tags.model import bundle
 from amazon_tags.model.recipe_file import choose_recipe
@@ -54,7 +56,10 @@ def trained(name: str, options: argparse.Namespace) -> Path:
 
 def measure(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any]:
     """Prune one member by weights or channels, or read what an earlier run found."""
-    output = options.work / f"{Path(model).name.replace('@', '-')}-{kind}.csv"
+    is_first = kind == "weights"
+    int8, others = options.int8 and is_first, options.beside if is_first else []
+    parts = [Path(model).name.replace("@", "-"), kind, *(["int8"] if int8 else []), *(path.name for path in others)]
+    output = options.work / f"{'-'.join(parts)}.csv"
     found = output.with_suffix(".json")
     if not found.exists():
         strategies, chosen = {
@@ -62,10 +67,10 @@ def measure(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any
             "channels": (CHANNEL_STRATEGIES, options.channels),
         }[kind]
         train_options = TrainOptions(options.files, jobs=JOBS)
-        request = CompressRequest(chosen, strategies, options.seeds, options.epochs, train_options)
+        request = CompressRequest(chosen, strategies, options.seeds, options.epochs, train_options, int8=int8)
         source = TrainingSource(options.chips, options.table)
         data, read = read_compress_data(source, read_compressed(model, request), request)
-        findings = compress(data, read, output, request)
+        findings = compress(data, read, output, request, read_beside(others, data, request))
         found.write_text(json.dumps(findings.to_json(), indent=2))
     result: dict[str, Any] = json.loads(found.read_text())
     return result
@@ -73,14 +78,16 @@ def measure(model: str, kind: str, options: argparse.Namespace) -> dict[str, Any
 
 def row(cells: dict[str, Any]) -> str:
     """Return the row of a point."""
-    values = {name: float("nan") if cells[name] is None else cells[name] for name in COLUMNS}
+    values = {name: float("nan") if cell is None else cell for name, cell in cells.items()}
     lost = "" if cells["lost"] is None else "{lost:.4f} ({lost_low:.4f} to {lost_high:.4f})".format(**values)
     sizes = " | ".join(f"{values[name] / MEBIBYTE:.2f}" for name in ("bytes", "gzipped", "memory"))
+    compression = "" if cells["compression"] is None else f"{cells['compression']:.2f}"
+    before = "" if cells["f2_before"] is None else f"{cells['f2_before']:.4f}"
     text = (
-        "| {point} | {compression:.2f} | {speedup:.2f} | {f2_before:.4f} | {f2:.4f} ({f2_low:.4f} to {f2_high:.4f}) "
+        "| {point} | {compression} | {speedup:.2f} | {before} | {f2:.4f} ({f2_low:.4f} to {f2_high:.4f}) "
         "| {lost} | {map:.4f} | {ms:.2f} | {sizes} |"
     )
-    return text.format(**{**values, "lost": lost, "sizes": sizes})
+    return text.format(**{**values, "compression": compression, "before": before, "lost": lost, "sizes": sizes})
 
 
 def precision_lines(folder: Path) -> list[str]:
@@ -107,6 +114,8 @@ def main() -> None:
     parser.add_argument("--strategy", type=lambda text: tuple(text.split(",")), default=WEIGHT_STRATEGIES)
     parser.add_argument("--seeds", type=int, default=CompressRequest.seeds)
     parser.add_argument("--epochs", type=int, default=CompressRequest.epochs)
+    parser.add_argument("--int8", action="store_true")
+    parser.add_argument("--beside", action="append", default=[], type=Path, metavar="BUNDLE")
     tables.add_options(parser)
     options = parser.parse_args()
     options.files = dict(parse_weights(text) for text in options.weights)

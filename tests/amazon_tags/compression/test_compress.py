@@ -1,5 +1,7 @@
 """`amazon_tags compress`, on a bundle of one tiny network."""
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +10,16 @@ import numpy as np
 import pytest
 
 from amazon_tags import progress
-from amazon_tags.compression import units
+from amazon_tags.compression import compress as compress_module
+from amazon_tags.compression import int8, units
+from amazon_tags.compression.beside import read_beside
 from amazon_tags.compression.compress import compress
 from amazon_tags.compression.request import CompressRequest, read_compress_data, read_compressed
 from amazon_tags.compression.units import Point, Unit, run_unit
-from amazon_tags.inspection.findings import findings_page
+from amazon_tags.inspection.findings import findings_csv, findings_page
 from amazon_tags.model import bundle, training_record
 from amazon_tags.model.recipe import Recipe
+from amazon_tags.prediction.predict import score_chips
 from amazon_tags.training.preparation import TrainOptions, prepare
 from amazon_tags.training.train import make_examples, train_on
 from amazon_tags.training.training_data import TrainingSource
@@ -108,18 +113,64 @@ def test_new_chips_are_measured_by_the_bundles_own_networks_and_a_run_resumes(
 
 
 def test_chips_that_the_bundle_knows_are_measured_by_networks_trained_again(world, tables, trained, tmp_path):
-    asked = request()
+    asked = request(int8=True)
     data, model = read(world, tables[0], trained, asked)
     assert (model.begin, model.shared) == ("recipe", ROWS)
-    findings = compress(data, model, tmp_path / "points.csv", asked)
+    beside = read_beside([trained], data, asked)
+    findings = compress(data, model, tmp_path / "points.csv", asked, beside)
     rows = {row[0]: dict(zip(findings.columns, row, strict=True)) for row in findings.rows}
-    assert list(rows) == ["unpruned", "global-magnitude:2", "random:2"]
+    assert list(rows) == ["unpruned", "global-magnitude:2", "random:2", "int8", "bundle"]
     assert rows["global-magnitude:2"]["compression"] == pytest.approx(2, rel=1e-3)
     assert rows["global-magnitude:2"]["bytes"] == rows["unpruned"]["bytes"]
     assert rows["global-magnitude:2"]["gzipped"] < 0.8 * rows["unpruned"]["gzipped"]
     # the fold networks are those of the training, and unpruned ones answer as they did
-    assert rows["unpruned"]["f2_before"] == pytest.approx(bundle.read_manifest(trained).scores.f2)
+    manifest = bundle.read_manifest(trained)
+    assert rows["unpruned"]["f2_before"] == pytest.approx(manifest.scores.f2)
+    assert rows["bundle"]["f2"] == pytest.approx(manifest.scores.f2)
+    assert rows["int8"]["lost"] == pytest.approx(manifest.precision.costs["int8"].loss, abs=1e-9)
     assert f"trained on {ROWS} of these chips" in findings.notes[0]
+
+
+def test_int8_and_a_copy_of_the_bundle_stand_on_the_same_axes(world, tables, trained, tmp_path, monkeypatch):
+    asked = replace(request(int8=True), epochs=0)
+    data, model = read(world, tables[1], trained, asked)
+    copy = tmp_path / "copy"
+    copy.symlink_to(trained)
+    quantised = {}
+
+    def kept(function):
+        def call(*arguments):
+            quantised[function.__name__] = function(*arguments)
+            return quantised[function.__name__]
+
+        return call
+
+    for function in (int8.int8_scores, int8.int8_networks):
+        monkeypatch.setattr(compress_module, function.__name__, kept(function))
+    findings = compress(data, model, tmp_path / "points.csv", asked, read_beside([copy], data, asked))
+    rows = {row[0]: dict(zip(findings.columns, row, strict=True)) for row in findings.rows}
+    assert list(rows) == ["unpruned", "global-magnitude:2", "random:2", "int8", "copy"]
+
+    whole, same = rows["unpruned"], rows["copy"]
+    assert all(same[name] == whole[name] for name in ("f2", "f2_low", "f2_high", "map", "parameters", "speedup"))
+    assert same["lost"] == same["lost_low"] == same["lost_high"] == 0
+    assert np.isnan([same["compression"], same["f2_before"], same["map_before"]]).all()
+
+    scores, networks = quantised["int8_scores"][0][0], quantised["int8_networks"]
+    own = [bundle.load(trained, precision=name) for name in ("int8", "f32")]
+    expected, plain = (np.concatenate([part.scores for part in score_chips(data.paths, one)]) for one in own)
+    np.testing.assert_allclose(scores, expected, atol=bundle.GOLDEN_TOLERANCE["int8"])
+    assert np.abs(scores - plain).max() > 0
+    assert len(networks[0][1]) < 0.5 * len((trained / "members" / "00-net" / "network.bin").read_bytes())
+    assert rows["int8"]["parameters"] == whole["parameters"]
+    assert rows["int8"]["lost_low"] <= rows["int8"]["lost"] <= rows["int8"]["lost_high"]
+
+    lines = list(csv.DictReader(io.StringIO(findings_csv(findings))))
+    assert [line["point"] for line in lines] == list(rows)
+    assert lines[-1]["compression"] == lines[-1]["f2_before"] == lines[-2]["f2_before"] == ""
+    assert all(float(line[name]) > 0 for line in lines for name in ("f2", "ms", "bytes", "gzipped", "memory"))
+    assert any("copy against global-magnitude:2" in note for note in findings.notes)
+    assert findings.picture.count(">copy<") == 4  # in the legend and at the point of both charts
 
 
 def test_unpruned_scores_are_those_of_the_bundle_to_the_bit_and_pruned_weights_stay_zero(
@@ -197,6 +248,7 @@ def test_a_bundle_that_started_from_another_file_needs_it(world, tables, trained
         (("--point", "channels:2"), "add --ship BUNDLE"),
         (("--ship", "OUT", "--point", "channels:2"), "--point channels:2 is not measured"),
         (("--ship", "OUT", "--point", "channels"), "must be STRATEGY:RATIO"),
+        (("--ship", "OUT", "--point", "int8"), "pass predict --precision int8"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_in_one_line(run, world, tmp_path, options, expected):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from amazon_tags.compression.costs import Cost
-from amazon_tags.compression.findings import MeasuredPoint, choose_point, compression_findings
+from amazon_tags.compression.findings import compression_findings
+from amazon_tags.compression.measured import MeasuredPoint, choose_point
 from amazon_tags.compression.request import CompressedBundle, CompressRequest
 from amazon_tags.compression.units import Point
 from amazon_tags.inspection.findings import findings_csv, findings_text
@@ -30,7 +31,7 @@ def scores(f2):
 
 
 def point(strategy, ratio, f2, milliseconds, gzipped):
-    cost = Cost(round(1e6 / ratio), milliseconds, 4_000_000, gzipped, 150_000_000)
+    cost = Cost(round(1e5 / ratio), round(1e6 / ratio), milliseconds, 4_000_000, gzipped, 150_000_000)
     return MeasuredPoint(Point(strategy, ratio), float(ratio), scores(f2 - 0.1), scores(f2), cost, 3)
 
 
@@ -99,3 +100,49 @@ def test_the_picture_has_both_measured_axes_and_names_what_no_point_beats():
         name for name in ("random-channels:2", "channels:2", "unpruned", "global-gradient:2") if f">{name}<" in picture
     ]
     assert named == ["random-channels:2", "channels:2", "unpruned"]
+
+
+def other(kind, name, f2, milliseconds, gzipped):
+    return replace(point(name, 1, f2, milliseconds, gzipped), kind=kind)
+
+
+def advice(*others):
+    return compression_findings([*POINTS, *others], DATA, MODEL, CompressRequest()).advice
+
+
+def test_the_advice_says_if_int8_or_another_bundle_is_better_than_pruning():
+    assert "pruned (" not in advice()
+    assert advice(other("int8", "int8", 0.899, 1.0, 900_000)).endswith(
+        "Better than pruning is int8: it loses 0.0010 (0.0010 to 0.0010), takes 1.00 ms a chip and 0.86 MiB gzipped; "
+        "predict --precision int8 computes so."
+    )
+    assert "Better than pruning is small: " in advice(
+        other("int8", "int8", 0.899, 1.0, 900_000), other("beside", "small", 0.9, 0.5, 900_000)
+    )
+    assert advice(other("int8", "int8", 0.85, 1.0, 900_000), other("beside", "big", 0.95, 9.0, 9_000_000)).endswith(
+        "What was not pruned (int8, big) is no better: it loses more, or is slower or no smaller."
+    )
+
+
+def test_other_networks_are_never_shipped_and_are_compared_with_the_pruned_point():
+    measured = [*POINTS, other("beside", "channels", 0.9, 0.5, 100_000), other("int8", "int8", 0.9, 0.5, 100_000)]
+    assert choose_point(measured, None).point == Point("global-magnitude", 8)
+    assert choose_point(measured, ("channels", 2.0)).kind == "pruned"
+    notes = compression_findings(measured, DATA, MODEL, CompressRequest()).notes
+    assert (
+        "int8 against global-magnitude:8: F2 +0.0010 (+0.0010 to +0.0010, paired), 0.25 times its ms, 0.14 times its "
+        "gzipped bytes"
+    ) in notes
+
+
+def test_random_pruning_alone_is_no_way_to_make_networks_smaller():
+    findings = compression_findings([WHOLE, point("random", 2, 0.9, 1.0, 300_000)], DATA, MODEL, CompressRequest())
+    assert findings.advice.startswith("Only controls were measured")
+
+
+def test_the_picture_marks_and_names_networks_that_were_not_pruned():
+    measured = [*POINTS, other("int8", "int8", 0.88, 2.4, 900_000), other("beside", "<small>", 0.87, 30.0, 9_000_000)]
+    picture = compression_findings(measured, DATA, MODEL, CompressRequest()).picture
+    assert picture.count(">int8<") == picture.count(">&lt;small&gt;<") == 4  # in each chart's legend and at its point
+    assert picture.count("<rect") == 2 * 5  # in each chart two of either mark, before white ground
+    assert picture.count("rotate(45") == 2 * 2

@@ -6,7 +6,8 @@ import pytest
 
 from features.images.spec import ChipSpec
 from features.networks import backbones, openvino_export, openvino_runtime
-from features.networks.network_costs import multiply_adds, split_ends
+from features.networks.network_costs import multiply_adds, parameters, split_ends, with_last_layer
+from features.networks.openvino_runtime import OutputLayer
 
 EDGES = 15 * 15 * 8 * (5 * 5 * 3)  # places x filters x kernel of a convolution 5 x 5, stride 4, of 64 x 64 pixels
 SHAPES = 7 * 7 * 16 * (3 * 3 * 8)
@@ -28,6 +29,30 @@ def test_depthwise_and_dense_layers_are_counted(tmp_path):
     maps = keras.layers.DepthwiseConv2D(3, padding="same")(keras.layers.Rescaling(1 / 255)(pixels))
     vectors = keras.layers.Dense(5)(keras.layers.GlobalAveragePooling2D()(maps))
     assert multiply_adds(export(keras.Model(pixels, vectors), tmp_path)) == 8 * 8 * 3 * 9 + 3 * 5
+
+
+def test_parameters_are_the_numbers_that_are_not_0(tmp_path):
+    pixels = keras.Input((8, 8, 3), dtype="uint8", name="pixels")
+    dense = keras.layers.Dense(5, bias_initializer="ones")
+    model = keras.Model(pixels, dense(keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))))
+    full = parameters(export(model, tmp_path))
+    assert 0 <= full - (3 * 5 + 5) <= 3  # and what scales the pixels
+    kernel = np.array(dense.kernel)
+    kernel[:2] = 0
+    dense.kernel.assign(kernel)
+    assert parameters(export(model, tmp_path)) == full - 2 * 5
+
+
+def test_a_layer_of_scores_at_the_end_gives_those_of_a_network_that_is_compiled_with_it(toy):
+    rng = np.random.default_rng(0)
+    dim = openvino_runtime.load(*toy).dim
+    last = OutputLayer(*(rng.random(shape, np.float32) + 0.5 for shape in (dim, dim, (dim, 5), 5)))
+    files = with_last_layer(toy, last)
+    chips = rng.integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    np.testing.assert_allclose(
+        openvino_runtime.load(*files)(chips), openvino_runtime.load(*toy, last=last)(chips), atol=1e-6
+    )
+    assert multiply_adds(files) == multiply_adds(toy) + 5 * dim
 
 
 @pytest.mark.slow
