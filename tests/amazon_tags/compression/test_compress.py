@@ -127,6 +127,8 @@ def test_chips_that_the_bundle_knows_are_measured_by_networks_trained_again(worl
     manifest = bundle.read_manifest(trained)
     assert rows["unpruned"]["f2_before"] == pytest.approx(manifest.scores.f2)
     assert rows["bundle"]["f2"] == pytest.approx(manifest.scores.f2)
+    assert rows["bundle"]["map"] == pytest.approx(rows["unpruned"]["map_before"], abs=1e-5)
+    assert rows["bundle"]["map"] != rows["int8"]["map"]
     assert rows["int8"]["lost"] == pytest.approx(manifest.precision.costs["int8"].loss, abs=1e-9)
     assert f"trained on {ROWS} of these chips" in findings.notes[0]
 
