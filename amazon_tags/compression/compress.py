@@ -78,8 +78,7 @@ def compress(
         ValueError: a ratio cannot be reached, or there is no point to ship.
     """
     points = [WHOLE, *(Point(name, ratio) for name in request.strategies for ratio in request.ratios)]
-    recipe = model.recipe
-    examples = make_examples(data, recipe, replace(request.options, views=1))
+    examples = bundle_examples(data, model, request)
     _refuse_points(model, points, examples)
     work = output.with_name(f"{output.name}.work")
     work.mkdir(parents=True, exist_ok=True)
@@ -100,6 +99,12 @@ def compress(
             ship_point(choose_point(measured, request.point), run)
     shutil.rmtree(work)
     return findings
+
+
+def bundle_examples(data: TrainingData, model: CompressedBundle, request: CompressRequest) -> Examples:
+    """Return the chips in folds, normalised as the bundle's networks know them: not by statistics of other chips."""
+    examples = make_examples(data, model.recipe, replace(request.options, views=1))
+    return replace(examples, spec=replace(examples.spec, statistics=model.manifest.spec.statistics))
 
 
 def _refuse_points(model: CompressedBundle, points: Sequence[Point], examples: Examples) -> None:

@@ -40,7 +40,7 @@ SMALL = {  # appended to a command, so that it takes seconds; of an option given
     "rank": "--backbones toy,toy@edges",
     "compress": "--seeds 1 --epochs 0",
     "curve": "--recipe {frozen} --shots 1,full --seeds 1",
-    "search-layer": "--backbone toy --weights none --tuned 0",
+    "search-layer": "--backbone toy --weights none --probe-only",
     "sources": "--backbone toy --weights none",
 }
 

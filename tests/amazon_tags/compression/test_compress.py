@@ -13,7 +13,7 @@ from amazon_tags import progress
 from amazon_tags.compression import compress as compress_module
 from amazon_tags.compression import int8, units
 from amazon_tags.compression.beside import read_beside
-from amazon_tags.compression.compress import compress
+from amazon_tags.compression.compress import bundle_examples, compress
 from amazon_tags.compression.request import CompressRequest, read_compress_data, read_compressed
 from amazon_tags.compression.units import Point, Unit, run_unit
 from amazon_tags.inspection.findings import findings_csv, findings_page
@@ -200,6 +200,15 @@ def test_unpruned_scores_are_those_of_the_bundle_to_the_bit_and_pruned_weights_s
     zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
     assert first.total - zeros == first.left
     assert first.total / first.left == pytest.approx(2, rel=1e-3)
+
+
+def test_many_bands_are_normalised_by_the_statistics_of_the_bundle(world, tables, trained):
+    bands = ((10.0, 2.0), (20.0, 3.0), (30.0, 4.0))
+    data, model = read(world, tables[1], trained, request())
+    spec = replace(model.manifest.spec, statistics=bands)
+    other = replace(model, manifest=replace(model.manifest, spec=spec))
+    assert bundle_examples(data, other, request()).spec.statistics == bands
+    assert bundle_examples(data, model, request()).spec.statistics == ()
 
 
 @pytest.mark.parametrize(
