@@ -33,7 +33,7 @@ backbone = "toy"
 weights = "none"
 rate = 1e-2
 batch = 8
-epochs = 24
+epochs = 20
 dropout = 0.0
 """
 

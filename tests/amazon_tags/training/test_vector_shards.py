@@ -130,19 +130,16 @@ def test_a_chip_that_cannot_be_used_ends_the_shard(world, tmp_path):
     assert not list((tmp_path / "shards").glob("*.parquet"))
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (["embed", "CHIPS", "--backbone", "toy"], "name -o"),
-        (["embed", "CHIPS", "--backbone", "toy", "-o", "v.parquet", "--checkpoint", "run"], "name -o"),
-        (["embed", "CHIPS", "--backbone", "toy", "--shard", "1/2"], "needs --checkpoint"),
-        (["embed", "CHIPS", "--backbone", "toy", "--shard", "1/2", "--checkpoint", "run", "-o", "v"], "pass -o to"),
-        (["merge", "SHARDS"], "pass only -o"),
-        (["merge", "SHARDS", "-o", "v.parquet", "--scores", "s.csv"], "pass only -o"),
-    ],
-)
-def test_options_that_do_not_go_together_are_usage_errors(run, world, folder, words, reason):
-    places = {"CHIPS": world.test_jpg, "SHARDS": folder}
-    done = run(*[places.get(word, word) for word in words])
-    assert done.returncode == 2
-    assert reason in done.stderr
+def test_options_that_do_not_go_together_are_usage_errors(run, world, folder):
+    embed = ["embed", world.test_jpg, "--backbone", "toy"]
+    for words, reason in (
+        (embed, "name -o"),
+        ([*embed, "-o", "v.parquet", "--checkpoint", "run"], "name -o"),
+        ([*embed, "--shard", "1/2"], "needs --checkpoint"),
+        ([*embed, "--shard", "1/2", "--checkpoint", "run", "-o", "v"], "pass -o to"),
+        (["merge", folder], "pass only -o"),
+        (["merge", folder, "-o", "v.parquet", "--scores", "s.csv"], "pass only -o"),
+    ):
+        done = run(*words)
+        assert done.returncode == 2, words
+        assert reason in done.stderr, words
