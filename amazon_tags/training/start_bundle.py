@@ -11,14 +11,8 @@ from amazon_tags.training.pretrained_members import WEIGHT_NAMES
 from ensemble.networks.settings import TunedMember
 from features.images.spec import ChipSpec
 
-SHARED_KEYS = (
-    "backbone",
-    "layer",
-    "sees",
-    "pool",
-    "components",
-    "pairs",
-)  # that a member shares with the one that it starts from
+RARE_KEYS = ("components", "pairs")  # with defaults that most members have
+SHARED_KEYS = ("backbone", "layer", "sees", "pool", *RARE_KEYS)  # that a member shares with the one that it starts from
 WEIGHTS = "network.weights.h5"
 
 
@@ -157,9 +151,14 @@ def _refuse_unused_weights(
 
 def _list(members: Iterable[MemberSettings]) -> str:
     """Return members with what must be equal, for a message."""
-    named = [
-        f"{settings.name} ({'tuned' if isinstance(settings, TunedMember) else 'frozen'}: "
-        f"{', '.join(str(getattr(settings, key)) for key in SHARED_KEYS if getattr(settings, key, 0))})"
-        for settings in members
-    ]
+    named = []
+    for settings in members:
+        keys = [key for key in SHARED_KEYS if hasattr(settings, key)]
+        values = [getattr(settings, key) for key in keys if key not in RARE_KEYS or not _has_default(settings, key)]
+        kind = "tuned" if isinstance(settings, TunedMember) else "frozen"
+        named.append(f"{settings.name} ({kind}: {', '.join(map(str, values))})")
     return ", ".join(named) or "none"
+
+
+def _has_default(settings: MemberSettings, key: str) -> bool:
+    return bool(getattr(settings, key) == getattr(TunedMember, key))
