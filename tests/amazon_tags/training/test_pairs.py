@@ -115,6 +115,8 @@ def test_pairs_are_tagged_by_a_row_each_also_from_a_checkpoint(places, model, ru
     assert [line.split(",")[0] for line in plain.stdout.splitlines()] == ["image_name", "first", "second"]
     for _ in range(2):  # the second run reads the checkpoint
         assert run(*base, "--checkpoint", tmp_path / "kept").stdout == plain.stdout
+    assert run(*base, "--checkpoint", tmp_path / "shards", "--shard", "1/1").returncode == 0
+    assert run("merge", tmp_path / "shards", "--model", model).stdout == plain.stdout
 
     loaded = bundle.load(model)
     _, scores, _ = score_tables.read_scores(tmp_path / "scores.csv", loaded.space)
