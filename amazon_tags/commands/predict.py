@@ -77,8 +77,8 @@ def predict_command(
     """Tag CHIPS (folders, files, zip or tar archives) and print one row of image_name,tags per chip.
 
     With --vectors, chips are tagged by their vectors alone. With --pairs, pairs of chips are tagged by a model that
-    train --pairs wrote. With --shard, one share of the chips is scored into
-    --checkpoint, and `amazon_tags merge` writes the tags.
+    train --pairs wrote. With --shard, one share of the chips is scored into --checkpoint, and `amazon_tags merge`
+    writes the tags.
 
     Example: amazon_tags predict chips/ > submission.csv
     """

@@ -14,11 +14,7 @@ from amazon_tags.evaluation.line_chart import (
 
 MEBIBYTE = 2**20
 WIDE = 8  # the largest figure of an axis by its smallest, beyond which the axis is logarithmic
-MARKS: dict[Kind, Mark] = {
-    "pruned": "circle",
-    "int8": "square",
-    "beside": "diamond",
-}  # of each kind of a measured point
+MARKS: dict[Kind, Mark] = {"pruned": "circle", "int8": "square", "beside": "diamond"}
 
 
 def compression_picture(title: str, measured: Sequence[MeasuredPoint]) -> str:

@@ -1,12 +1,9 @@
-"""Pairs of chips of one place at two dates, which a table `image_name,before,after` names: read, found and grouped."""
+"""Pairs of chips of one place at two dates, which a table `image_name,before,after` names: read and found."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
-
-import numpy as np
-from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
@@ -15,7 +12,6 @@ from amazon_tags.tables.csv_rows import CsvRows
 from amazon_tags.tables.image_names import image_names, likely_difference
 from features.images import listing, naming
 from features.images.date_pair import DatePair
-from features.images.listing import ChipPath
 from features.images.spec import DATES
 
 COLUMNS = ("image_name", *DATES)
@@ -88,44 +84,6 @@ def list_pairs(
         _report_missing(table, chips, named, list(places), skip_missing)
     found = [DatePair(pair.name, *(places[chip] for chip in pair.chips)) for pair in whole]
     return DatePairs(tuple(sorted(found, key=lambda pair: naming.natural(pair.name))))
-
-
-def group_pairs(pairs: Sequence[DatePair], chip_groups: Sequence[tuple[str, str]] = ()) -> NDArray[np.str_] | None:
-    """Return a group (pairs,) for pairs that must stay in one fold, or None if each could be in its own.
-
-    Pairs that share a chip, or of which chips are of one group, are a group, and so on from pair to pair.
-
-    Args:
-        pairs: the pairs.
-        chip_groups: (name, group) of chips.
-    """
-    parents: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        while (parent := parents.setdefault(node, node)) != node:
-            parents[node] = node = parents[parent]
-        return node
-
-    for chip, group in chip_groups:
-        parents[root(f"chip {chip}")] = root(f"group {group}")
-    for pair in pairs:
-        parents[root(_node(pair.before))] = root(_node(pair.after))
-    roots = [root(_node(pair.before)) for pair in pairs]
-    firsts: dict[str, str] = {}
-    for pair, found in zip(pairs, roots, strict=True):
-        firsts.setdefault(found, pair.name)
-    if len(firsts) == len(pairs):
-        return None
-    return np.array([firsts[found] for found in roots])
-
-
-def chip_names(pairs: Iterable[DatePair]) -> list[str]:
-    """Return the names of the chips of pairs, each once, in the order of the pairs."""
-    return list(dict.fromkeys(listing.name(chip) for pair in pairs for chip in (pair.before, pair.after)))
-
-
-def _node(chip: ChipPath) -> str:
-    return f"chip {listing.name(chip)}"
 
 
 def _named_pairs(rows: CsvRows) -> list[_NamedPair]:

@@ -14,12 +14,11 @@ from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from amazon_tags import progress
 from amazon_tags.datasets.alike_chips import VectorSearch, alike_pairs, load_network
 from amazon_tags.datasets.chip_listing import list_chips
+from amazon_tags.datasets.connected import leaders
 from amazon_tags.datasets.remark_counts import RemarkCounts
 from amazon_tags.datasets.usable_chips import usable_rows
 from amazon_tags.files import atomic, folders
@@ -197,7 +196,7 @@ def _copies(hashes: Sequence[str], thumbnails: NDArray[np.float32]) -> Rows:
     """Return for each chip the first one with the same content or nearly the same thumbnail, or -1."""
     first: dict[str, int] = {}
     same = [(first.setdefault(digest, row), row) for row, digest in enumerate(hashes)]
-    leader = _leaders(len(hashes), np.concatenate([np.array(same, np.int64), duplicates.find_pairs(thumbnails)]))
+    leader = leaders(len(hashes), np.concatenate([np.array(same, np.int64), duplicates.find_pairs(thumbnails)]))
     return np.where(leader == np.arange(len(hashes)), -1, leader)
 
 
@@ -207,13 +206,4 @@ def _groups(copy_of: Rows, mosaics: Rows, alike: Rows) -> Rows:
     copied, placed = copy_of >= 0, np.flatnonzero(mosaics >= 0)
     _, first = np.unique(mosaics[placed], return_index=True)
     neighbours = np.stack([placed[first][mosaics[placed]], placed], axis=1)
-    return _leaders(len(chip), np.concatenate([np.stack([copy_of, chip], axis=1)[copied], neighbours, alike]))
-
-
-def _leaders(count: int, pairs: Rows) -> Rows:
-    """Return for each of `count` chips the first one that it is connected to by pairs (pairs, 2)."""
-    graph = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, part = connected_components(graph, directed=False)
-    _, first = np.unique(part, return_index=True)
-    leaders: Rows = first[part]
-    return leaders
+    return leaders(len(chip), np.concatenate([np.stack([copy_of, chip], axis=1)[copied], neighbours, alike]))

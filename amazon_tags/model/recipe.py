@@ -64,12 +64,8 @@ RANGES = {  # the lowest and the highest value of a member's key
 }
 HYPERRULE_KEYS = ("epochs", "rate", "warmup", "decay", "mixup")  # that the schedule hyperrule sets by itself
 STORED_NAMES = {"layer": "cut"}  # the key's old name, which bundles of format 2 keep; recipes may use either
-LATER_KEYS = (
-    "init",
-    "logits",
-    "components",
-    "pairs",
-)  # left out where they have no effect, as bundles did before they could be
+# Left out where they have no effect, as bundles did before they could be.
+LATER_KEYS = ("init", "logits", "components", "pairs")
 MEMBER_NAME = "[a-z0-9_]{1,40}"
 MAX_GROUND_METRES = 1e6  # of a chip's side; MODIS' pixels of 1 km make 256 km of 256 pixels
 

@@ -165,8 +165,9 @@ def embed(
     origin, own = read_extractor(extractor, views)
     _refuse_scores(output, files, extractor)
     known = check_known(files.known, origin) if files.known else None
-    compared = extractor.reconstruction or known is not None
-    plan = plan_errors(extractor.pretrained, origin.spec, known, needed=extractor.reconstruction) if compared else None
+    plan = None
+    if extractor.reconstruction or known:
+        plan = plan_errors(extractor.pretrained, origin.spec, known, needed=extractor.reconstruction)
     paths = list_chips(inputs)
     count = len(paths)
     if files.unusable:

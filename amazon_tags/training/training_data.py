@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from amazon_tags import progress
 from amazon_tags.datasets.chip_listing import list_chips
-from amazon_tags.datasets.date_pairs import COLUMNS, chip_names, group_pairs, list_pairs
+from amazon_tags.datasets.date_pairs import COLUMNS, list_pairs
 from amazon_tags.tables import label_tables, labels, truth_tables
 from amazon_tags.tables.image_names import likely_difference, select
 from amazon_tags.tables.labels import LabelSpace
 from amazon_tags.training.fingerprints import combine_named, hash_chips
+from amazon_tags.training.pair_groups import chip_names, group_pairs
 from ensemble.arrays import Rows, Tags
 from features.images import listing
 from features.images.date_pair import DatePair
