@@ -19,7 +19,7 @@ from features.networks.foreign_settings import is_foreign
 
 def write(recipe: Recipe, output: Path) -> list[str]:
     """Write `BACKBONE.weights.h5` for each backbone, downloaded unless Keras has it in its cache; return the names."""
-    from features.networks import backbones  # noqa: PLC0415  importing Keras takes seconds
+    from features.networks.backbone_table import BACKBONES  # noqa: PLC0415  importing Keras takes seconds
 
     names = sorted(
         {entry.backbone for entry in recipe.members if entry.weights == "imagenet" and not is_foreign(entry.backbone)}
@@ -29,7 +29,7 @@ def write(recipe: Recipe, output: Path) -> list[str]:
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
         progress.say(name)
-        network = backbones.BACKBONES[name].make(include_top=False, weights="imagenet")
+        network = BACKBONES[name].make(include_top=False, weights="imagenet")
         part = output / f".{name}.weights.h5"
         network.save_weights(part)
         atomic.write_bytes(output / f"{name}.weights.h5", part.read_bytes())

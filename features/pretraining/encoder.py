@@ -7,7 +7,8 @@ import keras
 from features.images.spec import ChipSpec
 from features.initialisation.start import Start
 from features.networks import backbones, batch_norm
-from features.networks.backbones import BACKBONES, settled_backbones
+from features.networks.backbone_table import BACKBONES
+from features.networks.backbones import settled_backbones
 from features.pretraining.settings import PretrainSettings
 
 

@@ -35,7 +35,7 @@ class PretrainSettings:
 
     Attributes:
         method: A key of `METHODS`.
-        backbone: A key of `features.networks.backbones.BACKBONES`.
+        backbone: A key of `features.networks.backbone_table.BACKBONES`.
         epochs: How often each chip is shown.
         batch: Chips in a batch.
         accumulate: Batches in a step.

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import features
-from features.networks.backbones import BACKBONES
+from features.networks.backbone_table import BACKBONES
 
 FOLDER = Path(features.__file__).parent
 TEXT = (FOLDER / "README.md").read_text(encoding="utf-8")

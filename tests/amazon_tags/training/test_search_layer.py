@@ -19,7 +19,7 @@ from amazon_tags.training.search_layer import search_layer
 from amazon_tags.training.training_data import TrainingSource
 from features.networks import backbones, image_scales
 from features.networks.backbone_shapes import BACKBONE_SHAPES, BackboneShape
-from features.networks.backbones import Backbone
+from features.networks.backbone_table import Backbone
 
 SIDE, CHIPS = 32, 64
 STRIPED = 8  # every eighth chip

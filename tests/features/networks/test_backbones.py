@@ -11,7 +11,8 @@ from keras import applications
 
 from features.images.spec import ChipSpec
 from features.networks import backbones, openvino_export, openvino_runtime
-from features.networks.backbones import Backbone, BackboneOptions
+from features.networks.backbone_table import Backbone
+from features.networks.backbones import BackboneOptions
 from features.networks.openvino_runtime import OpenvinoNetwork
 from features.networks.settled import Settled
 from tests.features.networks.architectures import ARCHITECTURES, outputs_of

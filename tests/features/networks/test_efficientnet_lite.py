@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from features.networks.backbones import BACKBONES
+from features.networks.backbone_table import BACKBONES
 
 
 @pytest.mark.parametrize(

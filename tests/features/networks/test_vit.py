@@ -5,7 +5,7 @@ from math import prod
 import keras
 import pytest
 
-from features.networks.backbones import BACKBONES
+from features.networks.backbone_table import BACKBONES
 
 SLOW = pytest.mark.slow
 
