@@ -1,8 +1,8 @@
 """The page of `amazon_tags embed --anomaly --html`: pictures of the chips that lie farthest from the known ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -25,6 +25,21 @@ PICTURE_PIXELS = 160
 CURVE_POINTS = 201  # of a curve: every half percent
 
 
+@dataclass(frozen=True)
+class ShownChip:
+    """A chip on the page.
+
+    Attributes:
+        name: in tables.
+        picture: its pixels, as the address of an image.
+        numbers: its scores, by what the page calls them.
+    """
+
+    name: str
+    picture: str
+    numbers: Mapping[str, float]
+
+
 def write_anomaly_page(
     page: Path, paths: Listing, spec: ChipSpec, scores: AnomalyScores, errors: ReconstructionErrors | None = None
 ) -> None:
@@ -42,13 +57,9 @@ def write_anomaly_page(
         OSError: a file cannot be read or written.
     """
 
-    def entries(order: Sequence[int]) -> list[dict[str, Any]]:
+    def entries(order: Sequence[int]) -> list[ShownChip]:
         return [
-            {
-                "name": listing.name(paths[place]),
-                "picture": _picture(paths, place, spec),
-                "numbers": _numbers(place, scores, errors),
-            }
+            ShownChip(listing.name(paths[place]), _picture(paths, place, spec), _numbers(place, scores, errors))
             for place in order[:SHOWN]
         ]
 
